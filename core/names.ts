@@ -1,0 +1,35 @@
+import { err, ok, type Result } from './result.ts';
+
+declare const brand: unique symbol;
+
+/** A cluster's name in the clusterset: an RFC 1123 label (KEP-1645, cluster id). Made by {@link parseClusterName} only. */
+export type ClusterName = string & { readonly [brand]: 'ClusterName' };
+
+/** RFC 1123 label: at most 63 of a-z, 0-9 and '-', no '-' at either end. */
+const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+export function isDnsLabel(text: string): boolean {
+  return LABEL.test(text);
+}
+
+/** Cluster names that can not be taken: they stand for something else in DNS names and record keys. */
+const RESERVED_CLUSTER_NAMES: ReadonlySet<string> = new Set(['svc', 'members', 'clusterset', 'local']);
+
+export function parseClusterName(text: string): Result<ClusterName> {
+  if (!isDnsLabel(text)) return err(`cluster name ${JSON.stringify(text.slice(0, 80))} is not an RFC 1123 label (a-z, 0-9, '-', at most 63)`);
+  if (RESERVED_CLUSTER_NAMES.has(text)) return err(`cluster name ${JSON.stringify(text)} is reserved`);
+  return ok(text as ClusterName);
+}
+
+export const CLUSTERSET_DOMAIN = 'clusterset.local';
+export const CLUSTER_DOMAIN = 'cluster.local';
+
+/** `<service>.<namespace>.svc.clusterset.local` (MCS DNS specification 1.0.0). */
+export function clustersetHost(namespace: string, service: string): string {
+  return `${service}.${namespace}.svc.${CLUSTERSET_DOMAIN}`;
+}
+
+/** `<service>.<namespace>.svc.cluster.local`. */
+export function clusterHost(namespace: string, service: string): string {
+  return `${service}.${namespace}.svc.${CLUSTER_DOMAIN}`;
+}
