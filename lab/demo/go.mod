@@ -1,0 +1,3 @@
+module landbridge.dev/lab/demo
+
+go 1.26

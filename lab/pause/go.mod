@@ -1,0 +1,3 @@
+module landbridge.dev/lab/pause
+
+go 1.26
