@@ -27,7 +27,7 @@ mount -t sysfs sysfs /sys
 mount -t bpf bpf /sys/fs/bpf
 ${cgroupMounts(hierarchies)}
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p ${NODE_HOME} ${NODE_TOOLS} /run/lab-pids /run/containerd /run/netns /run/lock /run/overlay
+mkdir -p ${NODE_HOME} ${NODE_TOOLS} /run/containerd /run/netns /run/lock /run/overlay
 mount --bind "$1" ${NODE_HOME}
 mount --bind "$2" ${NODE_TOOLS}
 mount -t tmpfs -o mode=1777 tmpfs /tmp

@@ -122,7 +122,7 @@ export function kubeletServers(node: NodePlan, tool: ToolInNode): readonly Serve
   ];
 }
 
-export function controlPlaneServers(cluster: ClusterPlan, tool: ToolInNode): readonly Server[] {
+export function apiServers(cluster: ClusterPlan, tool: ToolInNode): readonly Server[] {
   const local = 'http://127.0.0.1:2379';
   return [
     // The lab's state does not outlive a power cut, so etcd need not wait for the disk.
@@ -157,6 +157,12 @@ export function controlPlaneServers(cluster: ClusterPlan, tool: ToolInNode): rea
         `--proxy-client-key-file=${pki('front-proxy-client.key')}`,
       ],
     },
+  ];
+}
+
+/** They end where their rights are not there yet, so they are started when the API server is ready. */
+export function controllerServers(tool: ToolInNode): readonly Server[] {
+  return [
     {
       name: 'kube-controller-manager',
       argv: [tool('kube-controller-manager'), ...clientFlags('controller-manager'), '--use-service-account-credentials', `--root-ca-file=${pki('ca.crt')}`,

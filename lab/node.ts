@@ -1,14 +1,14 @@
-import { spawn } from 'node:child_process';
-import { existsSync, openSync, closeSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { delegate, type Hierarchy, labGroup, makeGroups, readHierarchies } from './cgroups.ts';
 import { bootScript } from './boot.ts';
-import { cniConfiguration, containerdConfiguration, kubeletConfiguration, kubeProxyConfiguration, NODE_TOOLS, type Server } from './kubernetes-config.ts';
+import { cniConfiguration, containerdConfiguration, kubeletConfiguration, kubeProxyConfiguration, NODE_HOME, NODE_TOOLS, type Server } from './kubernetes-config.ts';
 import { clusterDirectory, nodeDirectory } from './paths.ts';
 import { kubeconfig } from './pki.ts';
 import type { ClusterPlan, NodePlan } from './plan.ts';
+import { joiningGroups, startDetached } from './processes.ts';
 import { run } from './run.ts';
 import { TOOLS, type ToolName, toolPath } from './tools.ts';
 import { waitFor } from './wait.ts';
@@ -62,8 +62,8 @@ export async function bootNode(node: NodePlan, signal: AbortSignal): Promise<voi
   const groups = await makeGroups(node.name, hierarchies);
   await writeFile(path.join(home, 'boot.sh'), bootScript(node, hierarchies, toolInNode('pause')));
   // The shell joins the node's groups first: a cgroup namespace is rooted where its maker is.
-  const child = startDetached(path.join(home, 'log', 'boot.log'), [
-    ...joining(groups),
+  const child = await startDetached(path.join(home, 'log', 'boot.log'), [
+    ...joiningGroups(groups),
     'nsenter', `--net=/run/netns/${node.netns}`,
     'unshare', '--mount', '--uts', '--ipc', '--cgroup', '--pid', '--fork', '--propagation', 'private', '--mount-proc',
     'sh', path.join(home, 'boot.sh'), home, TOOLS,
@@ -100,33 +100,14 @@ export async function inNode(node: NodePlan, argv: readonly string[]): Promise<r
   const pid = (await readFile(path.join(nodeDirectory(node.name), 'init.pid'), 'utf8').catch(() => '')).trim();
   if (pid === '' || !existsSync(`/proc/${pid}`)) throw new LandbridgeError('not-running', `${node.name} is not running`, { hint: 'Run npm run lab.' });
   const groups = readHierarchies().map((hierarchy) => path.join(labGroup(hierarchy), node.name, hierarchy.version === 2 ? 'system' : '', 'cgroup.procs'));
-  return [...joining(groups), 'nsenter', `--target=${pid}`, '--net', '--mount', '--uts', '--ipc', '--cgroup', '--pid', '--', ...argv];
+  return [...joiningGroups(groups), 'nsenter', `--target=${pid}`, '--net', '--mount', '--uts', '--ipc', '--cgroup', '--pid', '--', ...argv];
 }
 
-/** Starts servers that go on after this process; each writes its log to /run/lab/log/NAME.log. */
+/** Starts servers that go on after this process, each restarted when it fails; their logs are /run/lab/log/NAME.log. */
 export async function startServers(node: NodePlan, servers: readonly Server[], signal: AbortSignal): Promise<void> {
-  const lines = servers.map(({ name, argv }) => `setsid ${argv.map(quote).join(' ')} </dev/null >>/run/lab/log/${name}.log 2>&1 & echo $! > /run/lab-pids/${name}`);
+  const lines = servers.map(({ name, argv }) => `setsid sh -c 'until "$@"; do sleep 1; done' ${name} ${argv.map(quote).join(' ')} </dev/null >>${NODE_HOME}/log/${name}.log 2>&1 &`);
   const PATH = `${path.dirname(toolInNode('containerd'))}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
   await run(await inNode(node, ['env', '-i', `PATH=${PATH}`, 'HOME=/root', 'sh', '-ec', lines.join('\n')]), { signal });
-}
-
-/** A prefix that moves the process into cgroups before it becomes the command. */
-function joining(groups: readonly string[]): string[] {
-  return ['sh', '-ec', 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1"; shift; n=$((n - 1)); done; exec "$@"', 'join', String(groups.length), ...groups];
-}
-
-/** Starts a process of its own session, without this one's terminal. */
-function startDetached(log: string, argv: readonly string[]): number {
-  const output = openSync(log, 'a');
-  try {
-    const [command = '', ...rest] = argv;
-    const child = spawn(command, rest, { detached: true, stdio: ['ignore', output, output], cwd: '/' });
-    child.unref();
-    if (child.pid === undefined) throw new LandbridgeError('command-failed', `${command} could not be started`);
-    return child.pid;
-  } finally {
-    closeSync(output);
-  }
 }
 
 const quote = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

@@ -16,6 +16,7 @@ export interface CertificateRequest {
 
 const DAYS = 365;
 /** Without this OpenSSL would read the machine's configuration, which marks everything as a CA. */
+const CONFIGURATION = 'openssl.cnf';
 const EMPTY_CONFIGURATION = '[req]\ndistinguished_name = none\n[none]\n';
 
 /** The certificates of a cluster's control plane, as kubeadm lays them out. */
@@ -50,10 +51,11 @@ export function kubeletCertificates(node: NodePlan): readonly CertificateRequest
 /** Makes `ca.crt` and `ca.key`, the service account key and all certificates of a cluster in one directory. */
 export async function makePki(directory: string, cluster: ClusterPlan, signal: AbortSignal): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  await writeFile(path.join(directory, CONFIGURATION), EMPTY_CONFIGURATION);
   await run(
-    ['openssl', 'req', '-x509', '-config', '/dev/stdin', ...newKey('ca'), '-subj', `/CN=lab-ca-${cluster.name}`, '-days', String(DAYS), '-out', 'ca.crt',
+    ['openssl', 'req', '-x509', '-config', CONFIGURATION, ...newKey('ca'), '-subj', `/CN=lab-ca-${cluster.name}`, '-days', String(DAYS), '-out', 'ca.crt',
       '-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign,digitalSignature', '-addext', 'subjectKeyIdentifier=hash'],
-    { signal, cwd: directory, input: EMPTY_CONFIGURATION },
+    { signal, cwd: directory },
   );
   const requests = [...controlPlaneCertificates(cluster), ...cluster.nodes.flatMap(kubeletCertificates)];
   await Promise.all([...requests.map((request) => issue(directory, request, signal)), makeServiceAccountKey(directory)]);
@@ -76,10 +78,10 @@ async function issue(directory: string, request: CertificateRequest, signal: Abo
   const subject = `${request.organization === undefined ? '' : `/O=${request.organization}`}/CN=${request.commonName}`;
   const names = request.subjectAltNames === undefined ? [] : ['-addext', `subjectAltName=${request.subjectAltNames.join(',')}`];
   await run(
-    ['openssl', 'req', '-x509', '-config', '/dev/stdin', '-CA', 'ca.crt', '-CAkey', 'ca.key', ...newKey(request.name), '-subj', subject, '-days', String(DAYS),
+    ['openssl', 'req', '-x509', '-config', CONFIGURATION, '-CA', 'ca.crt', '-CAkey', 'ca.key', ...newKey(request.name), '-subj', subject, '-days', String(DAYS),
       '-out', `${request.name}.crt`, '-addext', 'basicConstraints=critical,CA:FALSE', '-addext', 'keyUsage=critical,digitalSignature',
       '-addext', 'extendedKeyUsage=serverAuth,clientAuth', ...names],
-    { signal, cwd: directory, input: EMPTY_CONFIGURATION },
+    { signal, cwd: directory },
   );
 }
 
