@@ -1,0 +1,68 @@
+/* Layouts shared by the capture programs; ebpf/capture-layout.ts has them for the agent. */
+#pragma once
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+#define AF_INET 2
+#define AF_INET6 10
+#define SOCK_STREAM 1
+#define IPPROTO_TCP 6
+
+#define OUTBOUND_PORT 15001
+#define HBONE_PORT 15008
+
+/* An address and port; IPv4 as ::ffff:a.b.c.d, all in network order. */
+struct endpoint {
+	__be32 ip[4];
+	__be16 port;
+	__u16 pad;
+};
+
+/* A connection as its listener sees it: the pod's namespace and the source. */
+struct flow {
+	__u64 netns;
+	struct endpoint source;
+	__u32 pad;
+};
+
+enum listener_kind { LISTENER_HBONE = 0, LISTENER_PLAINTEXT = 1 };
+
+struct listener_key {
+	__be32 ip[4];
+	__u32 kind;
+};
+
+/* What a captured pod's connections leave with. */
+struct pod {
+	__be32 ip4;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16);
+	__type(key, __u64); /* cgroup id */
+	__type(value, __u8);
+} agents SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64); /* netns cookie */
+	__type(value, struct pod);
+} pods SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct flow);
+	__type(value, struct endpoint);
+} original_destinations SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 8192);
+	__type(key, struct listener_key);
+	__type(value, __u64);
+} listeners SEC(".maps") __weak;

@@ -1,0 +1,39 @@
+/* Attached to a captured pod's network namespace: hands arriving connections to the agent's listeners in it. */
+#include "capture.h"
+
+SEC("sk_lookup")
+int lb_inbound(struct bpf_sk_lookup *ctx)
+{
+	struct listener_key key = {};
+	struct bpf_sock *listener;
+	long failed;
+
+	if (ctx->protocol != IPPROTO_TCP)
+		return SK_PASS;
+	if (ctx->family == AF_INET) {
+		__be32 local = ctx->local_ip4;
+
+		/* Pod-local, the agent's own dial to the application among it. ingress_ifindex does not tell: over lo it is eth0's. */
+		if (local == ctx->remote_ip4 || (bpf_ntohl(local) >> 24) == 127)
+			return SK_PASS;
+		key.ip[2] = bpf_htonl(0xffff);
+		key.ip[3] = local;
+	} else {
+		key.ip[0] = ctx->local_ip6[0];
+		key.ip[1] = ctx->local_ip6[1];
+		key.ip[2] = ctx->local_ip6[2];
+		key.ip[3] = ctx->local_ip6[3];
+		if (key.ip[0] == ctx->remote_ip6[0] && key.ip[1] == ctx->remote_ip6[1] && key.ip[2] == ctx->remote_ip6[2] && key.ip[3] == ctx->remote_ip6[3])
+			return SK_PASS;
+		if (!key.ip[0] && !key.ip[1] && !key.ip[2] && key.ip[3] == bpf_htonl(1))
+			return SK_PASS;
+	}
+	key.kind = ctx->local_port == HBONE_PORT ? LISTENER_HBONE : LISTENER_PLAINTEXT;
+	listener = bpf_map_lookup_elem(&listeners, &key);
+	/* No agent: refuse rather than let the connection pass by it. */
+	if (!listener)
+		return SK_DROP;
+	failed = bpf_sk_assign(ctx, listener, 0);
+	bpf_sk_release(listener);
+	return failed ? SK_DROP : SK_PASS;
+}

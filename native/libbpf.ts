@@ -1,0 +1,200 @@
+import koffi from 'koffi';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { checkLibbpf, checkPointer, errnoOf, SystemCallError } from './errno.ts';
+import { FileDescriptor, libc } from './libc.ts';
+
+type Pointer = object;
+
+const library = koffi.load('libbpf.so.1');
+const printFunction = koffi.proto('int landbridge_libbpf_print(int level, const char *format, void *arguments)');
+const libbpf = {
+  setPrint: library.func('void *libbpf_set_print(landbridge_libbpf_print *print)'),
+  openFile: library.func('void *bpf_object__open_file(const char *path, void *options)'),
+  load: library.func('int bpf_object__load(void *object)'),
+  close: library.func('void bpf_object__close(void *object)'),
+  findProgram: library.func('void *bpf_object__find_program_by_name(void *object, const char *name)'),
+  findMap: library.func('void *bpf_object__find_map_by_name(void *object, const char *name)'),
+  programFd: library.func('int bpf_program__fd(void *program)'),
+  mapFd: library.func('int bpf_map__fd(void *map)'),
+  setPinPath: library.func('int bpf_map__set_pin_path(void *map, const char *path)'),
+  linkCreate: library.func('int bpf_link_create(int program, int target, int type, void *options)'),
+  linkUpdate: library.func('int bpf_link_update(int link, int program, void *options)'),
+  pin: library.func('int bpf_obj_pin(int fd, const char *path)'),
+  get: library.func('int bpf_obj_get(const char *path)'),
+  update: library.func('int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags)'),
+  lookup: library.func('int bpf_map_lookup_elem(int fd, const void *key, _Out_ void *value)'),
+  delete: library.func('int bpf_map_delete_elem(int fd, const void *key)'),
+  nextKey: library.func('int bpf_map_get_next_key(int fd, const void *key, _Out_ void *next)'),
+  testRun: library.func('int bpf_prog_test_run_opts(int program, _Inout_ void *options)'),
+} as const;
+
+/** enum bpf_attach_type of linux/bpf.h. */
+export const AttachType = {
+  CGROUP_SOCK_OPS: 3,
+  CGROUP_INET4_CONNECT: 10,
+  CGROUP_INET6_CONNECT: 11,
+  CGROUP_INET4_GETPEERNAME: 29,
+  CGROUP_INET6_GETPEERNAME: 30,
+  SK_LOOKUP: 36,
+} as const;
+export type AttachType = (typeof AttachType)[keyof typeof AttachType];
+
+/** Lines kept of what libbpf says, the verifier's log among them; shown when loading fails. */
+const MESSAGES_KEPT = 80;
+const MESSAGE_BYTES = 64 * 1024;
+const messages: string[] = [];
+const print = koffi.register((_level: number, format: string, values: unknown) => {
+  const text = Buffer.alloc(MESSAGE_BYTES);
+  const length = libc.vsnprintf(text, text.length, format, values) as number;
+  messages.push(text.toString('latin1', 0, Math.min(Math.max(length, 0), text.length - 1)).trimEnd());
+  if (messages.length > MESSAGES_KEPT) messages.splice(0, messages.length - MESSAGES_KEPT);
+  return 0;
+}, koffi.pointer(printFunction));
+libbpf.setPrint(print);
+
+/** A map by its descriptor. Keys and values are the bytes that the C structs have. */
+export class BpfMap implements Disposable {
+  readonly #descriptor: FileDescriptor;
+  readonly #name: string;
+  readonly #valueBytes: number;
+
+  /** Duplicated descriptors are not needed: an object that owns the map outlives this view, or the map is pinned. */
+  constructor(descriptor: FileDescriptor, name: string, valueBytes: number) {
+    this.#descriptor = descriptor;
+    this.#name = name;
+    this.#valueBytes = valueBytes;
+  }
+
+  set(key: Buffer, value: Buffer): void {
+    checkLibbpf(`update of map ${this.#name}`, libbpf.update(this.#descriptor.number, key, value, 0n));
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    const value = Buffer.alloc(this.#valueBytes);
+    const result = libbpf.lookup(this.#descriptor.number, key, value) as number;
+    if (result === -errnoOf('ENOENT')) return undefined;
+    checkLibbpf(`lookup in map ${this.#name}`, result);
+    return value;
+  }
+
+  /** Returns whether the key was there. */
+  delete(key: Buffer): boolean {
+    const result = libbpf.delete(this.#descriptor.number, key) as number;
+    if (result === -errnoOf('ENOENT')) return false;
+    checkLibbpf(`delete in map ${this.#name}`, result);
+    return true;
+  }
+
+  /** All keys at about one time: keys that come and go meanwhile may be missed. */
+  keys(keyBytes: number): Buffer[] {
+    const keys: Buffer[] = [];
+    let previous: Buffer | null = null;
+    for (;;) {
+      const next: Buffer = Buffer.alloc(keyBytes);
+      if ((libbpf.nextKey(this.#descriptor.number, previous, next) as number) < 0) return keys;
+      keys.push(next);
+      previous = next;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#descriptor[Symbol.dispose]();
+  }
+}
+
+/** A program's attachment. It ends with the last descriptor, unless it is pinned. */
+export class BpfLink implements Disposable {
+  readonly #descriptor: FileDescriptor;
+
+  constructor(descriptor: FileDescriptor) {
+    this.#descriptor = descriptor;
+  }
+
+  /** Finds a pinned link; undefined where nothing is pinned. @throws SystemCallError */
+  static pinned(path: string): BpfLink | undefined {
+    const fd = libbpf.get(path) as number;
+    if (fd === -errnoOf('ENOENT')) return undefined;
+    return new BpfLink(new FileDescriptor(checkLibbpf(`open of pin ${path}`, fd)));
+  }
+
+  pin(path: string): void {
+    checkLibbpf(`pin ${path}`, libbpf.pin(this.#descriptor.number, path));
+  }
+
+  /** Puts another program in place of the attached one, atomically. @throws SystemCallError `ENOLINK` where the target is gone */
+  update(program: BpfProgram): void {
+    checkLibbpf('link update', libbpf.linkUpdate(this.#descriptor.number, program.fd, null));
+  }
+
+  [Symbol.dispose](): void {
+    this.#descriptor[Symbol.dispose]();
+  }
+}
+
+export class BpfProgram {
+  readonly fd: number;
+  readonly #name: string;
+
+  constructor(fd: number, name: string) {
+    this.fd = fd;
+    this.#name = name;
+  }
+
+  attach(target: FileDescriptor, type: AttachType): BpfLink {
+    return new BpfLink(new FileDescriptor(checkLibbpf(`attach ${this.#name}`, libbpf.linkCreate(this.fd, target.number, type, null))));
+  }
+
+  /** Runs a program of type `syscall` once, in this process' context. */
+  runOnce(): void {
+    // struct bpf_test_run_opts begins with its size; everything else stays zero.
+    const options = Buffer.alloc(80);
+    options.writeBigUInt64LE(BigInt(options.length), 0);
+    checkLibbpf(`run ${this.#name}`, libbpf.testRun(this.fd, options));
+  }
+}
+
+/** A compiled BPF object file: opened, then loaded into the kernel. */
+export class BpfObject implements Disposable {
+  readonly #object: Pointer;
+
+  private constructor(object: Pointer) {
+    this.#object = object;
+  }
+
+  /** @throws SystemCallError where the file is missing or is no BPF object */
+  static open(path: string): BpfObject {
+    return new BpfObject(checkPointer(`open of BPF object ${path}`, libbpf.openFile(path, null) as Pointer | null));
+  }
+
+  /** Before {@link load}: the map is taken from this pin, or pinned there when it is made. */
+  pinMap(name: string, path: string): void {
+    checkLibbpf(`pin path of map ${name}`, libbpf.setPinPath(this.#map(name), path));
+  }
+
+  /** @throws LandbridgeError `bpf-load` with the last lines of the verifier's log */
+  load(): void {
+    messages.length = 0;
+    const result = libbpf.load(this.#object) as number;
+    if (result < 0) {
+      const cause = new SystemCallError('load of BPF object', -result);
+      throw new LandbridgeError('bpf-load', `${cause.message}\n${messages.slice(-40).join('\n')}`, { cause, hint: 'Linux 6.1 or newer with BPF is needed, and CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN.' });
+    }
+  }
+
+  program(name: string): BpfProgram {
+    return new BpfProgram(libbpf.programFd(checkPointer(`program ${name}`, libbpf.findProgram(this.#object, name) as Pointer | null)) as number, name);
+  }
+
+  /** A view of a map; valid while the object is. */
+  map(name: string, valueBytes: number): BpfMap {
+    return new BpfMap(new FileDescriptor(libbpf.mapFd(this.#map(name)) as number), name, valueBytes);
+  }
+
+  #map(name: string): Pointer {
+    return checkPointer(`map ${name}`, libbpf.findMap(this.#object, name) as Pointer | null);
+  }
+
+  [Symbol.dispose](): void {
+    libbpf.close(this.#object);
+  }
+}

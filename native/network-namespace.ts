@@ -1,0 +1,31 @@
+import { statSync } from 'node:fs';
+import { checkLibc } from './errno.ts';
+import { type FileDescriptor, libc, openForReading } from './libc.ts';
+
+const CLONE_NEWNET = 0x40000000;
+
+/** Opens a network namespace (a file such as /proc/PID/ns/net). It lives as long as the descriptor. @throws SystemCallError */
+export function openNetworkNamespace(path: string): FileDescriptor {
+  return openForReading(path);
+}
+
+/** Whether two files are one namespace: namespaces are told apart by inode (namespaces(7)). */
+export function namespaceInode(path: string): number {
+  return statSync(path).ino;
+}
+
+/**
+ * Runs a function with this thread in another network namespace. The function must be synchronous: nothing else of
+ * the event loop may run meanwhile. A thread that cannot come back would do everything afterwards in a pod's
+ * namespace, so the process aborts.
+ * @throws SystemCallError when the namespace cannot be entered
+ */
+export function inNetworkNamespace<T>(namespace: FileDescriptor, work: () => T): T {
+  using home = openForReading('/proc/thread-self/ns/net');
+  checkLibc('setns', libc.setns(namespace.number, CLONE_NEWNET));
+  try {
+    return work();
+  } finally {
+    if (libc.setns(home.number, CLONE_NEWNET) !== 0) process.abort();
+  }
+}
