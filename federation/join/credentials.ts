@@ -42,6 +42,10 @@ export const HubCredentialsSchema = Type.Object({
   authorityPublicKey: RawKeySchema,
 });
 
+export function isHubUrl(text: string): boolean {
+  return Value.Check(HubUrlSchema, text);
+}
+
 export type HubAuthority = Static<typeof HubAuthoritySchema>;
 export type HubCredentials = Static<typeof HubCredentialsSchema>;
 
