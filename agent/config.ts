@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import Type, { type Static } from 'typebox';
+import { Value } from 'typebox/value';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+
+const Url = Type.String({ pattern: '^https://[^/\\s]+$' });
+
+/** The agent's environment. Names are those that ztunnel reads where it has them, so that one manifest's habits fit both. */
+export const AgentEnvironmentSchema = Type.Object({
+  XDS_ADDRESS: Url,
+  CA_ADDRESS: Url,
+  XDS_ROOT_CA: Type.String({ minLength: 1 }),
+  CA_ROOT_CA: Type.String({ minLength: 1 }),
+  TOKEN_FILE: Type.String({ minLength: 1, default: '/var/run/secrets/tokens/istio-token' }),
+  CLUSTER_ID: Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' }),
+  TRUST_DOMAIN: Type.String({ pattern: '^[a-z0-9._-]{1,255}$' }),
+  NETWORK: Type.String({ maxLength: 63, default: '' }),
+  NODE_NAME: Type.String({ minLength: 1, maxLength: 253 }),
+  POD_NAME: Type.String({ minLength: 1, maxLength: 253 }),
+  POD_NAMESPACE: Type.String({ minLength: 1, maxLength: 63 }),
+  LOG_LEVEL: Type.Union(['trace', 'debug', 'info', 'warn', 'error'].map((level) => Type.Literal(level)), { default: 'info' }),
+  CGROUP_ROOT: Type.String({ default: '' }),
+  BPF_ROOT: Type.String({ default: '/sys/fs/bpf' }),
+});
+
+export type AgentEnvironment = Static<typeof AgentEnvironmentSchema>;
+
+/** @throws LandbridgeError `bad-config` naming each variable that is missing or wrong */
+export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): AgentEnvironment {
+  const known = Object.fromEntries(Object.keys(AgentEnvironmentSchema.properties).map((name) => [name, environment[name]]).filter(([, value]) => value !== undefined));
+  const value: unknown = Value.Default(AgentEnvironmentSchema, known);
+  if (Value.Check(AgentEnvironmentSchema, value)) return value;
+  const problems = [...Value.Errors(AgentEnvironmentSchema, value)].map((error) => `${error.instancePath.slice(1) || 'environment'}: ${error.message}`);
+  throw new LandbridgeError('bad-config', `the environment is not complete: ${[...new Set(problems)].slice(0, 8).join('; ')}`, { hint: 'Install the agent with its chart, which sets them all.' });
+}
+
+/** The mount point of cgroup version 2 below /sys/fs/cgroup: all of it, or `unified` beside version 1. @throws LandbridgeError `no-cgroup2` */
+export function findCgroup2(mountinfo: string = readFileSync('/proc/self/mountinfo', 'utf8')): string {
+  const mounts = mountinfo.split('\n').filter((line) => line.includes(' - cgroup2 ')).map((line) => line.split(' ')[4] ?? '').filter((point) => point.startsWith('/sys/fs/cgroup'));
+  const found = mounts.at(-1);
+  if (found === undefined) throw new LandbridgeError('no-cgroup2', 'no cgroup2 is mounted below /sys/fs/cgroup', { hint: 'Mount the host path /sys/fs/cgroup, and boot the node with cgroup2.' });
+  return found;
+}

@@ -1,0 +1,155 @@
+import { X509Certificate } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { Client, credentials } from '@grpc/grpc-js';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { err, ok, type Result } from '@landbridge/core/result.ts';
+import { type DeltaDiscoveryRequest, DeltaDiscoveryRequestSchema, type DeltaDiscoveryResponse, DeltaDiscoveryResponseSchema } from '@landbridge/wire/gen/discovery_pb.js';
+import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
+import type { Logger } from 'pino';
+import { authorization, CHANNEL_OPTIONS, type ControlPlaneAccess } from '../identity/ca-client.ts';
+import { metrics } from '../metrics.ts';
+import { parseAddress, Registry } from './registry.ts';
+
+export const ADDRESS_TYPE = 'type.googleapis.com/istio.workload.Address';
+export const TRUST_BUNDLE_TYPE = 'type.googleapis.com/landbridge.v1.TrustBundle';
+const TYPES = [ADDRESS_TYPE, TRUST_BUNDLE_TYPE] as const;
+/** envoy.service.discovery.v3.AggregatedDiscoveryService */
+const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
+const RETRY_CAP_MS = 3000;
+
+export interface DiscoveryNode {
+  readonly name: string;
+  readonly namespace: string;
+  readonly node: string;
+  readonly cluster: string;
+}
+
+/** Follows the control plane by delta xDS. What it told last stays in force while it is away. */
+export class Discovery {
+  readonly registry = new Registry();
+  readonly #bundles = new Map<string, readonly X509Certificate[]>();
+  readonly #versions = new Map<string, Map<string, string>>(TYPES.map((type) => [type, new Map()]));
+  readonly #synced = new Set<string>();
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #bundlesChanged = new Set<() => void>();
+  readonly #access: ControlPlaneAccess;
+  readonly #node: DiscoveryNode;
+  readonly #log: Logger;
+
+  constructor(access: ControlPlaneAccess, node: DiscoveryNode, log: Logger) {
+    this.#access = access;
+    this.#node = node;
+    this.#log = log;
+  }
+
+  /** Resolves once each type was told completely for the first time. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  get bundles(): ReadonlyMap<string, readonly X509Certificate[]> {
+    return this.#bundles;
+  }
+
+  onBundlesChange(changed: () => void): Disposable {
+    this.#bundlesChanged.add(changed);
+    return { [Symbol.dispose]: () => this.#bundlesChanged.delete(changed) };
+  }
+
+  /** Runs until the signal aborts; a broken stream is opened anew with the versions that are held. */
+  async run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (!signal.aborted) {
+      const startedAt = performance.now();
+      try {
+        await this.#stream(signal);
+      } catch (thrown) {
+        if (signal.aborted) return;
+        if (performance.now() - startedAt > 10_000) failures = 0;
+        const waitMs = Math.random() * Math.min(RETRY_CAP_MS, 100 * 2 ** Math.min(failures++, 10));
+        this.#log.warn({ error: LandbridgeError.from(thrown).message, retry_ms: Math.round(waitMs) }, 'discovery stream ended');
+        // Aborting ends the loop's condition.
+        await delay(waitMs, undefined, { signal }).catch(() => {});
+      }
+    }
+  }
+
+  async #stream(signal: AbortSignal): Promise<void> {
+    const client = new Client(new URL(this.#access.address).host, credentials.createSsl(this.#access.rootPem()), CHANNEL_OPTIONS);
+    const call = client.makeBidiStreamRequest(METHOD, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, authorization(this.#access));
+    const send = (request: DeltaDiscoveryRequest): void => {
+      call.write(Buffer.from(toBinary(DeltaDiscoveryRequestSchema, request)));
+    };
+    const cancel = (): void => call.cancel();
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      for (const typeUrl of TYPES) {
+        send(create(DeltaDiscoveryRequestSchema, {
+          node: { id: `ztunnel~~${this.#node.name}.${this.#node.namespace}~${this.#node.namespace}.svc.cluster.local`, cluster: this.#node.cluster, metadata: { NODE_NAME: this.#node.node, CLUSTER_ID: this.#node.cluster } },
+          typeUrl,
+          resourceNamesSubscribe: ['*'],
+          initialResourceVersions: Object.fromEntries(this.#versions.get(typeUrl) ?? []),
+        }));
+      }
+      for await (const bytes of call) {
+        const response = fromBinary(DeltaDiscoveryResponseSchema, bytes as Buffer);
+        metrics.discoveryConnected.set(1);
+        const applied = this.#apply(response);
+        send(create(DeltaDiscoveryRequestSchema, {
+          typeUrl: response.typeUrl,
+          responseNonce: response.nonce,
+          ...(applied.ok ? {} : { errorDetail: { code: 3, message: applied.error } }),
+        }));
+        if (!applied.ok) this.#log.warn({ type: response.typeUrl, error: applied.error }, 'discovery answer refused in part');
+      }
+      throw new LandbridgeError('unavailable', 'the control plane closed the stream', { retryable: true });
+    } finally {
+      metrics.discoveryConnected.set(0);
+      signal.removeEventListener('abort', cancel);
+      call.cancel();
+      client.close();
+    }
+  }
+
+  /** Applies what can be understood of an answer; says what could not. */
+  #apply(response: DeltaDiscoveryResponse): Result<true> {
+    const versions = this.#versions.get(response.typeUrl);
+    if (versions === undefined) return err(`type ${response.typeUrl} was not asked for`);
+    const problems: string[] = [];
+    if (response.typeUrl === ADDRESS_TYPE) {
+      const updated = response.resources.flatMap(({ name, resource }) => {
+        const parsed = parseAddress(resource?.value ?? new Uint8Array());
+        if (parsed.ok) return [parsed.value];
+        problems.push(`${name}: ${parsed.error}`);
+        return [];
+      });
+      this.registry.apply({ updated, removed: response.removedResources });
+      const { workloads, services } = this.registry.count();
+      metrics.workloads.set(workloads);
+      metrics.services.set(services);
+    } else {
+      for (const { name, resource } of response.resources) {
+        const parsed = parseTrustBundle(resource?.value ?? new Uint8Array());
+        if (parsed.ok) this.#bundles.set(parsed.value.trustDomain, parsed.value.roots);
+        else problems.push(`${name}: ${parsed.error}`);
+      }
+      for (const name of response.removedResources) this.#bundles.delete(name);
+      for (const changed of this.#bundlesChanged) changed();
+    }
+    for (const { name, version } of response.resources) versions.set(name, version);
+    for (const name of response.removedResources) versions.delete(name);
+    this.#synced.add(response.typeUrl);
+    if (this.#synced.size === TYPES.length) this.#ready.resolve();
+    return problems.length === 0 ? ok(true) : err(problems.slice(0, 5).join('; '));
+  }
+}
+
+export function parseTrustBundle(bytes: Uint8Array): Result<{ readonly trustDomain: string; readonly roots: readonly X509Certificate[] }> {
+  try {
+    const { trustDomain, roots } = fromBinary(TrustBundleSchema, bytes);
+    return ok({ trustDomain, roots: roots.map((root) => new X509Certificate(root)) });
+  } catch (thrown) {
+    return err(`not a trust bundle: ${String(thrown)}`);
+  }
+}

@@ -1,0 +1,83 @@
+import { create, fromBinary, type JsonObject, toBinary } from '@bufbuild/protobuf';
+import { Client, type ClientOptions, credentials, Metadata } from '@grpc/grpc-js';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import type { SpiffeId } from '@landbridge/core/identity.ts';
+import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '@landbridge/wire/gen/ca_pb.js';
+
+/** istio.v1.auth.IstioCertificateService. */
+const METHOD = '/istio.v1.auth.IstioCertificateService/CreateCertificate';
+const TIMEOUT_MS = 10_000;
+
+export interface IssuedCertificate {
+  /** PEM: leaf and intermediates. */
+  readonly chainPem: string;
+  /** PEM: the authority's own roots. */
+  readonly rootsPem: string;
+}
+
+/** Issues certificates. Contract: an error is retryable unless the request itself was refused. */
+export interface CertificateAuthority {
+  issue(identity: SpiffeId, requestPem: string, lifetimeSeconds: number, signal: AbortSignal): Promise<IssuedCertificate>;
+}
+
+export interface ControlPlaneAccess {
+  /** https://HOST:PORT */
+  readonly address: string;
+  /** Read anew for each connection: PEM roots for the server's certificate. */
+  readonly rootPem: () => Buffer;
+  /** Read anew for each call: the projected service account token. */
+  readonly token: () => string;
+}
+
+/** Channel options that notice a server that went away without a word. */
+export const CHANNEL_OPTIONS: ClientOptions = {
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5000,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 3000,
+  'grpc.max_receive_message_length': 64 * 1024 * 1024,
+};
+
+export function authorization(access: ControlPlaneAccess): Metadata {
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${access.token()}`);
+  return metadata;
+}
+
+export class GrpcCertificateAuthority implements CertificateAuthority {
+  readonly #access: ControlPlaneAccess;
+  readonly #cluster: string;
+
+  constructor(access: ControlPlaneAccess, cluster: string) {
+    this.#access = access;
+    this.#cluster = cluster;
+  }
+
+  async issue(identity: SpiffeId, requestPem: string, lifetimeSeconds: number, signal: AbortSignal): Promise<IssuedCertificate> {
+    // One channel for each request: certificates are few, and the roots are those of this moment.
+    const client = new Client(new URL(this.#access.address).host, credentials.createSsl(this.#access.rootPem()), CHANNEL_OPTIONS);
+    try {
+      const metadata = authorization(this.#access);
+      metadata.set('clusterid', this.#cluster);
+      const request = create(IstioCertificateRequestSchema, {
+        csr: requestPem,
+        validityDuration: BigInt(lifetimeSeconds),
+        metadata: { ImpersonatedIdentity: identity } as JsonObject,
+      });
+      const response = await new Promise<Uint8Array>((resolve, reject) => {
+        const call = client.makeUnaryRequest(METHOD, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, Buffer.from(toBinary(IstioCertificateRequestSchema, request)), metadata, { deadline: Date.now() + TIMEOUT_MS }, (error, value) => {
+          if (error === null && value !== undefined) resolve(value);
+          else reject(new LandbridgeError('certificate-refused', `no certificate for ${identity}: ${error?.details ?? 'empty answer'}`, { retryable: true, cause: error }));
+        });
+        signal.addEventListener('abort', () => call.cancel(), { once: true });
+      });
+      const { certChain } = fromBinary(IstioCertificateResponseSchema, response);
+      const rootsPem = certChain.at(-1);
+      if (certChain.length < 2 || rootsPem === undefined) throw new LandbridgeError('certificate-refused', `the answer for ${identity} holds ${certChain.length} elements: a leaf and a root are needed`, { retryable: true });
+      return { chainPem: certChain.slice(0, -1).join(''), rootsPem };
+    } finally {
+      client.close();
+    }
+  }
+}
