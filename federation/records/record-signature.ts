@@ -40,6 +40,10 @@ const BODY_SCHEMAS: Readonly<Record<RecordBody['kind'], TSchema>> = {
 const LABEL = '[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?';
 const RECORD_KEY = new RegExp(`^(?:meta|sync|svc\\.${LABEL}\\.${LABEL}|eps\\.${LABEL}\\.${LABEL}\\.(?:0|[1-9][0-9]{0,2}))$`);
 
+export function isRecordKey(key: string): boolean {
+  return RECORD_KEY.test(key);
+}
+
 /** Throws when the record would be larger than any peer accepts. */
 export function signRecord(privateKey: KeyObject, record: UnsignedRecord): Uint8Array {
   return signEnvelope(privateKey, record as UnsignedEnvelope);
@@ -66,7 +70,7 @@ export function trustEnvelope(
 ): Result<VerifiedRecord, DistrustReason> {
   const { cluster, key, epoch, gen } = envelope;
   if (cluster !== expected.cluster || key !== expected.key) return distrust('place', `signed for ${cluster}.${key}`);
-  if (!RECORD_KEY.test(key)) return distrust('place', 'not a record key');
+  if (!isRecordKey(key)) return distrust('place', 'not a record key');
   if (!signatureHolds(envelope, expected.publicKey)) return distrust('signature', 'the signature is not by the owner');
   const body = checkBody(envelope.body, key);
   return body.ok ? ok({ cluster, key, epoch, gen, body: body.value }) : distrust('body', body.error);

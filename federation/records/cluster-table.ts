@@ -1,0 +1,90 @@
+/** What one cluster has said: its newest records, and whether they are a whole snapshot. */
+import type { RecordBody, SyncRecord } from '@landbridge/core/records.ts';
+import { canonicalJson, compareVersions, type JsonValue, type Version } from '@landbridge/wire/record.ts';
+import { PersistentMap } from './persistent-map.ts';
+import type { VerifiedRecord } from './record-signature.ts';
+import { snapshotSync } from './snapshot-digest.ts';
+
+export interface StoredRecord extends Version {
+  /** Null is a tombstone: it stays, so that an older record can not come back. */
+  readonly body: Exclude<RecordBody, SyncRecord> | null;
+  /** The key that signed it. Versions of different keys can not be compared: a new key is a new beginning. */
+  readonly signer: string;
+}
+
+export interface ClusterTable {
+  /** All but `sync`. */
+  readonly records: PersistentMap<StoredRecord>;
+  readonly sync: (Version & { readonly body: SyncRecord | null; readonly signer: string }) | undefined;
+  /** The newest epoch seen from the current signer. An owner writes all its records anew in each epoch. */
+  readonly head: { readonly signer: string; readonly epoch: number; readonly live: number };
+  /** Epoch and signer of the last snapshot that was whole. Everything from before is void. */
+  readonly floor: { readonly signer: string; readonly epoch: number } | undefined;
+  readonly changedAt: number;
+}
+
+/** Far above what a cluster exports; a member gone wrong must not fill the memory. */
+export const MAX_RECORDS_PER_CLUSTER = 50_000;
+
+export function emptyTable(signer: string, now: number): ClusterTable {
+  return { records: PersistentMap.empty(), sync: undefined, head: { signer, epoch: 0, live: 0 }, floor: undefined, changedAt: now };
+}
+
+/** The member's key changed. Its old records stay until the new key has signed a whole snapshot. */
+export function withSigner(table: ClusterTable, signer: string, now: number): ClusterTable {
+  if (table.head.signer === signer) return table;
+  let epoch = 0;
+  for (const [, record] of table.records.entries()) if (record.signer === signer) epoch = Math.max(epoch, record.epoch);
+  let live = 0;
+  for (const [, record] of table.records.entries()) if (record.body !== null && isOf({ signer, epoch }, record)) live += 1;
+  return settle({ ...table, head: { signer, epoch, live } }, now);
+}
+
+/** Whether a record of this version by the current signer would change nothing: a duplicate, a replay, or from before the last snapshot. */
+export function isStale(table: ClusterTable, key: string, version: Version): boolean {
+  const { signer } = table.head;
+  if (table.floor?.signer === signer && version.epoch < table.floor.epoch) return true;
+  const stored = key === 'sync' ? table.sync : table.records.get(key);
+  return stored !== undefined && stored.signer === signer && compareVersions(version, stored) <= 0;
+}
+
+/** Takes a record of the current signer that is not stale. Undefined when the table is full. */
+export function withRecord(table: ClusterTable, record: VerifiedRecord, now: number): ClusterTable | undefined {
+  const { key, epoch, gen, body } = record;
+  const { signer } = table.head;
+  const head = epoch > table.head.epoch ? { signer, epoch, live: 0 } : table.head;
+  if (key === 'sync') return settle({ ...table, head, sync: { epoch, gen, signer, body: body?.kind === 'sync' ? body : null } }, now);
+  if (body?.kind === 'sync') return table;
+  const old = table.records.get(key);
+  if (old === undefined && table.records.size >= MAX_RECORDS_PER_CLUSTER) return undefined;
+  const stored: StoredRecord = { epoch, gen, signer, body: sameBody(old?.body, body) ? (old?.body ?? null) : body };
+  const counted = (entry: StoredRecord | undefined): number => (entry !== undefined && entry.body !== null && isOf(head, entry) ? 1 : 0);
+  const live = head.live - counted(old) + counted(stored);
+  const changedAt = stored.body === (old?.body ?? null) ? table.changedAt : now;
+  return settle({ ...table, records: table.records.with(key, stored), head: { ...head, live }, changedAt }, now);
+}
+
+/** Whether the record is by this signer and of this epoch. */
+function isOf(head: { readonly signer: string; readonly epoch: number }, record: StoredRecord): boolean {
+  return record.signer === head.signer && record.epoch === head.epoch;
+}
+
+/** True when nothing but the version changed: the old body is kept, so that readers see that nothing changed. */
+function sameBody(old: RecordBody | null | undefined, body: RecordBody | null): boolean {
+  if (old === undefined || old === null || body === null) return (old ?? null) === body;
+  return canonicalJson(old as unknown as JsonValue) === canonicalJson(body as unknown as JsonValue);
+}
+
+/** When the records of the newest epoch are the snapshot that `sync` names, they become all there is. */
+function settle(table: ClusterTable, now: number): ClusterTable {
+  const { sync, head, floor } = table;
+  if (!sync?.body || sync.signer !== head.signer || sync.epoch !== head.epoch || sync.body.count !== head.live) return table;
+  if (floor?.signer === head.signer && floor.epoch === head.epoch) return table;
+  const records = table.records.filter((record) => isOf(head, record));
+  if (snapshotSync(liveVersions(records)).digest !== sync.body.digest) return table;
+  return { ...table, records, floor: { signer: head.signer, epoch: head.epoch }, changedAt: now };
+}
+
+function* liveVersions(records: PersistentMap<StoredRecord>): Generator<readonly [string, Version]> {
+  for (const [key, record] of records.entries()) if (record.body !== null) yield [key, record];
+}

@@ -1,0 +1,74 @@
+/** What the rest of the service sees of the clusters. */
+import type { Endpoint, EndpointsRecord, MetaRecord, ServiceRecord } from '@landbridge/core/records.ts';
+import type { ClusterTable } from './cluster-table.ts';
+import type { Member } from './members.ts';
+import type { PeerState } from './peer-table.ts';
+
+export interface ClusterView {
+  readonly cluster: string;
+  readonly member: Member;
+  readonly meta: MetaRecord | undefined;
+  /** By `<namespace>/<name>`. */
+  readonly services: ReadonlyMap<string, ServiceRecord>;
+  /** By `<namespace>/<name>`: the endpoints of all shards. */
+  readonly endpoints: ReadonlyMap<string, readonly Endpoint[]>;
+  /** Whether a whole snapshot of the cluster was read in this process' life. Before that, what is missing may only be late. */
+  readonly complete: boolean;
+  /** Milliseconds since 1970. */
+  readonly changedAt: number;
+}
+
+/** A table and a member never change, so neither does what was made of them. */
+const made = new WeakMap<ClusterTable, ClusterView>();
+
+/** One for each member that is not revoked, also for one that has said nothing yet, and for this cluster itself. */
+export function views(state: PeerState): ReadonlyMap<string, ClusterView> {
+  const result = new Map<string, ClusterView>();
+  for (const [cluster, { member }] of state.members) {
+    const table = state.tables.get(cluster);
+    if (member.revoked || table === undefined) continue;
+    let view = made.get(table);
+    if (view === undefined || view.member !== member) {
+      view = makeView(member, table);
+      made.set(table, view);
+    }
+    result.set(cluster, view);
+  }
+  return result;
+}
+
+function makeView(member: Member, table: ClusterTable): ClusterView {
+  let meta: MetaRecord | undefined;
+  const services: [string, ServiceRecord][] = [];
+  const shards: [string, EndpointsRecord][] = [];
+  for (const [, { body }] of table.records.entries()) {
+    if (body === null) continue;
+    if (body.kind === 'meta') meta = body;
+    else if (body.kind === 'svc') services.push([`${body.namespace}/${body.name}`, body]);
+    else shards.push([`${body.namespace}/${body.name}`, body]);
+  }
+  return {
+    cluster: member.cluster,
+    member,
+    meta,
+    services: new Map(services.sort(byName)),
+    endpoints: joinShards(shards),
+    complete: table.floor !== undefined,
+    changedAt: table.changedAt,
+  };
+}
+
+function joinShards(shards: [string, EndpointsRecord][]): ReadonlyMap<string, readonly Endpoint[]> {
+  shards.sort((a, b) => byName(a, b) || a[1].shard - b[1].shard);
+  const joined = new Map<string, readonly Endpoint[]>();
+  for (const [name, { endpoints }] of shards) {
+    const before = joined.get(name);
+    joined.set(name, before === undefined ? endpoints : [...before, ...endpoints]);
+  }
+  return joined;
+}
+
+/** By code units, so that the order is the same everywhere. */
+function byName(a: readonly [string, unknown], b: readonly [string, unknown]): number {
+  return a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0;
+}

@@ -1,0 +1,197 @@
+/** What this process has signed for its cluster, and how much of it the bus is known to hold. No effects but signing. */
+import type { KeyObject } from 'node:crypto';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import type { RecordBody } from '@landbridge/core/records.ts';
+import { canonicalJson, compareVersions, type JsonValue, type Version } from '@landbridge/wire/record.ts';
+import { isRecordKey, openRecord, signRecord } from './record-signature.ts';
+import { snapshotSync } from './snapshot-digest.ts';
+
+export interface OwnRecordsOptions {
+  readonly cluster: string;
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+}
+
+export interface SignedRecord extends Version {
+  readonly key: string;
+  readonly body: RecordBody | null;
+  readonly bytes: Uint8Array;
+}
+
+interface OwnRecord {
+  readonly signed: SignedRecord;
+  readonly text: string;
+  /** The bus said that it has these bytes, and has not shown others since. */
+  stored: boolean;
+  notBefore: number;
+}
+
+/** Others' writes under our keys are put right this much later: two writers must not keep the hub busy, and our own echo may be on its way. */
+const REPAIR_DELAY_MS = 1000;
+/** A second process with our key is worse: each would write all its records. */
+const RIVAL_DELAY_MS = 30_000;
+/** Bounds what is remembered of others' writes. */
+const MAX_STRANGERS = 50_000;
+
+export class OwnRecords {
+  readonly #options: OwnRecordsOptions;
+  readonly #records = new Map<string, OwnRecord>();
+  /** Keys on the bus with a record that this process has not signed. */
+  readonly #strangers = new Set<string>();
+  /** Bodies that can not be signed. */
+  readonly #refused = new Map<string, { readonly body: RecordBody; readonly message: string }>();
+  #epoch: number;
+  #gen = 0;
+  #losses = 0;
+  #quietUntil = 0;
+
+  constructor(options: OwnRecordsOptions) {
+    this.#options = options;
+    this.#epoch = options.clock();
+  }
+
+  /** An entry under our prefix was read. True when the bus now differs from what was signed. */
+  saw(key: string, bytes: Uint8Array): boolean {
+    const own = this.#records.get(key);
+    if (own !== undefined && sameBytes(own.signed.bytes, bytes)) {
+      own.stored = true;
+      return false;
+    }
+    const found = openRecord(bytes, { cluster: this.#options.cluster, key, publicKey: this.#options.publicKey });
+    const newer = found.ok && (own === undefined ? found.value.epoch >= this.#epoch : compareVersions(found.value, own.signed) > 0);
+    if (newer) this.#moveOn(found.value.epoch + 1);
+    else if (own !== undefined) this.#repair(own);
+    const isTombstone = found.ok && found.value.body === null;
+    if (!this.#records.has(key) && !isTombstone) this.#addStranger(key);
+    return true;
+  }
+
+  /** The bus lost its entries. What was signed stays valid and is written again as it is. */
+  lost(): void {
+    this.#losses += 1;
+    this.#strangers.clear();
+    for (const own of this.#records.values()) own.stored = false;
+  }
+
+  /** Records to write now, each signed when it is asked for. */
+  *toWrite(desired: ReadonlyMap<string, RecordBody>): Generator<SignedRecord> {
+    for (const [key, body] of desired) {
+      const next = this.#due(key, body);
+      if (next !== undefined) yield next;
+    }
+    for (const key of [...this.#records.keys(), ...this.#strangers]) {
+      if (key === 'sync' || desired.has(key)) continue;
+      const next = this.#due(key, null);
+      if (next !== undefined) yield next;
+    }
+  }
+
+  /** The record that closes the snapshot, when all others are on the bus and it is not. */
+  syncToWrite(desired: ReadonlyMap<string, RecordBody>): SignedRecord | undefined {
+    return this.#isStored(desired) ? this.#due('sync', this.#sync()) : undefined;
+  }
+
+  isDone(desired: ReadonlyMap<string, RecordBody>): boolean {
+    return this.#isStored(desired) && this.#holds('sync', this.#sync());
+  }
+
+  /** The callback is to be called when the bus has stored the record. */
+  attempt(signed: SignedRecord): () => void {
+    const losses = this.#losses;
+    return () => {
+      const own = this.#records.get(signed.key);
+      if (own?.signed === signed && losses === this.#losses) own.stored = true;
+    };
+  }
+
+  storedCount(): number {
+    let count = 0;
+    for (const [key, own] of this.#records) if (key !== 'sync' && own.stored && own.signed.body !== null) count += 1;
+    return count;
+  }
+
+  /** Why a record of the last wish could not be signed. */
+  refusal(desired: ReadonlyMap<string, RecordBody>): string | undefined {
+    for (const [key, { body, message }] of this.#refused) if (desired.get(key) === body) return message;
+    return undefined;
+  }
+
+  #isStored(desired: ReadonlyMap<string, RecordBody>): boolean {
+    for (const [key, body] of desired) if (!this.#holds(key, body) && this.#refused.get(key)?.body !== body) return false;
+    for (const [key, own] of this.#records) if (key !== 'sync' && !desired.has(key) && !(own.stored && own.signed.body === null)) return false;
+    for (const key of this.#strangers) if (!desired.has(key)) return false;
+    return true;
+  }
+
+  #holds(key: string, body: RecordBody): boolean {
+    const own = this.#records.get(key);
+    return own?.stored === true && isOf(own, body);
+  }
+
+  #sync(): RecordBody {
+    const live: (readonly [string, Version])[] = [];
+    for (const [key, { signed }] of this.#records) if (key !== 'sync' && signed.body !== null) live.push([key, signed]);
+    return snapshotSync(live);
+  }
+
+  #due(key: string, body: RecordBody | null): SignedRecord | undefined {
+    const now = this.#options.clock();
+    if (now < this.#quietUntil) return undefined;
+    const own = this.#records.get(key);
+    const isRefused = body !== null && this.#refused.get(key)?.body === body;
+    if (own !== undefined && (isRefused || isOf(own, body))) return own.stored || now < own.notBefore ? undefined : own.signed;
+    return isRefused ? undefined : this.#sign(key, body);
+  }
+
+  #sign(key: string, body: RecordBody | null): SignedRecord | undefined {
+    const version: Version = { epoch: this.#epoch, gen: this.#gen + 1 };
+    let bytes: Uint8Array;
+    try {
+      bytes = signRecord(this.#options.privateKey, { cluster: this.#options.cluster, key, ...version, body });
+    } catch (thrown) {
+      const error = LandbridgeError.from(thrown);
+      if (error.code !== 'record-too-large' || body === null) throw error;
+      // The older record, if there is one, stays: better than no record at all.
+      this.#refused.set(key, { body, message: error.message });
+      return undefined;
+    }
+    this.#gen = version.gen;
+    this.#refused.delete(key);
+    this.#strangers.delete(key);
+    const signed: SignedRecord = { key, ...version, body, bytes };
+    this.#records.set(key, { signed, text: textOf(body), stored: false, notBefore: 0 });
+    return signed;
+  }
+
+  #repair(own: OwnRecord): void {
+    if (own.stored) own.notBefore = this.#options.clock() + REPAIR_DELAY_MS;
+    own.stored = false;
+  }
+
+  #addStranger(key: string): void {
+    if (key !== 'sync' && isRecordKey(key) && this.#strangers.size < MAX_STRANGERS) this.#strangers.add(key);
+  }
+
+  /** Everything is signed anew: peers must find our records newer than the one that was found. */
+  #moveOn(epoch: number): void {
+    if (this.#records.size > 0) this.#quietUntil = this.#options.clock() + RIVAL_DELAY_MS;
+    for (const [key, own] of this.#records) if (own.signed.body !== null) this.#addStranger(key);
+    this.#records.clear();
+    this.#epoch = epoch;
+    this.#gen = 0;
+  }
+}
+
+function isOf(own: OwnRecord, body: RecordBody | null): boolean {
+  return own.signed.body === body || own.text === textOf(body);
+}
+
+function textOf(body: RecordBody | null): string {
+  return canonicalJson(body as unknown as JsonValue);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
