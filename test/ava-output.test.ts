@@ -1,0 +1,42 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { type AvaPart, readAvaLine } from './ava-output.ts';
+import { REPOSITORY } from './command.ts';
+
+function countOf(output: string): { passed: number; failed: number } {
+  let part: AvaPart = 'tests';
+  const kinds = output.split('\n').map((line) => {
+    const read = readAvaLine(line, part);
+    part = read.part;
+    return read.kind;
+  });
+  return { passed: kinds.filter((kind) => kind === 'passed').length, failed: kinds.filter((kind) => kind === 'failed').length };
+}
+
+test('a line that only looks like a test is not counted among the failures', (t) => {
+  t.deepEqual(countOf('  ✔ a\n  ✘ [fail]: b\n  ─\n\n  b\n\n  ✘ quoted\n  ✔ quoted\n'), { passed: 1, failed: 1 });
+});
+
+const CASES: readonly { readonly name: string; readonly source: string; readonly passed: number; readonly failed: number }[] = [
+  { name: 'passing and failing tests', source: `test('a', (t) => t.pass());\ntest('b', (t) => t.fail());\ntest('c', () => { throw new Error('  ✔ no'); });`, passed: 1, failed: 2 },
+  { name: 'skipped and todo tests', source: `test('a', (t) => t.pass());\ntest.skip('b', (t) => t.pass());\ntest.todo('c');`, passed: 1, failed: 0 },
+  { name: 'an error outside the tests', source: `test('a', async (t) => { t.pass(); });\nsetTimeout(() => { throw new Error('late'); }, 0);\ntest('b', async (t) => { await new Promise((r) => setTimeout(r, 500)); t.pass(); });`, passed: 1, failed: 1 },
+  { name: 'a hook that fails, and the test behind it', source: `test.before(() => { throw new Error('before'); });\ntest('a', (t) => t.pass());`, passed: 0, failed: 2 },
+  { name: 'a file without tests', source: `void test;`, passed: 0, failed: 1 },
+];
+
+for (const { name, source, passed, failed } of CASES) {
+  test(`counts of a real run: ${name}`, async (t) => {
+    const directory = await mkdtemp(path.join(REPOSITORY, 'test', '.sample-'));
+    t.teardown(async () => await rm(directory, { recursive: true }));
+    await writeFile(path.join(directory, 'sample.mjs'), `import test from 'ava';\n${source}\n`);
+    await writeFile(path.join(directory, 'config.mjs'), `export default { files: [${JSON.stringify(`${path.relative(REPOSITORY, directory)}/sample.mjs`)}], workerThreads: false };\n`);
+    const argv = [path.join(REPOSITORY, 'node_modules/.bin/ava'), '--config', path.join(directory, 'config.mjs')];
+    const run = promisify(execFile)(process.execPath, argv, { cwd: REPOSITORY, env: { ...process.env, NO_COLOR: '1', TERM: 'dumb' } });
+    const stdout = await run.then((result) => result.stdout, (thrown: { stdout: string }) => thrown.stdout);
+    t.deepEqual(countOf(stdout), { passed, failed }, stdout);
+  });
+}

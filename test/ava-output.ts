@@ -1,0 +1,22 @@
+/** Reads what ava's default reporter prints: it shows where and why a test failed, which its TAP output leaves out. */
+
+/** `tests` until the line that ends the list of tests; after it the failures are told once more, at length. */
+export type AvaPart = 'tests' | 'failures';
+
+export interface AvaLine {
+  readonly kind: 'passed' | 'failed' | 'other';
+  readonly part: AvaPart;
+}
+
+const PASSED = /^ {2}✔ /;
+/** Failed tests and hooks, tests that were not reached, files without tests, processes that ended early. */
+const FAILED = /^ {0,2}✘ /;
+const SEPARATOR = /^ {2}─$/;
+
+/** What one line of ava's report says, and the part of the report that the next line is in. */
+export function readAvaLine(line: string, part: AvaPart): AvaLine {
+  if (part === 'failures') return { kind: 'other', part };
+  if (SEPARATOR.test(line)) return { kind: 'other', part: 'failures' };
+  if (PASSED.test(line)) return { kind: 'passed', part };
+  return { kind: FAILED.test(line) ? 'failed' : 'other', part };
+}

@@ -1,0 +1,7 @@
+/** The timeout is for the time without any test that ends: the first one brings the clusters up. */
+export default {
+  files: ['test/e2e/*.test.ts'],
+  extensions: ['ts'],
+  timeout: '20m',
+  workerThreads: false,
+};

@@ -1,0 +1,6 @@
+export default {
+  files: ['**/*.kernel.test.ts'],
+  extensions: ['ts'],
+  timeout: '120s',
+  workerThreads: false,
+};

@@ -1,0 +1,115 @@
+import { globSync } from 'node:fs';
+import path from 'node:path';
+import { type AvaPart, readAvaLine } from './ava-output.ts';
+import { REPOSITORY, runLines } from './command.ts';
+
+export interface Count {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+export interface StageContext {
+  readonly signal: AbortSignal;
+  readonly print: (line: string) => void;
+}
+
+export interface Stage {
+  readonly name: string;
+  readonly what: string;
+  readonly needsRoot: boolean;
+  /** Whether the pinned servers must be built first. */
+  readonly needsTools: boolean;
+  readonly run: (context: StageContext) => Promise<Count>;
+}
+
+export const NOTHING: Count = { passed: 0, failed: 0 };
+export const add = (a: Count, b: Count): Count => ({ passed: a.passed + b.passed, failed: a.failed + b.failed });
+
+const program = (name: string): string => path.join(REPOSITORY, 'node_modules/.bin', name);
+
+export const STAGES: readonly Stage[] = [
+  {
+    name: 'types',
+    what: 'the TypeScript compiler over everything',
+    needsRoot: false,
+    needsTools: false,
+    run: async (context) => await runAsOne([['node_modules/.bin/tsc', '-p', 'tsconfig.json']], context),
+  },
+  {
+    name: 'lint',
+    what: 'biome, and the rules of which folder may import which',
+    needsRoot: false,
+    needsTools: false,
+    run: async (context) => await runAsOne([['node_modules/.bin/biome', 'check', '--error-on-warnings', '.'], ['test/lint/import-rules.ts']], context),
+  },
+  {
+    name: 'unit',
+    what: 'tests beside the code: units, properties, contracts with real servers on loopback',
+    needsRoot: false,
+    needsTools: true,
+    run: async (context) => await runAva({ args: [], showsPasses: false }, context),
+  },
+  {
+    name: 'kernel',
+    what: 'BPF programs and sockets in network namespaces of the running kernel',
+    needsRoot: true,
+    needsTools: true,
+    run: async (context) => await runAvaOn('*/**/*.kernel.test.ts', 'test/kernel.ava.mjs', context),
+  },
+  {
+    name: 'e2e',
+    what: 'two clusters of the lab, joined, with calls between their pods; takes minutes',
+    needsRoot: true,
+    needsTools: true,
+    run: async (context) => await runAvaOn('test/e2e/*.test.ts', 'test/e2e.ava.mjs', context),
+  },
+];
+
+export function isStageName(name: string): boolean {
+  return STAGES.some((stage) => stage.name === name);
+}
+
+/** Runs commands that count as one test: it fails when any of them does. */
+async function runAsOne(commands: readonly (readonly string[])[], { signal, print }: StageContext): Promise<Count> {
+  let isFine = true;
+  for (const [script, ...args] of commands) {
+    const status = await runLines([process.execPath, path.join(REPOSITORY, script ?? ''), ...args], { signal, onLine: print });
+    isFine &&= status === 0;
+  }
+  return isFine ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+async function runAvaOn(pattern: string, config: string, context: StageContext): Promise<Count> {
+  const files = globSync(pattern, { cwd: REPOSITORY, exclude: (name) => name === 'node_modules' });
+  if (files.length === 0) {
+    context.print(`   no file matches ${pattern}`);
+    return NOTHING;
+  }
+  // The processes of one file would meet those of another: one file at a time, one test at a time.
+  return await runAva({ args: ['--config', config, '--serial', '--concurrency', '1'], showsPasses: true }, context);
+}
+
+/** Runs ava and counts what it reports. Lines of tests that passed are left out unless they take long enough to wait for. */
+async function runAva(options: { readonly args: readonly string[]; readonly showsPasses: boolean }, { signal, print }: StageContext): Promise<Count> {
+  let part: AvaPart = 'tests';
+  let count = NOTHING;
+  let pendingBlank = false;
+  const status = await runLines([process.execPath, program('ava'), ...options.args], {
+    signal,
+    onLine: (line) => {
+      const read = readAvaLine(line, part);
+      part = read.part;
+      if (read.kind === 'passed') count = add(count, { passed: 1, failed: 0 });
+      if (read.kind === 'failed') count = add(count, { passed: 0, failed: 1 });
+      if (read.kind === 'passed' && !options.showsPasses) return;
+      // Nothing but blank lines is left where every line between them was of a test that passed.
+      const isBlank = line.trim() === '';
+      if (!isBlank && pendingBlank) print('');
+      pendingBlank = isBlank;
+      if (!isBlank) print(line);
+    },
+  });
+  // A run that failed before or after its tests has no line of its own.
+  if (status !== 0 && count.failed === 0) return add(count, { passed: 0, failed: 1 });
+  return count;
+}
