@@ -1,0 +1,119 @@
+import { createPublicKey, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
+import { err, ok, type Result } from '@landbridge/core/result.ts';
+import forge from 'node-forge';
+
+/** X.509 (RFC 5280) with ECDSA: node-forge writes and reads the DER, node:crypto signs, since node-forge has no ECDSA. */
+const { asn1 } = forge;
+type Asn1 = forge.asn1.Asn1;
+const { UNIVERSAL, CONTEXT_SPECIFIC } = asn1.Class;
+
+const OID = {
+  commonName: '2.5.4.3',
+  ecdsaWithSha256: '1.2.840.10045.4.3.2',
+  basicConstraints: '2.5.29.19',
+  keyUsage: '2.5.29.15',
+  extendedKeyUsage: '2.5.29.37',
+  subjectAltName: '2.5.29.17',
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+} as const;
+
+/** GeneralName tags (RFC 5280, section 4.2.1.6). */
+const NAME_TAG = { dns: 2, uri: 6 } as const;
+const MAX_REQUEST_LENGTH = 16 * 1024;
+
+export interface CertificateContent {
+  readonly subject: string;
+  readonly issuer: string;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly publicKey: KeyObject;
+  readonly isAuthority: boolean;
+  readonly names: readonly { readonly kind: keyof typeof NAME_TAG; readonly value: string }[];
+}
+
+/** Makes a certificate in PEM. The issuer's key must be P-256. */
+export function makeCertificate(content: CertificateContent, issuerKey: KeyObject): string {
+  const toBeSigned = sequence(
+    explicit(0, integer('\u0002')),
+    // A positive number of 128 random bits (section 4.1.2.2).
+    integer(`\u0001${randomBytes(15).toString('latin1')}`),
+    algorithm(),
+    name(content.issuer),
+    sequence(time(content.notBefore), time(content.notAfter)),
+    name(content.subject),
+    asn1.fromDer(content.publicKey.export({ type: 'spki', format: 'der' }).toString('latin1')),
+    explicit(3, sequence(...extensions(content))),
+  );
+  const signature = sign('sha256', der(toBeSigned), issuerKey);
+  return pem('CERTIFICATE', der(sequence(toBeSigned, algorithm(), bits(`\u0000${signature.toString('latin1')}`))));
+}
+
+/**
+ * The public key of a PKCS#10 request (RFC 2986) whose signature proves that the sender has the private key.
+ * Everything else that the request asks for is ignored: names come from who is asking.
+ */
+export function parseRequest(text: string): Result<KeyObject> {
+  if (text.length > MAX_REQUEST_LENGTH) return err('the certificate request is too long');
+  const match = /-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----/.exec(text);
+  if (match?.[1] === undefined) return err('not a PEM certificate request');
+  try {
+    const request = asn1.fromDer(Buffer.from(match[1], 'base64').toString('latin1'));
+    const [info, , signature] = request.value as Asn1[];
+    const key = (info?.value as Asn1[] | undefined)?.[2];
+    if (info === undefined || key === undefined || typeof signature?.value !== 'string') return err('not a PKCS#10 request');
+    const publicKey = createPublicKey({ key: der(key), type: 'spki', format: 'der' });
+    if (!isStrong(publicKey)) return err('the key must be P-256, P-384, Ed25519 or RSA of at least 2048 bits');
+    const hash = publicKey.asymmetricKeyType === 'ed25519' ? null : 'sha256';
+    if (!verify(hash, der(info), publicKey, Buffer.from(signature.value.slice(1), 'latin1'))) return err('the signature of the request is not by its key');
+    return ok(publicKey);
+  } catch (thrown) {
+    return err(`not a certificate request: ${String(thrown).slice(0, 200)}`);
+  }
+}
+
+function isStrong(key: KeyObject): boolean {
+  const { asymmetricKeyType, asymmetricKeyDetails } = key;
+  if (asymmetricKeyType === 'rsa') return (asymmetricKeyDetails?.modulusLength ?? 0) >= 2048;
+  return asymmetricKeyType === 'ed25519' || (asymmetricKeyType === 'ec' && ['prime256v1', 'secp384r1'].includes(asymmetricKeyDetails?.namedCurve ?? ''));
+}
+
+function extensions({ isAuthority, names }: CertificateContent): Asn1[] {
+  // keyUsage: keyCertSign and cRLSign, or digitalSignature (section 4.2.1.3).
+  const usage = isAuthority ? '\u0001\u0006' : '\u0007\u0080';
+  return [
+    extension(OID.basicConstraints, true, isAuthority ? sequence(boolean()) : sequence()),
+    extension(OID.keyUsage, true, bits(usage)),
+    ...(isAuthority ? [] : [extension(OID.extendedKeyUsage, false, sequence(oid(OID.serverAuth), oid(OID.clientAuth)))]),
+    // Critical, as the subject names nobody (SPIFFE X.509-SVID, section 4.1).
+    ...(names.length === 0 ? [] : [extension(OID.subjectAltName, !isAuthority, sequence(...names.map(({ kind, value }) => asn1.create(CONTEXT_SPECIFIC, NAME_TAG[kind], false, value))))]),
+  ];
+}
+
+function extension(id: string, critical: boolean, value: Asn1): Asn1 {
+  return sequence(oid(id), ...(critical ? [boolean()] : []), asn1.create(UNIVERSAL, asn1.Type.OCTETSTRING, false, asn1.toDer(value).getBytes()));
+}
+
+function name(commonName: string): Asn1 {
+  if (commonName === '') return sequence();
+  return sequence(asn1.create(UNIVERSAL, asn1.Type.SET, true, [sequence(oid(OID.commonName), asn1.create(UNIVERSAL, asn1.Type.UTF8, false, forge.util.encodeUtf8(commonName)))]));
+}
+
+/** UTCTime until 2049, GeneralizedTime from 2050 (section 4.1.2.5). */
+function time(at: Date): Asn1 {
+  const digits = `${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`;
+  return at.getUTCFullYear() < 2050 ? asn1.create(UNIVERSAL, asn1.Type.UTCTIME, false, digits.slice(2)) : asn1.create(UNIVERSAL, asn1.Type.GENERALIZEDTIME, false, digits);
+}
+
+const der = (value: Asn1): Buffer => Buffer.from(asn1.toDer(value).getBytes(), 'latin1');
+const sequence = (...parts: Asn1[]): Asn1 => asn1.create(UNIVERSAL, asn1.Type.SEQUENCE, true, parts);
+const explicit = (tag: number, value: Asn1): Asn1 => asn1.create(CONTEXT_SPECIFIC, tag, true, [value]);
+const integer = (bytes: string): Asn1 => asn1.create(UNIVERSAL, asn1.Type.INTEGER, false, bytes);
+const bits = (bytes: string): Asn1 => asn1.create(UNIVERSAL, asn1.Type.BITSTRING, false, bytes);
+const boolean = (): Asn1 => asn1.create(UNIVERSAL, asn1.Type.BOOLEAN, false, '\u00ff');
+const oid = (text: string): Asn1 => asn1.create(UNIVERSAL, asn1.Type.OID, false, asn1.oidToDer(text).getBytes());
+const algorithm = (): Asn1 => sequence(oid(OID.ecdsaWithSha256));
+
+function pem(label: string, bytes: Buffer): string {
+  return `-----BEGIN ${label}-----\n${bytes.toString('base64').replace(/.{64}/g, '$&\n').trimEnd()}\n-----END ${label}-----\n`;
+}

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import Type, { type Static } from 'typebox';
+import { Value } from 'typebox/value';
+
+/** The file at LANDBRIDGE_CONFIG, written by the chart from its values. */
+export const FederationConfigSchema = Type.Object({
+  cluster: Type.Object({
+    /** Unique in the clusterset; can not be changed after joining. */
+    name: Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' }),
+    /** SPIFFE trust domain; `<name>.landbridge` where left out. */
+    trustDomain: Type.Optional(Type.String({ pattern: '^([a-z0-9._-]{1,255})?$' })),
+    /** Clusters of one network reach each other's pods directly. */
+    network: Type.String({ maxLength: 63, default: '' }),
+  }, { additionalProperties: false }),
+  logLevel: Type.Union(['trace', 'debug', 'info', 'warn', 'error'].map((level) => Type.Literal(level)), { default: 'info' }),
+}, { additionalProperties: false });
+
+export interface FederationConfig {
+  readonly cluster: string;
+  readonly trustDomain: string;
+  readonly network: string;
+  readonly logLevel: string;
+  /** The namespace of the service itself. */
+  readonly namespace: string;
+}
+
+/** @throws LandbridgeError `bad-config` saying where the file is wrong */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): FederationConfig {
+  const file = environment['LANDBRIDGE_CONFIG'] ?? '/etc/landbridge/config.json';
+  let value: unknown;
+  try {
+    value = Value.Default(FederationConfigSchema, JSON.parse(readFileSync(file, 'utf8')));
+  } catch (thrown) {
+    throw new LandbridgeError('bad-config', `${file} can not be read: ${String(thrown)}`, { hint: 'Install the federation service with its chart, or set LANDBRIDGE_CONFIG.', cause: thrown });
+  }
+  if (!Value.Check(FederationConfigSchema, value)) {
+    const faults = [...Value.Errors(FederationConfigSchema, value)].map((error) => `${error.instancePath || '/'} ${error.message}`);
+    throw new LandbridgeError('bad-config', `${file}: ${faults.slice(0, 5).join('; ')}`, { hint: 'Correct the values of the chart landbridge-federation.' });
+  }
+  const { cluster, logLevel }: Static<typeof FederationConfigSchema> = value;
+  return {
+    cluster: cluster.name,
+    trustDomain: cluster.trustDomain || `${cluster.name}.landbridge`,
+    network: cluster.network,
+    logLevel,
+    namespace: environment['POD_NAMESPACE'] || 'landbridge-system',
+  };
+}

@@ -1,0 +1,43 @@
+import type { KubernetesObject } from '@kubernetes/client-node';
+import { keyOf, MCS_SOURCE_LABEL } from '../kubernetes/types.ts';
+
+export type Change = { readonly verb: 'apply'; readonly object: KubernetesObject } | { readonly verb: 'delete'; readonly object: KubernetesObject };
+
+/** Says of which sources everything is known: only what such a source no longer has may be deleted. */
+export interface Knowledge {
+  /** Whether all records of the cluster are known, or it is known to be no member any more. */
+  isComplete(cluster: string): boolean;
+  /** Whether that holds for all clusters, and no cluster can be unknown. */
+  readonly all: boolean;
+}
+
+/** What to write so that the objects in `existing` (all ours) become those in `desired`. */
+export function changes(desired: readonly KubernetesObject[], existing: readonly KubernetesObject[], knowledge: Knowledge): Change[] {
+  const have = new Map(existing.map((object) => [identity(object), object]));
+  const wanted = new Set(desired.map(identity));
+  const applied = desired.filter((object) => {
+    const known = have.get(identity(object));
+    return known === undefined || !covers(known, object);
+  });
+  const deleted = existing.filter((object) => !wanted.has(identity(object)) && object.metadata?.deletionTimestamp === undefined && mayDelete(object, knowledge));
+  return [...applied.map((object) => ({ verb: 'apply', object }) as const), ...deleted.map((object) => ({ verb: 'delete', object }) as const)];
+}
+
+/** A slice belongs to one source; everything else to all that may export the service. */
+function mayDelete(object: KubernetesObject, knowledge: Knowledge): boolean {
+  const source = object.metadata?.labels?.[MCS_SOURCE_LABEL];
+  return source === undefined ? knowledge.all : knowledge.isComplete(source);
+}
+
+export const identity = (object: KubernetesObject): string => `${object.apiVersion ?? ''} ${object.kind ?? ''} ${keyOf(object)}`;
+
+/** Whether everything that `wanted` says is in `have`, which the API server has completed with its defaults. */
+export function covers(have: unknown, wanted: unknown): boolean {
+  if (wanted === null || typeof wanted !== 'object') return have === wanted || (wanted === undefined);
+  if (have === null || typeof have !== 'object') return isEmpty(wanted) && have === undefined;
+  if (Array.isArray(wanted)) return Array.isArray(have) && have.length === wanted.length && wanted.every((item, i) => covers(have[i], item));
+  return Object.entries(wanted).every(([key, value]) => covers((have as Record<string, unknown>)[key], value));
+}
+
+/** The API server leaves empty lists out. */
+const isEmpty = (value: object): boolean => Array.isArray(value) && value.length === 0;

@@ -1,0 +1,121 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { type handleBidiStreamingCall, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema, type DeltaDiscoveryRequest, ResourceSchema } from '@landbridge/wire/gen/discovery_pb.js';
+import type { Logger } from 'pino';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import type { Authenticator } from '../ca/authenticator.ts';
+import { metrics } from '../metrics.ts';
+import { delta, type Snapshot } from './snapshot.ts';
+
+/** One agent asks for this many types at most. */
+const MAX_TYPES = 16;
+
+interface Subscription {
+  /** What the client has, as far as it was told. */
+  readonly known: Map<string, string>;
+  /** The answer that the client has not confirmed yet: one at a time, so that a slow client is told less often. */
+  nonce: string | undefined;
+  answered: boolean;
+}
+
+type Call = ServerDuplexStream<Buffer, Buffer>;
+
+/** Delta ADS (envoy.service.discovery.v3) with wildcard subscriptions, as node proxies use it. */
+export class AdsService {
+  readonly #authenticator: Authenticator;
+  readonly #log: Logger;
+  readonly #streams = new Set<{ readonly push: () => void; readonly call: Call }>();
+  #snapshot: Snapshot | undefined;
+  #nonce = 0;
+
+  constructor(authenticator: Authenticator, log: Logger) {
+    this.#authenticator = authenticator;
+    this.#log = log;
+  }
+
+  /** Tells all streams what changed. Nothing is told before the first snapshot. */
+  publish(snapshot: Snapshot): void {
+    this.#snapshot = snapshot;
+    for (const [type, resources] of snapshot.types) metrics.discoveryResources.set({ type: type.slice(type.lastIndexOf('.') + 1) }, resources.size);
+    for (const stream of this.#streams) stream.push();
+  }
+
+  readonly handle: handleBidiStreamingCall<Buffer, Buffer> = (call) => {
+    this.#serve(call).catch((thrown: unknown) => {
+      const error = LandbridgeError.from(thrown);
+      const denied = error.code === 'unauthenticated';
+      call.emit('error', { code: denied ? status.UNAUTHENTICATED : status.UNAVAILABLE, details: error.message });
+    });
+  };
+
+  async #serve(call: Call): Promise<void> {
+    const subscriptions = new Map<string, Subscription>();
+    const stream = { call, push: () => this.#push(call, subscriptions) };
+    // Requests may come while the token is reviewed: the stream keeps them until it is read.
+    const caller = await this.#authenticator.agent(call.metadata);
+    if (call.cancelled) return;
+    this.#streams.add(stream);
+    metrics.agents.set(this.#streams.size);
+    const end = (): void => {
+      if (!this.#streams.delete(stream)) return;
+      metrics.agents.set(this.#streams.size);
+      this.#log.info({ node: caller.node }, 'agent left');
+    };
+    call.on('cancelled', end);
+    call.on('close', end);
+    call.on('error', end);
+    call.on('end', () => {
+      end();
+      call.end();
+    });
+    this.#log.info({ node: caller.node }, 'agent follows');
+    call.on('data', (bytes: Buffer) => {
+      let request: DeltaDiscoveryRequest;
+      try {
+        request = fromBinary(DeltaDiscoveryRequestSchema, bytes);
+      } catch (thrown) {
+        call.emit('error', { code: status.INVALID_ARGUMENT, details: `not a DeltaDiscoveryRequest: ${String(thrown)}` });
+        return;
+      }
+      this.#request(request, subscriptions, caller.node);
+      stream.push();
+    });
+  }
+
+  #request(request: DeltaDiscoveryRequest, subscriptions: Map<string, Subscription>, node: string): void {
+    let subscription = subscriptions.get(request.typeUrl);
+    if (subscription === undefined) {
+      if (subscriptions.size >= MAX_TYPES) return;
+      subscription = { known: new Map(Object.entries(request.initialResourceVersions)), nonce: undefined, answered: false };
+      subscriptions.set(request.typeUrl, subscription);
+    }
+    if (request.responseNonce === '' || request.responseNonce !== subscription.nonce) return;
+    subscription.nonce = undefined;
+    if (request.errorDetail === undefined) return;
+    // The client keeps what it had of the resources that it refused; they are told again when they change.
+    metrics.discoveryRefused.inc({ type: request.typeUrl.slice(request.typeUrl.lastIndexOf('.') + 1) });
+    this.#log.warn({ node, type: request.typeUrl, error: request.errorDetail.message.slice(0, 500) }, 'an agent refused resources');
+  }
+
+  #push(call: Call, subscriptions: ReadonlyMap<string, Subscription>): void {
+    const snapshot = this.#snapshot;
+    if (snapshot === undefined) return;
+    for (const [typeUrl, subscription] of subscriptions) {
+      if (subscription.nonce !== undefined) continue;
+      const { updated, removed } = delta(snapshot, typeUrl, subscription.known);
+      // The first answer is sent even if it is empty: the client waits for it to know that it has everything.
+      if (updated.length === 0 && removed.length === 0 && subscription.answered) continue;
+      subscription.answered = true;
+      subscription.nonce = String(++this.#nonce);
+      for (const [name, { version }] of updated) subscription.known.set(name, version);
+      for (const name of removed) subscription.known.delete(name);
+      const response = create(DeltaDiscoveryResponseSchema, {
+        typeUrl,
+        nonce: subscription.nonce,
+        resources: updated.map(([name, { version, bytes }]) => create(ResourceSchema, { name, version, resource: { typeUrl, value: bytes } })),
+        removedResources: [...removed],
+      });
+      call.write(Buffer.from(toBinary(DeltaDiscoveryResponseSchema, response)));
+    }
+  }
+}

@@ -1,0 +1,215 @@
+import { createHash } from 'node:crypto';
+import { isIPv4 } from 'node:net';
+import { create, toBinary } from '@bufbuild/protobuf';
+import type { V1Pod } from '@kubernetes/client-node';
+import { CLUSTERSET_DOMAIN, clusterHost, clustersetHost } from '@landbridge/core/names.ts';
+import type { Endpoint, ServicePort } from '@landbridge/core/records.ts';
+import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
+import { AddressSchema, IPFamilies, NetworkMode, type Port, PortListSchema, PortSchema, ServiceSchema, TunnelProtocol, WorkloadSchema, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
+import { isOurs, keyOf } from '../kubernetes/types.ts';
+import type { ImportedService } from '../merge/merge.ts';
+import { type LocalEndpoint, type LocalService, takesHbone } from '../registry/local-endpoints.ts';
+
+export const ADDRESS_TYPE = 'type.googleapis.com/istio.workload.Address';
+export const TRUST_BUNDLE_TYPE = 'type.googleapis.com/landbridge.v1.TrustBundle';
+export const AUTHORIZATION_TYPE = 'type.googleapis.com/istio.security.Authorization';
+
+export interface Resource {
+  /** Changes with the bytes. */
+  readonly version: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface AddressInputs {
+  readonly cluster: string;
+  readonly trustDomain: string;
+  readonly network: string;
+  readonly pods: readonly V1Pod[];
+  readonly services: ReadonlyMap<string, LocalService>;
+  /** With the clusterset addresses that they have here. */
+  readonly imports: readonly { readonly imported: ImportedService; readonly addresses: readonly string[] }[];
+}
+
+type PortMap = Map<number, number>;
+
+/** A workload before it is encoded; one may be an endpoint of several services. */
+interface WorkloadDraft {
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly addresses: readonly string[];
+  readonly network: string;
+  readonly tunnel: boolean;
+  readonly trustDomain: string;
+  readonly serviceAccount: string;
+  readonly node: string;
+  readonly cluster: string;
+  readonly hostNetwork: boolean;
+  readonly healthy: boolean;
+  readonly region: string;
+  readonly zone: string;
+  readonly services: Map<string, PortMap>;
+}
+
+/** All workloads and services that agents of this cluster balance over, by resource name. */
+export function addressResources(inputs: AddressInputs): ReadonlyMap<string, Resource> {
+  const workloads = new Map<string, WorkloadDraft>();
+  const resources = new Map<string, Resource>();
+  for (const pod of inputs.pods) {
+    const draft = localWorkload(pod, inputs);
+    if (draft !== undefined) workloads.set(draft.uid, draft);
+  }
+  for (const { service, endpoints } of inputs.services.values()) {
+    // The address of a derived Service belongs to the import.
+    if (isOurs(service) || service.spec?.type === 'ExternalName') continue;
+    const { namespace = '', name = '' } = service.metadata ?? {};
+    const host = clusterHost(namespace, name);
+    const ports = (service.spec?.ports ?? []).filter(isTcp).map((port) => ({ name: port.name ?? '', port: port.port }));
+    const addresses = (service.spec?.clusterIPs ?? []).filter((ip) => ip !== 'None' && ip !== '');
+    resources.set(`${namespace}/${host}`, encodeService(namespace, name, host, addresses, ports, inputs.network));
+    for (const endpoint of endpoints) {
+      const draft = workloads.get(podUid(inputs.cluster, endpoint.pod)) ?? addressWorkload(endpoint, namespace, inputs, workloads);
+      addPorts(draft, `${namespace}/${host}`, ports, endpoint, endpoint.ready);
+    }
+  }
+  for (const { imported, addresses } of inputs.imports) {
+    const { namespace, name } = imported;
+    const host = clustersetHost(namespace, name);
+    const ports = imported.ports.filter(isTcp);
+    resources.set(`${namespace}/${host}`, encodeService(namespace, name, host, addresses, ports, inputs.network));
+    for (const part of imported.clusters) {
+      for (const endpoint of part.endpoints) {
+        const uid = workloadUid(part.cluster, namespace, endpoint.workload);
+        let draft = workloads.get(uid);
+        if (draft === undefined && part.cluster !== inputs.cluster) workloads.set(uid, (draft = remoteWorkload(uid, namespace, endpoint, part)));
+        if (draft !== undefined) addPorts(draft, `${namespace}/${host}`, ports, endpoint, endpoint.ready);
+      }
+    }
+  }
+  for (const draft of workloads.values()) resources.set(draft.uid, encodeWorkload(draft));
+  return resources;
+}
+
+/** The roots of each trust domain, by its name. */
+export function trustBundleResources(roots: ReadonlyMap<string, readonly Uint8Array[]>): ReadonlyMap<string, Resource> {
+  return new Map([...roots].map(([trustDomain, certificates]) => [trustDomain, resource(toBinary(TrustBundleSchema, create(TrustBundleSchema, { trustDomain, roots: [...certificates] })))]));
+}
+
+export function workloadUid(cluster: string, namespace: string, name: string): string {
+  return `${cluster}//Pod/${namespace}/${name}`;
+}
+
+/** The cluster that a resource's existence depends on: of a workload its own, of an import all (`*`), of a service here none. */
+export function sourceOf(name: string): string | '*' | undefined {
+  const workload = /^([^/]+)\/[^/]*\/[^/]+\/[^/]+\/.+$/.exec(name);
+  if (workload !== null) return workload[1];
+  return name.endsWith(`.${CLUSTERSET_DOMAIN}`) ? '*' : undefined;
+}
+
+const podUid = (cluster: string, pod: V1Pod | undefined): string => (pod === undefined ? '' : workloadUid(cluster, pod.metadata?.namespace ?? '', pod.metadata?.name ?? ''));
+
+const isTcp = ({ protocol }: { readonly protocol?: string }): boolean => (protocol ?? 'TCP') === 'TCP';
+
+function localWorkload(pod: V1Pod, { cluster, trustDomain, network }: AddressInputs): WorkloadDraft | undefined {
+  const { metadata, spec, status } = pod;
+  const addresses = (status?.podIPs ?? []).map(({ ip }) => ip).filter((ip) => ip !== undefined);
+  if (addresses.length === 0 || status?.phase === 'Succeeded' || status?.phase === 'Failed') return undefined;
+  const ready = status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
+  return {
+    uid: podUid(cluster, pod),
+    name: metadata?.name ?? '',
+    namespace: metadata?.namespace ?? '',
+    addresses,
+    network,
+    tunnel: takesHbone(pod),
+    trustDomain,
+    serviceAccount: spec?.serviceAccountName ?? 'default',
+    node: spec?.nodeName ?? '',
+    cluster,
+    hostNetwork: spec?.hostNetwork === true,
+    healthy: ready,
+    region: '',
+    zone: '',
+    services: new Map(),
+  };
+}
+
+/** An endpoint that no pod has, such as the API server's. Its name is as Istio's for the same. */
+function addressWorkload(endpoint: LocalEndpoint, namespace: string, { cluster, trustDomain, network }: AddressInputs, workloads: Map<string, WorkloadDraft>): WorkloadDraft {
+  const uid = `${cluster}/discovery.k8s.io/EndpointSlice/${namespace}/${endpoint.slice}/${endpoint.addresses.join()}`;
+  const known = workloads.get(uid);
+  if (known !== undefined) return known;
+  const draft: WorkloadDraft = { uid, name: endpoint.slice, namespace, addresses: endpoint.addresses, network, tunnel: false, trustDomain, serviceAccount: '', node: endpoint.node ?? '', cluster, hostNetwork: true, healthy: true, region: '', zone: '', services: new Map() };
+  workloads.set(uid, draft);
+  return draft;
+}
+
+function remoteWorkload(uid: string, namespace: string, endpoint: Endpoint, part: { readonly cluster: string; readonly trustDomain: string; readonly network: string }): WorkloadDraft {
+  const { workload, addresses, tunnel, serviceAccount, node, region, zone, ready } = endpoint;
+  return { uid, name: workload, namespace, addresses, network: part.network, tunnel: tunnel === 'hbone', trustDomain: part.trustDomain, serviceAccount, node, cluster: part.cluster, hostNetwork: false, healthy: ready, region, zone, services: new Map() };
+}
+
+/** Only ready endpoints serve: a workload that is not ready has no ports in the service. */
+function addPorts(draft: WorkloadDraft, key: string, ports: readonly { readonly name: string; readonly port: number }[], endpoint: { readonly ports: readonly { readonly name: string; readonly port: number }[] }, ready: boolean): void {
+  if (!ready) return;
+  const map: PortMap = draft.services.get(key) ?? new Map();
+  for (const { name, port } of ports) {
+    const target = endpoint.ports.find((candidate) => candidate.name === name);
+    if (target !== undefined) map.set(port, target.port);
+  }
+  if (map.size > 0) draft.services.set(key, map);
+}
+
+function encodeWorkload(draft: WorkloadDraft): Resource {
+  const { uid, name, namespace, network, trustDomain, serviceAccount, node, region, zone } = draft;
+  const value = create(WorkloadSchema, {
+    uid,
+    name,
+    namespace,
+    addresses: draft.addresses.map(addressBytes),
+    network,
+    tunnelProtocol: draft.tunnel ? TunnelProtocol.HBONE : TunnelProtocol.NONE,
+    trustDomain,
+    serviceAccount,
+    node,
+    canonicalName: name,
+    canonicalRevision: 'latest',
+    workloadType: WorkloadType.POD,
+    workloadName: name,
+    services: Object.fromEntries([...draft.services].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, ports]) => [key, create(PortListSchema, { ports: [...ports].sort(([a], [b]) => a - b).map(([servicePort, targetPort]) => create(PortSchema, { servicePort, targetPort })) })])),
+    // A workload without a ready endpoint is still an address to be reached directly.
+    status: draft.healthy || draft.services.size > 0 ? WorkloadStatus.HEALTHY : WorkloadStatus.UNHEALTHY,
+    clusterId: draft.cluster,
+    ...(region === '' && zone === '' ? {} : { locality: { region, zone, subzone: '' } }),
+    networkMode: draft.hostNetwork ? NetworkMode.HOST_NETWORK : NetworkMode.STANDARD,
+  });
+  return resource(toBinary(AddressSchema, create(AddressSchema, { type: { case: 'workload', value } })));
+}
+
+function encodeService(namespace: string, name: string, hostname: string, addresses: readonly string[], ports: readonly Pick<ServicePort, 'name' | 'port'>[], network: string): Resource {
+  const value = create(ServiceSchema, {
+    name,
+    namespace,
+    hostname,
+    addresses: addresses.map((ip) => ({ network, address: addressBytes(ip) })),
+    // A client needs the service's ports only; target ports are the workloads'.
+    ports: ports.map(({ port }): Port => create(PortSchema, { servicePort: port, targetPort: port })),
+    ipFamilies: IPFamilies.AUTOMATIC,
+    canonical: true,
+  });
+  return resource(toBinary(AddressSchema, create(AddressSchema, { type: { case: 'service', value } })));
+}
+
+function resource(bytes: Uint8Array): Resource {
+  return { version: createHash('sha256').update(bytes).digest('base64url').slice(0, 16), bytes };
+}
+
+function addressBytes(ip: string): Uint8Array {
+  if (isIPv4(ip)) return Uint8Array.from(ip.split('.').map(Number));
+  const [head = '', tail] = ip.split('::');
+  const groups = (text: string): number[] => (text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16)));
+  const before = groups(head);
+  const after = tail === undefined ? [] : groups(tail);
+  const all = [...before, ...new Array<number>(8 - before.length - after.length).fill(0), ...after];
+  return Uint8Array.from(all.flatMap((group) => [group >> 8, group & 0xff]));
+}

@@ -1,0 +1,30 @@
+import { sourceOf, type Resource } from './resources.ts';
+
+/** What agents are told at one moment. */
+export interface Snapshot {
+  /** Resources by name, by type URL. */
+  readonly types: ReadonlyMap<string, ReadonlyMap<string, Resource>>;
+  /** Whether everything of a cluster is known; names of other clusters are not taken away from agents that have them. */
+  readonly isComplete: (cluster: string) => boolean;
+  readonly allComplete: boolean;
+}
+
+export interface Delta {
+  readonly updated: readonly (readonly [string, Resource])[];
+  readonly removed: readonly string[];
+}
+
+/** What a client with these versions must be told to have the snapshot. */
+export function delta(snapshot: Snapshot, typeUrl: string, known: ReadonlyMap<string, string>): Delta {
+  const resources = snapshot.types.get(typeUrl) ?? new Map<string, Resource>();
+  return {
+    updated: [...resources].filter(([name, { version }]) => known.get(name) !== version),
+    removed: [...known.keys()].filter((name) => !resources.has(name) && mayRemove(snapshot, name)),
+  };
+}
+
+function mayRemove(snapshot: Snapshot, name: string): boolean {
+  const source = sourceOf(name);
+  if (source === undefined) return true;
+  return source === '*' ? snapshot.allComplete : snapshot.isComplete(source);
+}
