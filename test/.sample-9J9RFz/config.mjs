@@ -1,0 +1,1 @@
+export default { files: ["test/.sample-9J9RFz/sample.mjs"], workerThreads: false };

@@ -1,0 +1,1 @@
+export default { files: ["test/.sample-DWRBez/sample.mjs"], workerThreads: false };

@@ -1,0 +1,1 @@
+export default { files: ["test/.sample-laTCOD/sample.mjs"], workerThreads: false };

@@ -1,0 +1,1 @@
+export default { files: ["test/.sample-vsZL4Z/sample.mjs"], workerThreads: false };

@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Ajv } from 'ajv';
+import test from 'ava';
+import { parse } from 'yaml';
+import { readEnvironment } from '@landbridge/agent/config.ts';
+import { CHARTS, type ChartName, type Manifest, only, render } from './render.ts';
+
+const NAMES: readonly ChartName[] = ['federation', 'agent'];
+const EAST = { 'cluster.name': 'east' };
+
+for (const chart of NAMES) {
+  test(`${chart}: the schema takes the chart's own values with a name, and knows every key of them`, (t) => {
+    const read = (file: string): string => readFileSync(path.join(CHARTS, chart, file), 'utf8');
+    const schema = JSON.parse(read('values.schema.json')) as Manifest;
+    const values = parse(read('values.yaml')) as Manifest;
+    const accepts = new Ajv({ strict: true, allowUnionTypes: true, strictRequired: false }).compile(schema);
+    t.false(accepts(values), 'a cluster without a name');
+    t.true(accepts({ ...values, cluster: { ...values.cluster, name: 'east' } }), JSON.stringify(accepts.errors));
+    t.deepEqual(Object.keys(values).filter((key) => !(key in schema.properties)), []);
+    for (const section of [schema, schema.properties.cluster, schema.properties.image]) t.false(section.additionalProperties);
+  });
+
+  for (const [what, values] of [
+    ['no name', {}],
+    ['a name that is no label', { 'cluster.name': 'East' }],
+    ['a reserved name', { 'cluster.name': 'members' }],
+    ['a misspelt key', { ...EAST, clusters: { name: 'x' } }],
+    ['a misspelt key of a section', { ...EAST, 'cluster.trustdomain': 'x' }],
+    ['a log level that does not exist', { ...EAST, logLevel: 'loud' }],
+  ] as const) {
+    test(`${chart}: refuses ${what}`, async (t) => {
+      const error = await t.throwsAsync(async () => await render(chart, values));
+      t.regex(error.message, /don't meet the specifications of the schema/);
+    });
+  }
+
+  test(`${chart}: rights name each verb and each resource`, async (t) => {
+    const roles = (await render(chart, EAST)).filter(({ kind }) => kind === 'ClusterRole' || kind === 'Role');
+    t.true(roles.length > 0);
+    for (const { kind, rules } of roles) {
+      for (const rule of rules) {
+        for (const words of [rule.verbs, rule.resources, rule.apiGroups]) t.false(words.includes('*'));
+        if (rule.resources.includes('secrets')) {
+          t.is(kind, 'Role');
+          t.deepEqual(rule.verbs.filter((verb: string) => ['list', 'watch', 'delete', 'deletecollection'].includes(verb)), []);
+          if (!rule.verbs.includes('create')) t.true(rule.resourceNames.length > 0);
+        }
+      }
+    }
+  });
+
+  test(`${chart}: every object is in the release's namespace, or in none, and bears its labels`, async (t) => {
+    for (const { kind, metadata } of await render(chart, EAST)) {
+      if (!kind.startsWith('Cluster')) t.is(metadata.namespace, 'landbridge-system', kind);
+      t.is(metadata.name, `landbridge-${chart}`);
+      t.is(metadata.labels['app.kubernetes.io/name'], `landbridge-${chart}`);
+    }
+  });
+}
+
+test('federation: the pod has no privilege at all', async (t) => {
+  const { template } = only(await render('federation', EAST), 'Deployment').spec;
+  const [container] = template.spec.containers;
+  t.like(template.spec.securityContext, { runAsNonRoot: true, runAsUser: 65534, seccompProfile: { type: 'RuntimeDefault' } });
+  t.deepEqual(container.securityContext, { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } });
+  t.deepEqual([template.spec.hostNetwork, template.spec.hostPID, template.spec.hostIPC], [undefined, undefined, undefined]);
+});
+
+test('federation: the configuration has its defaults filled in, and a change of it starts a new pod', async (t) => {
+  const manifests = await render('federation', EAST);
+  t.deepEqual(JSON.parse(only(manifests, 'ConfigMap').data['config.json']), { cluster: { name: 'east', trustDomain: 'east.landbridge', network: '' }, logLevel: 'info' });
+  const other = await render('federation', { ...EAST, logLevel: 'debug' });
+  const hash = (all: readonly Manifest[]): string => only(all, 'Deployment').spec.template.metadata.annotations['landbridge.dev/config'];
+  t.not(hash(manifests), hash(other));
+  t.is(only(manifests, 'Deployment').spec.strategy.type, 'Recreate');
+});
+
+test('federation: the Service leads to ports that the pod has', async (t) => {
+  const manifests = await render('federation', EAST);
+  const { template } = only(manifests, 'Deployment').spec;
+  const ports = new Map(template.spec.containers[0].ports.map((port: Manifest) => [port.name, port.containerPort]));
+  const service = only(manifests, 'Service').spec;
+  t.deepEqual(service.ports.map(({ port, targetPort }: Manifest) => [port, ports.get(targetPort)]), [[15012, 15012], [15014, 15014]]);
+  t.like(template.metadata.labels, service.selector);
+});
+
+test('agent: its environment is what the agent reads', async (t) => {
+  const [container] = only(await render('agent', { ...EAST, 'cluster.network': 'n1' }), 'DaemonSet').spec.template.spec.containers;
+  const environment = Object.fromEntries(container.env.map(({ name, value }: Manifest) => [name, value ?? 'of-the-pod']));
+  t.like(readEnvironment(environment), {
+    XDS_ADDRESS: 'https://landbridge-federation.landbridge-system.svc:15012',
+    CA_ADDRESS: 'https://landbridge-federation.landbridge-system.svc:15012',
+    CLUSTER_ID: 'east',
+    TRUST_DOMAIN: 'east.landbridge',
+    NETWORK: 'n1',
+    NODE_NAME: 'of-the-pod',
+    LOG_LEVEL: 'info',
+  });
+});
+
+test('agent: files that its environment names are mounted', async (t) => {
+  const { spec } = only(await render('agent', EAST), 'DaemonSet').spec.template;
+  const mounts = new Map(spec.containers[0].volumeMounts.map(({ name, mountPath }: Manifest) => [mountPath, spec.volumes.find((volume: Manifest) => volume.name === name)]));
+  t.like(mounts.get('/var/run/secrets/landbridge'), { configMap: { name: 'landbridge-ca-root', optional: true } });
+  t.deepEqual((mounts.get('/var/run/secrets/tokens') as Manifest).projected.sources, [{ serviceAccountToken: { audience: 'istio-ca', expirationSeconds: 43200, path: 'istio-token' } }]);
+  for (const folder of ['/sys/fs/cgroup', '/sys/fs/bpf']) t.is((mounts.get(folder) as Manifest).hostPath.path, folder);
+});
+
+test('agent: it runs on every node and is replaced on one at a time', async (t) => {
+  const { spec } = only(await render('agent', EAST), 'DaemonSet');
+  t.deepEqual(spec.updateStrategy, { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1 } });
+  t.like(spec.template.spec, { hostNetwork: true, hostPID: true, priorityClassName: 'system-node-critical', dnsPolicy: 'ClusterFirstWithHostNet', tolerations: [{ operator: 'Exists' }] });
+  t.is(spec.template.spec.containers[0].livenessProbe, undefined);
+});
+
+for (const [kind, file] of [['ServiceExport', 'serviceexports.yaml'], ['ServiceImport', 'serviceimports.yaml']] as const) {
+  test(`the definition of ${kind} serves both versions with one schema`, (t) => {
+    const { metadata, spec } = parse(readFileSync(path.join(CHARTS, 'federation/crds', file), 'utf8')) as Manifest;
+    t.is(metadata.name, `${spec.names.plural}.multicluster.x-k8s.io`);
+    t.is(spec.names.kind, kind);
+    t.truthy(metadata.annotations['api-approved.kubernetes.io']);
+    t.deepEqual(spec.versions.map(({ name, served, storage }: Manifest) => [name, served, storage]), [['v1beta1', true, true], ['v1alpha1', true, false]]);
+    t.deepEqual(spec.versions[0].schema, spec.versions[1].schema);
+    for (const version of spec.versions) t.deepEqual(version.subresources, { status: {} });
+  });
+}
