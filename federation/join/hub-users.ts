@@ -1,7 +1,7 @@
 /** The three kinds of NATS user in the hub's account, and what each may do. */
 import type { Permissions, User } from '@nats-io/jwt';
 import { encodeUser } from '@nats-io/jwt';
-import { createUser } from '@nats-io/nkeys';
+import { createUser, fromSeed } from '@nats-io/nkeys';
 import type { HubAuthority } from './credentials.ts';
 
 export const REDEEM_SUBJECT = 'landbridge.join.redeem';
@@ -20,6 +20,10 @@ type Issuer = Pick<HubAuthority, 'accountPublicKey' | 'accountSigningSeed'>;
 export function makeUserKeys(): UserKeys {
   const pair = createUser();
   return { seed: new TextDecoder().decode(pair.getSeed()), publicKey: pair.getPublicKey() };
+}
+
+export function userPublicKeyOf(seed: string): string {
+  return fromSeed(new TextEncoder().encode(seed)).getPublicKey();
 }
 
 /**
