@@ -16,7 +16,7 @@ export const MAX_ANSWER_BYTES = 900 * 1024;
 export const TrustDomainSchema = Type.String({ pattern: '^[a-z0-9._-]{1,255}$' });
 /** Base64 of a DER certificate. */
 export const RootSchema = Type.String({ pattern: '^[A-Za-z0-9+/]+={0,2}$', maxLength: 8 * 1024 });
-export const NetworkSchema = Type.String({ maxLength: 63, pattern: '^[A-Za-z0-9._-]*$' });
+export const NetworkSchema = Type.String({ maxLength: 63 });
 
 export const RedeemRequestSchema = Type.Object({
   v: Type.Literal(1),

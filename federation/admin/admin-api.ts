@@ -1,0 +1,100 @@
+/** What the admin server and the command line say to each other: JSON over HTTP on the pod's own loopback address. */
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { err, ok, type Result } from '@landbridge/core/result.ts';
+import Type, { type Static, type TSchema } from 'typebox';
+import { Value } from 'typebox/value';
+
+export const ADMIN_PORT = 15000;
+/** A join token is the largest thing that is sent. */
+export const MAX_BODY_BYTES = 64 * 1024;
+/** Status of a federation with hundreds of clusters and thousands of services. */
+export const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+export const HubStatusSchema = Type.Object({
+  /** `none` until the cluster has joined. */
+  state: Type.Union([Type.Literal('none'), Type.Literal('connecting'), Type.Literal('connected'), Type.Literal('closed')]),
+  url: Type.Optional(Type.String()),
+  /** Milliseconds since 1970. */
+  since: Type.Optional(Type.Number()),
+  lastError: Type.Optional(Type.String()),
+});
+
+export const MemberStatusSchema = Type.Object({
+  cluster: Type.String(),
+  trustDomain: Type.String(),
+  network: Type.String(),
+  /** Milliseconds since 1970. */
+  joinedAt: Type.Number(),
+  /** Whether all of its records have been read and verified since the federation service started. */
+  complete: Type.Boolean(),
+  revoked: Type.Boolean(),
+});
+
+export const StatusSchema = Type.Object({
+  cluster: Type.String(),
+  trustDomain: Type.String(),
+  network: Type.String(),
+  hub: HubStatusSchema,
+  /** Whether this cluster holds the hub's authority and can make join tokens. */
+  authority: Type.Boolean(),
+  members: Type.Array(MemberStatusSchema),
+  exports: Type.Integer(),
+  imports: Type.Integer(),
+});
+
+export const ServiceStatusSchema = Type.Object({
+  namespace: Type.String(),
+  name: Type.String(),
+  /** The clusterset address; empty for a headless service and until there is one. */
+  address: Type.String(),
+  clusters: Type.Array(Type.Object({ cluster: Type.String(), endpoints: Type.Integer(), ready: Type.Integer() })),
+  conflicts: Type.Array(Type.String()),
+});
+
+export const ServicesSchema = Type.Object({ services: Type.Array(ServiceStatusSchema) });
+export const TokenRequestSchema = Type.Object({ cluster: Type.String(), ttlSeconds: Type.Optional(Type.Number()), uses: Type.Optional(Type.Number()) });
+/** `expiresAt` in milliseconds since 1970. */
+export const TokenAnswerSchema = Type.Object({ token: Type.String(), expiresAt: Type.Number() });
+export const JoinRequestSchema = Type.Object({ token: Type.String() });
+export const JoinAnswerSchema = Type.Object({ cluster: Type.String(), members: Type.Array(Type.String()) });
+const ErrorSchema = Type.Object({ error: Type.Object({ code: Type.String(), message: Type.String(), hint: Type.Optional(Type.String()) }) });
+
+export type HubStatus = Static<typeof HubStatusSchema>;
+export type MemberStatus = Static<typeof MemberStatusSchema>;
+export type Status = Static<typeof StatusSchema>;
+export type ServiceStatus = Static<typeof ServiceStatusSchema>;
+export type AdminTokenRequest = Static<typeof TokenRequestSchema>;
+export type AdminTokenAnswer = Static<typeof TokenAnswerSchema>;
+export type AdminJoinAnswer = Static<typeof JoinAnswerSchema>;
+
+export function encodeError(error: LandbridgeError): string {
+  const { code, message, hint } = error;
+  return JSON.stringify({ error: { code, message, ...(hint === undefined ? {} : { hint }) } });
+}
+
+/** An answer of the schema, or the error that the server gave instead. */
+export function parseAnswer<T extends TSchema>(schema: T, text: string): Result<Static<T>, LandbridgeError> {
+  const value = parseJson(text);
+  if (Value.Check(ErrorSchema, value)) {
+    const { code, message, hint } = value.error;
+    return err(new LandbridgeError(code, message, hint === undefined ? {} : { hint }));
+  }
+  if (Value.Check(schema, value)) return ok(value as Static<T>);
+  return err(new LandbridgeError('answer-malformed', 'The federation service gave an answer that this program does not understand.', { hint: 'Use the landbridge program of the installed version.' }));
+}
+
+export function parseRequest<T extends TSchema>(schema: T, text: string): Result<Static<T>, LandbridgeError> {
+  const value = parseJson(text);
+  if (Value.Check(schema, value)) return ok(value as Static<T>);
+  const [fault] = Value.Errors(schema, value);
+  return err(new LandbridgeError('bad-request', `The request is not valid: ${fault === undefined ? 'not JSON' : `${fault.instancePath || 'the whole'} ${fault.message}`}.`));
+}
+
+/** Undefined is never valid against a schema of this file. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
