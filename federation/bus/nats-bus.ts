@@ -1,0 +1,124 @@
+/** The bus on a NATS hub: a JetStream key-value bucket with the last value of each key. */
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { MAX_RECORD_BYTES } from '@landbridge/core/records.ts';
+import { jetstream, jetstreamManager, StorageType } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
+import { errors, type NatsConnection } from '@nats-io/transport-node';
+import type { Logger } from 'pino';
+import type { HubCredentials } from '../join/credentials.ts';
+import { OPERATION_HEADER, STREAM, SUBJECT_PREFIX } from './bucket-delivery.ts';
+import { watchBucket } from './bucket-watch.ts';
+import { BUCKET, type Bus, type BusEvent, type BusState } from './bus.ts';
+import { type HubAccess, hubAccess } from './hub-access.ts';
+import { NatsLink, orAborted, type Session } from './nats-link.ts';
+
+export interface NatsBusOptions {
+  /** Makes the bucket when it is missing; only the founder may. */
+  readonly createBucket: boolean;
+  readonly clusterName: string;
+  readonly log: Pick<Logger, 'debug' | 'info' | 'warn'>;
+  /** Closes the bus when aborted. */
+  readonly signal: AbortSignal;
+  /** How often the hub shows that a watch is alive. */
+  readonly heartbeatMs?: number;
+}
+
+const HEARTBEAT_MS = 5000;
+const REQUEST_TIMEOUT_MS = 5000;
+/** What NATS adds to a value: headers, none of which are ours. */
+const MAX_VALUE_BYTES = MAX_RECORD_BYTES + 1024;
+
+/** Returns at once; connects in the background, again and again. */
+export async function openNatsBus(options: NatsBusOptions & { readonly credentials: HubCredentials }): Promise<NatsBus> {
+  return openNatsBusAt({ ...options, access: hubAccess(options.credentials) });
+}
+
+export async function openNatsBusAt(options: NatsBusOptions & { readonly access: HubAccess }): Promise<NatsBus> {
+  return new NatsBus(options);
+}
+
+export class NatsBus implements Bus {
+  readonly #options: NatsBusOptions & { readonly access: HubAccess };
+  readonly #link: NatsLink;
+  /** Sessions in which the bucket was seen or made. */
+  readonly #ensured = new WeakMap<Session, Promise<void>>();
+  readonly #closed = new AbortController();
+  readonly #onAbort = (): void => void this[Symbol.asyncDispose]();
+
+  constructor(options: NatsBusOptions & { readonly access: HubAccess }) {
+    this.#options = options;
+    this.#link = new NatsLink({ access: options.access, name: `landbridge ${options.clusterName}`, log: options.log });
+    if (options.signal.aborted) this.#onAbort();
+    else options.signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  state(): BusState {
+    return this.#link.state();
+  }
+
+  /** Waits until connected. The connection heals itself and keeps its subscriptions; when it is closed, ask again. */
+  async connection(signal: AbortSignal): Promise<NatsConnection> {
+    return (await this.#link.session(signal)).connection;
+  }
+
+  async get(key: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    return this.#try(`read ${key}`, signal, async ({ connection }) => {
+      const jsm = await jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_TIMEOUT_MS });
+      const stored = await jsm.direct.getMessage(STREAM, { last_by_subj: `${SUBJECT_PREFIX}${key}` });
+      return stored === null || stored.header.has(OPERATION_HEADER) ? undefined : stored.data;
+    });
+  }
+
+  async put(key: string, value: Uint8Array, signal: AbortSignal): Promise<void> {
+    await this.#try(`write ${key}`, signal, ({ connection }) => jetstream(connection, { timeout: REQUEST_TIMEOUT_MS }).publish(`${SUBJECT_PREFIX}${key}`, value));
+  }
+
+  watch(filter: string, signal: AbortSignal): AsyncIterable<BusEvent> {
+    const { access, heartbeatMs = HEARTBEAT_MS, log } = this.#options;
+    const ensureBucket = (session: Session): Promise<void> => {
+      // Whoever watches has just begun, or lost its consumer: perhaps with the bucket.
+      this.#ensured.delete(session);
+      return this.#ensureBucket(session);
+    };
+    const options = { link: this.#link, filter, inboxPrefix: access.inboxPrefix, heartbeatMs, log, ensureBucket };
+    return { [Symbol.asyncIterator]: () => watchBucket(options, AbortSignal.any([signal, this.#closed.signal])) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.signal.removeEventListener('abort', this.#onAbort);
+    this.#closed.abort();
+    await this.#link[Symbol.asyncDispose]();
+  }
+
+  async #try<T>(what: string, signal: AbortSignal, request: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.#link.session(signal);
+    try {
+      return await orAborted(
+        this.#ensureBucket(session).then(() => request(session)),
+        signal,
+      );
+    } catch (thrown) {
+      if (signal.aborted) throw signal.reason;
+      // Perhaps the bucket was removed; the next try looks.
+      this.#ensured.delete(session);
+      if (thrown instanceof errors.PermissionViolationError) throw new LandbridgeError('bus-forbidden', `the hub does not let this cluster ${what}`, { cause: thrown });
+      throw new LandbridgeError('bus-unavailable', `could not ${what} on the hub`, { cause: thrown, retryable: true });
+    }
+  }
+
+  #ensureBucket(session: Session): Promise<void> {
+    if (!this.#options.createBucket) return Promise.resolve();
+    let ensured = this.#ensured.get(session);
+    if (ensured === undefined) {
+      ensured = createBucket(session.connection);
+      this.#ensured.set(session, ensured);
+      ensured.catch(() => this.#ensured.delete(session));
+    }
+    return ensured;
+  }
+}
+
+/** Leaves a bucket that is there as it is. */
+async function createBucket(connection: NatsConnection): Promise<void> {
+  await new Kvm(connection).create(BUCKET, { history: 1, storage: StorageType.File, allow_direct: true, maxValueSize: MAX_VALUE_BYTES });
+}

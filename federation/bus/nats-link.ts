@@ -1,0 +1,176 @@
+/** A connection to the hub that is opened again for ever. */
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { Logger } from 'pino';
+import type { BusState } from './bus.ts';
+import type { HubAccess } from './hub-access.ts';
+import { retryDelay, waitFor } from './retry-delay.ts';
+
+export interface NatsLinkOptions {
+  readonly access: HubAccess;
+  /** Shown by the server in its list of connections. */
+  readonly name: string;
+  readonly log: Pick<Logger, 'debug' | 'info' | 'warn'>;
+}
+
+/** From one connect or reconnect to the next disconnect. */
+export interface Session {
+  readonly connection: NatsConnection;
+  readonly lost: AbortSignal;
+}
+
+const DIAL_TIMEOUT_MS = 5000;
+/** A hub that vanished without a word is noticed after about three of these. */
+const PING_INTERVAL_MS = 10_000;
+const MAX_PINGS_OUT = 2;
+
+export class NatsLink implements AsyncDisposable {
+  readonly #options: NatsLinkOptions;
+  readonly #closing = new AbortController();
+  readonly #done: Promise<void>;
+  #state: BusState = { kind: 'connecting', since: Date.now() };
+  #session: { readonly session: Session; readonly end: AbortController } | undefined;
+  #opened = Promise.withResolvers<void>();
+  /** 0 until the first connect, whose attempts are paced by {@link #run}; then one more than the attempts since the last disconnect. */
+  #reconnects = 0;
+
+  constructor(options: NatsLinkOptions) {
+    this.#options = options;
+    this.#done = this.#run();
+  }
+
+  state(): BusState {
+    return this.#state;
+  }
+
+  get closed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  /** Waits for the next session. Rejects when the signal is aborted or the link closed. */
+  async session(signal: AbortSignal): Promise<Session> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.closed) throw new LandbridgeError('bus-closed', 'the connection to the hub is closed');
+      if (this.#session !== undefined) return this.#session.session;
+      await orAborted(this.#opened.promise, signal);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    this.#opened.resolve();
+    const connection = this.#session?.session.connection;
+    this.#offline('closed');
+    await connection?.close();
+    await this.#done;
+    this.#state = { kind: 'closed' };
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.closed) {
+      try {
+        const connection = await this.#dial();
+        failures = 0;
+        await this.#follow(connection);
+      } catch (thrown) {
+        const message = errorText(thrown);
+        const since = this.#state.kind === 'connecting' ? this.#state.since : Date.now();
+        this.#state = { kind: 'connecting', since, lastError: message };
+        if (failures === 0) this.#options.log.warn({ err: thrown, servers: this.#options.access.servers }, 'can not connect to the hub, will try again');
+        await waitFor(retryDelay(failures), this.#closing.signal);
+        failures += 1;
+      }
+    }
+  }
+
+  #dial(): Promise<NatsConnection> {
+    const { access, name } = this.#options;
+    return connect({
+      servers: [...access.servers],
+      name,
+      timeout: DIAL_TIMEOUT_MS,
+      maxReconnectAttempts: -1,
+      // The hub may get to know this user only later, or again after it was set up anew.
+      ignoreAuthErrorAbort: true,
+      pingInterval: PING_INTERVAL_MS,
+      maxPingOut: MAX_PINGS_OUT,
+      // Addresses that a server tells of itself are not in the certificate, nor in what the user allowed.
+      ignoreClusterUpdates: true,
+      // This handler sets the pace, also of the first attempt after a disconnect, which the client would make at once.
+      reconnectDelayHandler: () => 0,
+      reconnectToServer: (pool) => {
+        const server = pool[Math.floor(Math.random() * pool.length)];
+        return server === undefined ? null : { server, delay: this.#reconnects === 0 ? 0 : retryDelay(this.#reconnects++) };
+      },
+      ...(access.inboxPrefix === undefined ? {} : { inboxPrefix: access.inboxPrefix }),
+      ...(access.authenticator === undefined ? {} : { authenticator: access.authenticator }),
+      ...(access.tls === undefined ? {} : { tls: access.tls }),
+    });
+  }
+
+  /** Until the client has given up the connection. */
+  async #follow(connection: NatsConnection): Promise<void> {
+    if (this.closed) return connection.close();
+    this.#online(connection);
+    for await (const status of connection.status()) {
+      switch (status.type) {
+        case 'disconnect':
+          this.#offline(`lost the connection to ${status.server}`);
+          break;
+        case 'reconnect':
+          this.#online(connection);
+          break;
+        case 'error':
+          this.#options.log.warn({ err: status.error }, 'the hub reports an error');
+          if (this.#state.kind === 'connecting') this.#state = { ...this.#state, lastError: errorText(status.error) };
+          break;
+        default:
+          this.#options.log.debug({ status: status.type }, 'connection to the hub');
+      }
+    }
+    const failure = await connection.closed();
+    this.#offline(failure instanceof Error ? errorText(failure) : 'the connection was closed');
+    this.#reconnects = 0;
+  }
+
+  #online(connection: NatsConnection): void {
+    if (this.closed) return;
+    this.#session?.end.abort();
+    const end = new AbortController();
+    this.#session = { session: { connection, lost: end.signal }, end };
+    this.#reconnects = 1;
+    this.#state = { kind: 'connected', url: connection.getServer(), since: Date.now() };
+    this.#options.log.info({ server: connection.getServer() }, 'connected to the hub');
+    this.#opened.resolve();
+    this.#opened = Promise.withResolvers();
+  }
+
+  #offline(reason: string): void {
+    if (this.#session === undefined) return;
+    this.#session.end.abort();
+    this.#session = undefined;
+    this.#state = { kind: 'connecting', since: Date.now(), lastError: reason };
+    if (!this.closed) this.#options.log.warn({ reason }, 'no connection to the hub');
+  }
+}
+
+/** Settles as the promise does, or rejects with the signal's reason if that is aborted before. */
+export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Node's errors of a dial often have their reason in the cause only. */
+function errorText(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  return thrown.cause instanceof Error && thrown.cause.message !== thrown.message ? `${thrown.message}: ${thrown.cause.message}` : thrown.message;
+}
