@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
@@ -30,12 +31,12 @@ const CASES: readonly { readonly name: string; readonly source: string; readonly
 
 for (const { name, source, passed, failed } of CASES) {
   test(`counts of a real run: ${name}`, async (t) => {
-    const directory = await mkdtemp(path.join(REPOSITORY, 'test', '.sample-'));
+    const directory = await mkdtemp(path.join(tmpdir(), 'landbridge-ava-'));
     t.teardown(async () => await rm(directory, { recursive: true }));
+    await symlink(path.join(REPOSITORY, 'node_modules'), path.join(directory, 'node_modules'));
     await writeFile(path.join(directory, 'sample.mjs'), `import test from 'ava';\n${source}\n`);
-    await writeFile(path.join(directory, 'config.mjs'), `export default { files: [${JSON.stringify(`${path.relative(REPOSITORY, directory)}/sample.mjs`)}], workerThreads: false };\n`);
-    const argv = [path.join(REPOSITORY, 'node_modules/.bin/ava'), '--config', path.join(directory, 'config.mjs')];
-    const run = promisify(execFile)(process.execPath, argv, { cwd: REPOSITORY, env: { ...process.env, NO_COLOR: '1', TERM: 'dumb' } });
+    await writeFile(path.join(directory, 'package.json'), JSON.stringify({ ava: { files: ['sample.mjs'], workerThreads: false } }));
+    const run = promisify(execFile)(process.execPath, [path.join(REPOSITORY, 'node_modules/.bin/ava')], { cwd: directory, env: { ...process.env, NO_COLOR: '1', TERM: 'dumb' } });
     const stdout = await run.then((result) => result.stdout, (thrown: { stdout: string }) => thrown.stdout);
     t.deepEqual(countOf(stdout), { passed, failed }, stdout);
   });

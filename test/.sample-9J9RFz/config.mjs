@@ -1,1 +1,0 @@
-export default { files: ["test/.sample-9J9RFz/sample.mjs"], workerThreads: false };

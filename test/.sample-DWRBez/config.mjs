@@ -1,1 +1,0 @@
-export default { files: ["test/.sample-DWRBez/sample.mjs"], workerThreads: false };

@@ -1,1 +1,0 @@
-export default { files: ["test/.sample-RyU0I9/sample.mjs"], workerThreads: false };

@@ -1,1 +1,0 @@
-export default { files: ["test/.sample-laTCOD/sample.mjs"], workerThreads: false };

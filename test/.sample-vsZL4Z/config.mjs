@@ -1,1 +1,0 @@
-export default { files: ["test/.sample-vsZL4Z/sample.mjs"], workerThreads: false };
