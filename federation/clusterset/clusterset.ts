@@ -1,0 +1,240 @@
+import type { KubeConfig, KubernetesObject, V1Pod, V1Service } from '@kubernetes/client-node';
+import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
+import type { Logger } from 'pino';
+import type { FederationConfig } from '../config.ts';
+import type { Membership } from '../hub/membership.ts';
+import { Reflector, type ResourceKind } from '../kubernetes/reflector.ts';
+import { type ClusterObjects, DERIVED_SERVICE_ANNOTATION, isOurs, keyOf, MANAGED_BY, MANAGED_BY_LABEL, MCS_VERSION, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
+import { type Constituent, type ImportedService, merge } from '../merge/merge.ts';
+import { metrics } from '../metrics.ts';
+import { changes, covers, identity } from '../outputs/changes.ts';
+import { desiredObjects, importStatus } from '../outputs/desired.ts';
+import { withCondition, type Writer } from '../outputs/writer.ts';
+import { type ExportedService, exportedServices, exportRecords, exportValidity } from '../registry/exports.ts';
+import { type LocalService, localServices } from '../registry/local-endpoints.ts';
+import type { AdsService } from '../xds/ads-service.ts';
+import { ADDRESS_TYPE, addressResources, AUTHORIZATION_TYPE, type Resource, TRUST_BUNDLE_TYPE, trustBundleResources } from '../xds/resources.ts';
+
+const KINDS = {
+  services: { apiVersion: 'v1', kind: 'Service', plural: 'services' },
+  slices: { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', plural: 'endpointslices' },
+  pods: { apiVersion: 'v1', kind: 'Pod', plural: 'pods' },
+  nodes: { apiVersion: 'v1', kind: 'Node', plural: 'nodes' },
+  namespaces: { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' },
+  exports: { apiVersion: MCS_VERSION, kind: 'ServiceExport', plural: 'serviceexports' },
+  imports: { apiVersion: MCS_VERSION, kind: 'ServiceImport', plural: 'serviceimports' },
+} as const satisfies Record<string, ResourceKind>;
+
+const CRDS: ResourceKind = { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions' };
+const SERVICE_ENTRY_CRD = 'serviceentries.networking.istio.io';
+const SERVICE_ENTRIES: ResourceKind = { apiVersion: 'networking.istio.io/v1', kind: 'ServiceEntry', plural: 'serviceentries', labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` };
+
+/** Changes that come close together are handled as one; the first is not made to wait longer than this. */
+const GATHER_MS = 15;
+const RETRY_MS = 1000;
+
+export interface ClustersetOptions {
+  readonly config: FederationConfig;
+  readonly kubernetes: KubeConfig;
+  readonly membership: Membership;
+  readonly writer: Writer;
+  readonly ads: AdsService;
+  /** DER roots of this cluster's own trust domain. */
+  readonly roots: readonly Buffer[];
+  readonly version: string;
+  readonly log: Logger;
+}
+
+/** Computes what follows from this cluster's objects and the others' records, and brings it about: again and again, from scratch. */
+export class Clusterset {
+  readonly #options: ClustersetOptions;
+  readonly #reflectors: { readonly [K in keyof typeof KINDS]: Reflector<KubernetesObject> };
+  readonly #crds: Reflector<KubernetesObject>;
+  #serviceEntries: Reflector<KubernetesObject> | undefined;
+  #changed = Promise.withResolvers<void>();
+  #imports: ReadonlyMap<string, ImportedService> = new Map();
+  #exports: ReadonlyMap<string, ExportedService> = new Map();
+
+  constructor(options: ClustersetOptions) {
+    this.#options = options;
+    const make = (kind: ResourceKind): Reflector<KubernetesObject> => new Reflector(options.kubernetes, kind, options.log.child({ scope: 'kubernetes' }));
+    this.#reflectors = Object.fromEntries(Object.entries(KINDS).map(([name, kind]) => [name, make(kind)])) as never;
+    this.#crds = make(CRDS);
+  }
+
+  get synced(): boolean {
+    return Object.values(this.#reflectors).every((reflector) => reflector.synced) && this.#crds.synced && (this.#serviceEntries?.synced ?? true);
+  }
+
+  get imports(): ReadonlyMap<string, ImportedService> {
+    return this.#imports;
+  }
+
+  get exports(): ReadonlyMap<string, ExportedService> {
+    return this.#exports;
+  }
+
+  /** The clusterset addresses of an import in this cluster. */
+  addressesOf(imported: ImportedService): readonly string[] {
+    const serviceImport = this.#reflectors.imports.get(imported.namespace, imported.name) as ServiceImport | undefined;
+    const derived = serviceImport?.metadata?.annotations?.[DERIVED_SERVICE_ANNOTATION] ?? '';
+    const service = this.#reflectors.services.get(imported.namespace, derived) as V1Service | undefined;
+    return service !== undefined && isOurs(service) ? (service.spec?.clusterIPs ?? []).filter((ip) => ip !== 'None' && ip !== '') : [];
+  }
+
+  /** Identities of the pods on a node that an agent there may ask certificates for. */
+  identitiesOn(node: string): ReadonlySet<SpiffeId> {
+    const found = new Set<SpiffeId>();
+    for (const { spec, status, metadata } of this.#reflectors.pods.list() as readonly V1Pod[]) {
+      if (spec?.nodeName !== node || spec.hostNetwork === true || status?.phase === 'Succeeded' || status?.phase === 'Failed') continue;
+      const id = spiffeId({ trustDomain: this.#options.config.trustDomain, namespace: metadata?.namespace ?? '', serviceAccount: spec.serviceAccountName ?? 'default' });
+      if (id.ok) found.add(id.value);
+    }
+    return found;
+  }
+
+  /** Something that is not an object of this cluster changed. */
+  notify(): void {
+    this.#changed.resolve();
+  }
+
+  /** Runs until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const notify = (): void => this.notify();
+    signal.addEventListener('abort', notify, { once: true });
+    for (const reflector of [...Object.values(this.#reflectors), this.#crds]) reflector.start(notify, signal);
+    while (!signal.aborted) {
+      await this.#changed.promise;
+      await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+      this.#changed = Promise.withResolvers();
+      if (signal.aborted) return;
+      this.#followServiceEntries(notify, signal);
+      if (!this.synced) continue;
+      if (!(await this.#reconcile())) setTimeout(notify, RETRY_MS);
+    }
+  }
+
+  /** Istio may be installed later than we are. */
+  #followServiceEntries(notify: () => void, signal: AbortSignal): void {
+    if (this.#serviceEntries !== undefined || this.#crds.get(undefined, SERVICE_ENTRY_CRD) === undefined) return;
+    this.#serviceEntries = new Reflector(this.#options.kubernetes, SERVICE_ENTRIES, this.#options.log.child({ scope: 'kubernetes' }));
+    this.#serviceEntries.start(notify, signal);
+  }
+
+  #objects(): ClusterObjects {
+    return Object.fromEntries(Object.entries(this.#reflectors).map(([name, reflector]) => [name, reflector.list()])) as unknown as ClusterObjects;
+  }
+
+  /** One pass; false where something could not be written. */
+  async #reconcile(): Promise<boolean> {
+    const { config, membership, version } = this.#options;
+    const objects = this.#objects();
+    const services = localServices(objects);
+    this.#exports = exportedServices(objects.exports, services, objects.nodes);
+    membership.publish(exportRecords(this.#exports, { trustDomain: config.trustDomain, network: config.network, version }));
+    this.#imports = merge(this.#constituents());
+    this.#tellAgents(objects, services);
+    this.#count();
+    const [objectsWritten, statusesWritten] = [await this.#writeObjects(objects), await this.#writeStatuses(objects, services)];
+    return objectsWritten && statusesWritten;
+  }
+
+  /** This cluster's own exports come from its API server, not from the bus. Others count once they are known completely. */
+  #constituents(): Constituent[] {
+    const { config, membership } = this.#options;
+    const own: Constituent = {
+      cluster: config.cluster,
+      trustDomain: config.trustDomain,
+      network: config.network,
+      services: new Map([...this.#exports].map(([key, { record }]) => [key, record])),
+      endpoints: new Map([...this.#exports].map(([key, { endpoints }]) => [key, endpoints])),
+    };
+    const others = [...membership.views().values()].filter(({ cluster, complete }) => complete && cluster !== config.cluster);
+    return [own, ...others.map(({ cluster, member, services, endpoints }) => ({ cluster, trustDomain: member.trustDomain, network: member.network, services, endpoints }))];
+  }
+
+  #isComplete(cluster: string): boolean {
+    return cluster === this.#options.config.cluster || this.#options.membership.isComplete(cluster);
+  }
+
+  #tellAgents(objects: ClusterObjects, services: ReadonlyMap<string, LocalService>): void {
+    const { config, membership, ads, roots } = this.#options;
+    const imports = [...this.#imports.values()].map((imported) => ({ imported, addresses: this.addressesOf(imported) }));
+    const bundles = new Map<string, readonly Uint8Array[]>([[config.trustDomain, roots]]);
+    for (const { cluster, member } of membership.views().values()) {
+      // A member's word counts for its own trust domain only, and for nobody else's; ours is our own.
+      if (cluster !== config.cluster && member.trustDomain !== config.trustDomain) bundles.set(member.trustDomain, member.roots.map((root) => Buffer.from(root, 'base64')));
+    }
+    ads.publish({
+      types: new Map<string, ReadonlyMap<string, Resource>>([
+        [ADDRESS_TYPE, addressResources({ cluster: config.cluster, trustDomain: config.trustDomain, network: config.network, pods: objects.pods, services, imports })],
+        [TRUST_BUNDLE_TYPE, trustBundleResources(bundles)],
+        [AUTHORIZATION_TYPE, new Map()],
+      ]),
+      isComplete: (cluster) => this.#isComplete(cluster),
+      allComplete: membership.allComplete,
+    });
+  }
+
+  async #writeObjects(objects: ClusterObjects): Promise<boolean> {
+    const { membership, writer, log } = this.#options;
+    const imports = new Map(objects.imports.map((object) => [keyOf(object), object]));
+    const { objects: desired, skipped } = desiredObjects(this.#imports.values(), {
+      imports,
+      services: new Map(objects.services.map((object) => [keyOf(object), object])),
+      namespaces: new Set(objects.namespaces.filter(({ metadata }) => metadata?.deletionTimestamp === undefined).map(({ metadata }) => metadata?.name ?? '')),
+      serviceEntries: this.#serviceEntries !== undefined,
+    });
+    for (const [key, reason] of skipped) log.debug({ import: key, reason }, 'not imported');
+    // What an import is follows from all its clusters: while one of them is not known yet, the import stays as it is.
+    const frozen = new Set([...imports].filter(([, { status }]) => (status?.clusters ?? []).some(({ cluster }) => !this.#isComplete(cluster))).map(([, object]) => identity(object)));
+    const existing: KubernetesObject[] = [...objects.imports, ...objects.services, ...objects.slices, ...(this.#serviceEntries?.list() ?? [])].filter(isOurs);
+    const todo = changes(desired.filter((object) => !frozen.has(identity(object))), existing, { isComplete: (cluster) => this.#isComplete(cluster), all: membership.allComplete });
+    let complete = true;
+    for (const change of todo) complete = (!(change.verb === 'delete' && frozen.has(identity(change.object))) ? await writer.write(change) : true) && complete;
+    return complete;
+  }
+
+  async #writeStatuses(objects: ClusterObjects, services: ReadonlyMap<string, LocalService>): Promise<boolean> {
+    const { writer } = this.#options;
+    let complete = true;
+    for (const object of objects.imports.filter(isOurs)) {
+      const imported = this.#imports.get(keyOf(object));
+      if (imported === undefined || (object.status?.clusters ?? []).some(({ cluster }) => !this.#isComplete(cluster))) continue;
+      const status = importStatus(imported);
+      if (!covers(object.status, status)) complete = (await writer.writeStatus('serviceimports', object, status)) && complete;
+    }
+    for (const object of objects.exports) complete = (await this.#writeExportStatus(object, services)) && complete;
+    return complete;
+  }
+
+  async #writeExportStatus(object: ServiceExport, services: ReadonlyMap<string, LocalService>): Promise<boolean> {
+    const validity = exportValidity(services.get(keyOf(object)));
+    const conflicts = this.#imports.get(keyOf(object))?.conflicts ?? [];
+    const now = new Date();
+    const { generation } = object.metadata ?? {};
+    const observed = generation === undefined ? {} : { observedGeneration: generation };
+    let conditions = [...(object.status?.conditions ?? [])];
+    for (const condition of [
+      validity.valid ? { type: 'Valid', status: 'True', reason: 'Valid', message: '', ...observed } : { type: 'Valid', status: 'False', reason: validity.reason, message: validity.message, ...observed },
+      conflicts.length === 0 ? { type: 'Conflict', status: 'False', reason: 'NoConflicts', message: '', ...observed } : { type: 'Conflict', status: 'True', reason: 'ClusterConflict', message: conflicts.join('. ').slice(0, 1000), ...observed },
+    ]) conditions = withCondition(conditions, condition, now) ?? conditions;
+    if (JSON.stringify(conditions) === JSON.stringify(object.status?.conditions ?? [])) return true;
+    return await this.#options.writer.writeStatus('serviceexports', object, { conditions });
+  }
+
+  #count(): void {
+    const { membership } = this.#options;
+    metrics.exports.set(this.#exports.size);
+    metrics.imports.set(this.#imports.size);
+    metrics.recordsPublished.set(membership.publishedRecords());
+    metrics.hubConnected.set(membership.hubState().kind === 'connected' ? 1 : 0);
+    const all = [...membership.views().values()];
+    for (const complete of [true, false]) metrics.members.set({ complete: String(complete) }, all.filter((view) => view.complete === complete).length);
+    const ready = new Map<string, number>();
+    for (const { clusters } of this.#imports.values()) for (const { cluster, endpoints } of clusters) ready.set(cluster, (ready.get(cluster) ?? 0) + endpoints.filter((endpoint) => endpoint.ready).length);
+    metrics.importEndpoints.reset();
+    for (const [cluster, count] of ready) metrics.importEndpoints.set({ cluster }, count);
+  }
+}
+

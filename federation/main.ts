@@ -1,0 +1,72 @@
+import { KubeConfig } from '@kubernetes/client-node';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import pino from 'pino';
+import { startAdminServer } from './admin/admin-server.ts';
+import { Authenticator } from './ca/authenticator.ts';
+import { CertificateService } from './ca/certificate-service.ts';
+import { loadAuthority } from './ca/root-secret.ts';
+import { adminBackend } from './clusterset/admin-backend.ts';
+import { Clusterset } from './clusterset/clusterset.ts';
+import { readConfig } from './config.ts';
+import { startGrpcServer } from './grpc-server.ts';
+import { startHealthServer } from './health-server.ts';
+import { Membership } from './hub/membership.ts';
+import { SecretStore } from './kubernetes/secret-store.ts';
+import { SecretTokenStore } from './kubernetes/secret-token-store.ts';
+import { tokenReviewer } from './kubernetes/token-review.ts';
+import { Writer } from './outputs/writer.ts';
+import { AdsService } from './xds/ads-service.ts';
+
+const AGENT_PORT = 15012;
+const HEALTH_PORT = 15014;
+const ADMIN_PORT = 15000;
+const VERSION = '0.1.0';
+const SERVICE = 'landbridge-federation';
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const log = pino({ level: config.logLevel, base: { cluster: config.cluster }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (level) => ({ level }) } });
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
+  const { signal } = stop;
+  const kubernetes = new KubeConfig();
+  kubernetes.loadFromDefault();
+  const secrets = new SecretStore(kubernetes, config.namespace);
+
+  const authority = await loadAuthority(secrets, config.trustDomain, Date.now());
+  const roots = [authority.rootDer];
+  const authenticator = new Authenticator(tokenReviewer(kubernetes), config.namespace, Date.now);
+  const ads = new AdsService(authenticator, log.child({ scope: 'discovery' }));
+  const membership = new Membership({
+    cluster: config.cluster,
+    trustDomain: config.trustDomain,
+    network: config.network,
+    roots,
+    secrets,
+    tokens: new SecretTokenStore(secrets),
+    clock: Date.now,
+    log: log.child({ scope: 'membership' }),
+    onChange: () => clusterset.notify(),
+  });
+  const clusterset = new Clusterset({ config, kubernetes, membership, writer: new Writer(kubernetes, log.child({ scope: 'output' })), ads, roots, version: VERSION, log });
+  const certificates = new CertificateService(authority, authenticator, (node) => clusterset.identitiesOn(node), log.child({ scope: 'ca' }));
+
+  await using _health = await startHealthServer(HEALTH_PORT, () => (clusterset.synced ? undefined : 'the objects of the cluster are not listed yet'));
+  const { certificatePem, keyPem } = authority.issueServer([SERVICE, `${SERVICE}.${config.namespace}`, `${SERVICE}.${config.namespace}.svc`, `${SERVICE}.${config.namespace}.svc.cluster.local`], Date.now());
+  await using _agents = await startGrpcServer({ port: AGENT_PORT, certificatePem, keyPem, createCertificate: certificates.handle, deltaAggregatedResources: ads.handle });
+  await using admin = startAdminServer({ port: ADMIN_PORT, host: '127.0.0.1', backend: adminBackend(config, membership, clusterset), log: log.child({ scope: 'admin' }) });
+  await admin.listening;
+  log.info({ trust_domain: config.trustDomain, network: config.network }, 'federation service started');
+  await Promise.all([membership.run(signal), clusterset.run(signal)]);
+  log.info('federation service stops');
+}
+
+main().then(
+  // Watches that are still open must not keep a stopped service alive.
+  () => process.exit(0),
+  (thrown: unknown) => {
+    const error = LandbridgeError.from(thrown);
+    process.stderr.write(`${JSON.stringify({ level: 'fatal', code: error.code, msg: error.message, hint: error.hint, ...(error.code === 'internal' ? { stack: (error.cause as Error | undefined)?.stack } : {}) })}\n`);
+    process.exit(1);
+  },
+);
