@@ -1,10 +1,10 @@
 /** The founder's side of a join: makes tokens, and admits the cluster that brings one back. */
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { parseClusterName } from '@landbridge/core/names.ts';
 import type { Logger } from 'pino';
 import { type Bus, busKey, MEMBERS } from '../bus/bus.ts';
+import { waitFor } from '../bus/retry-delay.ts';
 import { type Member, signMember } from '../records/members.ts';
 import { type Applicant, admit, isAdmitted, objection } from './admission.ts';
 import type { HubAuthority, HubCredentials } from './credentials.ts';
@@ -186,7 +186,8 @@ export class JoinAuthority {
         return await this.#options.store.save({ version: state.version, tokens }, signal);
       } catch (thrown) {
         if (!(thrown instanceof LandbridgeError && thrown.code === 'conflict') || attempt === SAVE_ATTEMPTS) throw thrown;
-        await delay(Math.random() * Math.min(MAX_SAVE_PAUSE_MS, FIRST_SAVE_PAUSE_MS * 2 ** attempt), undefined, { signal });
+        await waitFor(Math.random() * Math.min(MAX_SAVE_PAUSE_MS, FIRST_SAVE_PAUSE_MS * 2 ** attempt), signal);
+        signal.throwIfAborted();
       }
     }
   }

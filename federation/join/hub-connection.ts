@@ -1,4 +1,5 @@
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import { orAborted } from '../bus/nats-link.ts';
 
 export interface HubConnectionOptions {
   readonly urls: readonly string[];
@@ -23,16 +24,11 @@ export async function connectHub(options: HubConnectionOptions, signal: AbortSig
     timeout: options.timeoutMs,
     reconnect: false,
   });
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
   try {
-    return await Promise.race([connecting, aborted.promise]);
+    return await orAborted(connecting, signal);
   } catch (thrown) {
     // The client can not be told to stop connecting; what it still opens is closed again.
     connecting.then((connection) => connection.close()).catch(() => undefined);
     throw thrown;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

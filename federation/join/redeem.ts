@@ -1,8 +1,8 @@
 /** The joining cluster's side: swaps a token for credentials. Private keys are made here and never leave. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { decode } from '@nats-io/jwt';
 import { AuthorizationError, type NatsConnection, NoRespondersError, RequestError, UserAuthenticationExpiredError } from '@nats-io/transport-node';
+import { retryDelay, waitFor } from '../bus/retry-delay.ts';
 import { type Member, openMember } from '../records/members.ts';
 import type { HubCredentials } from './credentials.ts';
 import { type Ed25519Keys, makeEd25519Keys } from './ed25519.ts';
@@ -41,8 +41,6 @@ export interface Joined {
 const DEFAULT_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 10_000;
-const FIRST_PAUSE_MS = 200;
-const MAX_PAUSE_MS = 3_000;
 
 export function makeJoinKeys(): JoinKeys {
   return { user: makeUserKeys(), record: makeEd25519Keys() };
@@ -72,9 +70,10 @@ async function askUntilAnswered(token: JoinToken, question: Uint8Array, timeoutM
       return await ask(token, question, signal);
     } catch (thrown) {
       signal.throwIfAborted();
-      const pause = Math.random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt);
+      const pause = retryDelay(attempt);
       if (!(thrown instanceof LandbridgeError && thrown.retryable) || performance.now() + pause >= deadline) throw thrown;
-      await delay(pause, undefined, { signal });
+      await waitFor(pause, signal);
+      signal.throwIfAborted();
     }
   }
 }
