@@ -56,6 +56,8 @@ export class BucketDelivery {
     session.lost.addEventListener('abort', onLost, { once: true });
     const name = `watch_${nuid.next()}`;
     const timer = setInterval(() => delivery.#checkHeartbeat(), options.heartbeatMs / 2);
+    // A reader that went away without a word must not keep the process alive.
+    timer.unref();
     delivery.#release = async () => {
       clearInterval(timer);
       session.lost.removeEventListener('abort', onLost);
