@@ -118,8 +118,8 @@ test('a port in use is told', async (t) => {
 
 test('answers of another version are told from errors', (t) => {
   t.true(parseAnswer(StatusSchema, JSON.stringify({ ...status, later: 'field' })).ok);
-  const error = parseAnswer(StatusSchema, '{"error":{"code":"no-authority","message":"none"}}');
-  t.is(!error.ok && error.error.code, 'no-authority');
+  const error = parseAnswer(StatusSchema, '{"error":{"code":"not-authority","message":"none"}}');
+  t.is(!error.ok && error.error.code, 'not-authority');
   const strange = parseAnswer(StatusSchema, '<html>');
   t.is(!strange.ok && strange.error.code, 'answer-malformed');
 });

@@ -11,7 +11,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   'method-not-allowed': 405,
   'already-joined': 409,
   'not-joined': 409,
-  'no-authority': 409,
+  'not-authority': 409,
   'cluster-name-taken': 409,
   'trust-domain-taken': 409,
   'root-taken': 409,

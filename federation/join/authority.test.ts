@@ -217,5 +217,8 @@ test('the founder admits itself once, and again when its roots change', async (t
   t.deepEqual(await example.founder.admitFounder(founder, signal), member);
   const changed = await example.founder.admitFounder({ ...founder, roots: [westRoot, northRoot] }, signal);
   t.deepEqual([changed.joinedAt, changed.roots.length], [member.joinedAt, 2]);
+  const remade = await example.founder.makeFounderCredentials('east');
+  const back = await example.founder.admitFounder({ ...founder, credentials: remade, roots: [northRoot] }, signal);
+  t.is(back.recordPublicKey, remade.recordPublicKey);
   refused(t, await example.redeem(await example.createToken('west'), { keys: makeJoinKeys(), roots: [northRoot] }), 'root-taken');
 });

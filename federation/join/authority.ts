@@ -120,19 +120,28 @@ export class JoinAuthority {
     return makeFounderCredentials(this.#options.authority, cluster);
   }
 
-  /** Writes the founder's own member record where it is missing or says something else. Refuses as a join would. */
+  /**
+   * Writes the founder's own member record where it is missing or says something else. A founder that lost its keys gets its name back:
+   * it holds the authority. The rest is refused as for a join.
+   */
   admitFounder(founder: Founder, signal: AbortSignal): Promise<Member> {
     const { credentials, trustDomain, roots, network } = founder;
     const { cluster, recordPublicKey, userSeed } = credentials;
     const applicant: Applicant = { cluster, recordPublicKey, userPublicKey: userPublicKeyOf(userSeed), trustDomain, roots, network };
-    return this.#inTurn(async () => (await this.#admit(applicant, await this.#listMembers(signal), signal)).member);
+    return this.#inTurn(async () => {
+      const members = await this.#listMembers(signal);
+      const others = [...members.values()].map(({ member }) => member).filter((member) => member.cluster !== cluster);
+      const refusal = objection(others, applicant);
+      if (refusal !== undefined) throw refusal;
+      return (await this.#admit(applicant, members.get(cluster), signal)).member;
+    });
   }
 
   async #redeem(request: RedeemRequest, signal: AbortSignal): Promise<RedeemAnswer> {
     const members = await this.#listMembers(signal);
     const refusal = objection([...members.values()].map(({ member }) => member), request);
     const redemption = await this.#use(request, refusal, signal);
-    const admitted = await this.#admit(request, members, signal);
+    const admitted = await this.#admit(request, members.get(request.cluster), signal);
     // Its own record first: an answer that is too long loses the last ones.
     const others = [...members.values()].filter(({ member }) => member.cluster !== request.cluster);
     return { userJwt: redemption.userJwt, members: [admitted, ...others].map(({ bytes }) => bytes) };
@@ -158,11 +167,8 @@ export class JoinAuthority {
     return granted as unknown as Redemption;
   }
 
-  async #admit(applicant: Applicant, members: ReadonlyMap<string, SignedMember>, signal: AbortSignal): Promise<SignedMember> {
-    const present = members.get(applicant.cluster);
+  async #admit(applicant: Applicant, present: SignedMember | undefined, signal: AbortSignal): Promise<SignedMember> {
     if (present !== undefined && isAdmitted(present.member, applicant)) return present;
-    const refusal = objection([...members.values()].map(({ member }) => member), applicant);
-    if (refusal !== undefined) throw refusal;
     const now = this.#options.clock();
     const member = admit(applicant, present === undefined || present.member.revoked ? now : present.member.joinedAt);
     // Newer than the record that it replaces, also when the clock went back.

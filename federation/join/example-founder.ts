@@ -1,6 +1,6 @@
 /** A founder without a hub, for tests: an authority over a bus and a store in memory, with a clock that the test moves. */
 import { X509Certificate } from 'node:crypto';
-import { LandbridgeError } from '@landbridge/core/errors.ts';
+import type { LandbridgeError } from '@landbridge/core/errors.ts';
 import { createAccount } from '@nats-io/nkeys';
 import { pino } from 'pino';
 import { type MemoryBus, makeMemoryBus } from '../bus/memory-bus.ts';
