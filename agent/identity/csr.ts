@@ -35,10 +35,10 @@ export async function makeRequest(identity: SpiffeId): Promise<KeyAndRequest> {
 export const parseKey = (pem: string): KeyObject => createPrivateKey(pem);
 
 function requestInfo(publicKey: KeyObject, identity: SpiffeId): forge.asn1.Asn1 {
-  const subjectPublicKeyInfo = asn1.fromDer(publicKey.export({ type: 'spki', format: 'der' }).toString('latin1'));
+  const subjectPublicKeyInfo = asn1.fromDer(publicKey.export({ type: 'spki', format: 'der' }).toString('latin1'), { decodeBitStrings: false } as never);
   const names = sequence(asn1.create(asn1.Class.CONTEXT_SPECIFIC, URI_NAME, false, identity));
   const extension = sequence(oid(SUBJECT_ALT_NAME), asn1.create(asn1.Class.UNIVERSAL, asn1.Type.BOOLEAN, false, '\u00ff'), octets(asn1.toDer(names).getBytes()));
-  const attribute = sequence(oid(EXTENSION_REQUEST), asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SET, true, [sequence(sequence(extension))]));
+  const attribute = sequence(oid(EXTENSION_REQUEST), asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SET, true, [sequence(extension)]));
   return sequence(
     asn1.create(asn1.Class.UNIVERSAL, asn1.Type.INTEGER, false, '\u0000'),
     sequence(),

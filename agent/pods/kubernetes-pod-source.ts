@@ -42,8 +42,9 @@ export class KubernetesPodSource implements PodSource {
   }
 
   async announce(pod: LocalPod, captured: boolean, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const body = { metadata: { uid: pod.uid, annotations: { [REDIRECTION_ANNOTATION]: captured ? 'enabled' : null } } };
-    await this.#core.patchNamespacedPod({ name: pod.name, namespace: pod.namespace, body }, { ...setHeaderOptions('Content-Type', PatchStrategy.MergePatch), signal } as never);
+    await this.#core.patchNamespacedPod({ name: pod.name, namespace: pod.namespace, body }, setHeaderOptions('Content-Type', PatchStrategy.MergePatch));
   }
 
   /** Starts an informer, again after each failure, until it has its first list. */

@@ -42,7 +42,7 @@ export function makeCertificate(content: CertificateContent, issuerKey: KeyObjec
     name(content.issuer),
     sequence(time(content.notBefore), time(content.notAfter)),
     name(content.subject),
-    asn1.fromDer(content.publicKey.export({ type: 'spki', format: 'der' }).toString('latin1')),
+    asn1.fromDer(content.publicKey.export({ type: 'spki', format: 'der' }).toString('latin1'), { decodeBitStrings: false } as never),
     explicit(3, sequence(...extensions(content))),
   );
   const signature = sign('sha256', der(toBeSigned), issuerKey);
@@ -58,7 +58,8 @@ export function parseRequest(text: string): Result<KeyObject> {
   const match = /-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----/.exec(text);
   if (match?.[1] === undefined) return err('not a PEM certificate request');
   try {
-    const request = asn1.fromDer(Buffer.from(match[1], 'base64').toString('latin1'));
+    // The signature's bits must stay as they are: they may look like DER themselves.
+    const request = asn1.fromDer(Buffer.from(match[1], 'base64').toString('latin1'), { strict: true, parseAllBytes: true, decodeBitStrings: false } as never);
     const [info, , signature] = request.value as Asn1[];
     const key = (info?.value as Asn1[] | undefined)?.[2];
     if (info === undefined || key === undefined || typeof signature?.value !== 'string') return err('not a PKCS#10 request');
