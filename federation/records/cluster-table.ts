@@ -40,12 +40,23 @@ export function withSigner(table: ClusterTable, signer: string, now: number): Cl
   return settle({ ...table, head: { signer, epoch, live } }, now);
 }
 
+/** Whether the table holds this very version of the current signer. */
+export function isKnown(table: ClusterTable, key: string, version: Version): boolean {
+  const stored = storedVersion(table, key);
+  return stored !== undefined && compareVersions(version, stored) === 0;
+}
+
 /** Whether a record of this version by the current signer would change nothing: a duplicate, a replay, or from before the last snapshot. */
 export function isStale(table: ClusterTable, key: string, version: Version): boolean {
-  const { signer } = table.head;
-  if (table.floor?.signer === signer && version.epoch < table.floor.epoch) return true;
+  const { floor, head } = table;
+  if (floor?.signer === head.signer && version.epoch < floor.epoch) return true;
+  const stored = storedVersion(table, key);
+  return stored !== undefined && compareVersions(version, stored) <= 0;
+}
+
+function storedVersion(table: ClusterTable, key: string): Version | undefined {
   const stored = key === 'sync' ? table.sync : table.records.get(key);
-  return stored !== undefined && stored.signer === signer && compareVersions(version, stored) <= 0;
+  return stored?.signer === table.head.signer ? stored : undefined;
 }
 
 /** Takes a record of the current signer that is not stale. Undefined when the table is full. */

@@ -2,7 +2,7 @@
 import { parseClusterName } from '@landbridge/core/names.ts';
 import { compareVersions, decodeEnvelope, type Envelope, type Version } from '@landbridge/wire/record.ts';
 import { type BusEvent, MEMBERS, splitBusKey } from '../bus/bus.ts';
-import { type ClusterTable, emptyTable, isStale, withRecord, withSigner } from './cluster-table.ts';
+import { type ClusterTable, emptyTable, isKnown, isStale, withRecord, withSigner } from './cluster-table.ts';
 import { type Member, openMember } from './members.ts';
 import { noPending, type PendingRecords, takePending, withPending } from './pending-records.ts';
 import { type Distrust, trustEnvelope } from './record-signature.ts';
@@ -62,14 +62,16 @@ function takeRecord(state: PeerState, cluster: string, key: string, envelope: En
   const known = state.members.get(cluster);
   const table = state.tables.get(cluster);
   if (known === undefined || table === undefined) return defer(state, cluster, key, envelope, length);
-  // Most entries after a reconnect are known already; a version is compared faster than a signature is checked.
-  if (isStale(table, key, envelope)) return state;
+  // After a reconnect most entries are known already, and a version is compared faster than a signature is checked.
+  if (isKnown(table, key, envelope)) return state;
   const record = trustEnvelope(envelope, { cluster, key, publicKey: known.member.recordPublicKey });
   if (!record.ok) {
     const next = reject(state, record.error.reason);
     // The cluster may have a new key, of which the member record is still under way.
     return record.error.reason === 'signature' ? defer(next, cluster, key, envelope, length) : next;
   }
+  // An older version is looked at only now: under a new key of the cluster it may be the newest.
+  if (isStale(table, key, record.value)) return state;
   const changed = withRecord(table, record.value, nowMs);
   if (changed === undefined) return reject(state, 'full');
   return { ...state, tables: new Map(state.tables).set(cluster, changed) };

@@ -1,0 +1,197 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RecordBody } from '@landbridge/core/records.ts';
+import test, { type ExecutionContext } from 'ava';
+import pino from 'pino';
+import { type MemoryBus, makeMemoryBus } from '../bus/memory-bus.ts';
+import { endpoint, endpoints, exampleAuthority, exampleKeys, exampleMemberBytes, meta, service, wish } from './example-records.ts';
+import { type ClusterView, emptyPeers, type PeerState, reducePeers, views } from './peer-table.ts';
+import { Publisher } from './publisher.ts';
+import { openRecord, signRecord } from './record-signature.ts';
+
+const log = pino({ level: 'silent' });
+const keys = exampleKeys();
+
+interface Setup extends AsyncDisposable {
+  readonly bus: MemoryBus;
+  readonly publisher: Publisher;
+  /** What a peer sees that watches from the start. */
+  view(): ClusterView | undefined;
+  state(): PeerState;
+  record(key: string): Promise<ReturnType<typeof openRecord>>;
+}
+
+async function setUp(options: { bus?: MemoryBus; now?: number } = {}): Promise<Setup> {
+  const bus = options.bus ?? makeMemoryBus();
+  const start = Date.now();
+  const clock = (): number => (options.now ?? 1_000_000) + Date.now() - start;
+  const stop = new AbortController();
+  await bus.put('members.west', exampleMemberBytes('west', keys), stop.signal);
+  const publisher = new Publisher(bus, { cluster: 'west', privateKey: keys.privateKey, log, clock });
+  const running = publisher.run(stop.signal);
+  let peers = emptyPeers(exampleAuthority.publicKey);
+  const watching = (async () => {
+    for await (const event of bus.watch('>', stop.signal)) peers = reducePeers(peers, event, clock());
+  })();
+  return {
+    bus,
+    publisher,
+    view: () => views(peers).get('west'),
+    state: () => peers,
+    async record(key) {
+      const bytes = (await bus.get(`west.${key}`, stop.signal)) ?? new Uint8Array();
+      return openRecord(bytes, { cluster: 'west', key, publicKey: keys.publicKey });
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await Promise.all([running, watching]);
+    },
+  };
+}
+
+async function until(t: ExecutionContext, what: string, holds: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 400; tries += 1) {
+    if (holds()) {
+      t.pass();
+      return;
+    }
+    await sleep(10);
+  }
+  t.fail(what);
+}
+
+const settled = (t: ExecutionContext, { publisher }: Setup): Promise<void> => until(t, 'the publisher must settle', () => !publisher.status().pending && publisher.status().published > 0);
+const names = (view: ClusterView | undefined): readonly string[] => [...(view?.services.keys() ?? [])];
+
+test('publishes what is wished and closes it with sync', async (t) => {
+  await using setup = await setUp();
+  setup.publisher.publish(wish(meta, service('cart'), endpoints('cart', 0, endpoint('a'))));
+  await settled(t, setup);
+  await until(t, 'the peer must see it', () => setup.view()?.complete === true);
+  t.deepEqual(names(setup.view()), ['shop/cart']);
+  t.deepEqual(setup.view()?.meta, meta);
+  t.deepEqual(setup.publisher.status(), { published: 3, pending: false });
+});
+
+test('writes nothing before the first wish', async (t) => {
+  const bus = makeMemoryBus();
+  await bus.put('west.svc.shop.old', signRecord(keys.privateKey, { cluster: 'west', key: 'svc.shop.old', epoch: 1, gen: 1, body: service('old') }), AbortSignal.timeout(1000));
+  await using setup = await setUp({ bus });
+  await sleep(50);
+  t.deepEqual(bus.keys(), ['members.west', 'west.svc.shop.old']);
+  t.false(setup.publisher.status().pending);
+});
+
+test('writes only what changed, and takes back what is no longer wished', async (t) => {
+  await using setup = await setUp();
+  setup.publisher.publish(wish(service('cart'), service('pay')));
+  await settled(t, setup);
+  const pay = await setup.bus.get('west.svc.shop.pay', AbortSignal.timeout(1000));
+  setup.publisher.publish(wish(service('pay'), service('new')));
+  await until(t, 'the peer must follow', () => names(setup.view()).join() === 'shop/new,shop/pay');
+  await settled(t, setup);
+  t.deepEqual(await setup.bus.get('west.svc.shop.pay', AbortSignal.timeout(1000)), pay);
+  const gone = await setup.record('svc.shop.cart');
+  t.true(gone.ok && gone.value.body === null);
+  t.true(setup.view()?.complete);
+});
+
+test('the latest wish wins', async (t) => {
+  await using setup = await setUp();
+  for (let port = 1; port <= 50; port += 1) {
+    setup.publisher.publish(wish(service('cart', port)));
+    if (port % 7 === 0) await sleep(1);
+  }
+  await settled(t, setup);
+  const record = await setup.record('svc.shop.cart');
+  t.deepEqual(record.ok && record.value.body, service('cart', 50) as RecordBody);
+});
+
+test('a new life goes past every own record it finds, also one from the future, and takes back stale ones', async (t) => {
+  const bus = makeMemoryBus();
+  const put = (key: string, epoch: number, body: RecordBody): Promise<void> =>
+    bus.put(`west.${key}`, signRecord(keys.privateKey, { cluster: 'west', key, epoch, gen: 9, body }), AbortSignal.timeout(1000));
+  await put('svc.shop.old', 7_000_000, service('old'));
+  await put('svc.shop.cart', 5_000_000, service('cart'));
+  await using setup = await setUp({ bus, now: 6_000_000 });
+  setup.publisher.publish(wish(service('cart')));
+  await settled(t, setup);
+  const old = await setup.record('svc.shop.old');
+  const cart = await setup.record('svc.shop.cart');
+  t.true(old.ok && old.value.body === null && old.value.epoch === 7_000_001);
+  t.true(cart.ok && cart.value.epoch === 7_000_001);
+  await until(t, 'the peer must see the new snapshot', () => setup.view()?.complete === true && names(setup.view()).join() === 'shop/cart');
+});
+
+test('a lost bucket is filled again with the same records, tombstones too', async (t) => {
+  await using setup = await setUp();
+  setup.publisher.publish(wish(service('cart'), service('old')));
+  await settled(t, setup);
+  setup.publisher.publish(wish(service('cart')));
+  await until(t, 'the tombstone must be there', () => names(setup.view()).join() === 'shop/cart');
+  await settled(t, setup);
+  const before = await setup.bus.get('west.svc.shop.cart', AbortSignal.timeout(1000));
+  setup.bus.loseBucket();
+  t.deepEqual(names(setup.view()), ['shop/cart']);
+  await until(t, 'all must be there again', () => setup.bus.keys().join() === 'west.svc.shop.cart,west.svc.shop.old,west.sync');
+  t.deepEqual(await setup.bus.get('west.svc.shop.cart', AbortSignal.timeout(1000)), before);
+  await settled(t, setup);
+  t.deepEqual(names(setup.view()), ['shop/cart']);
+});
+
+test('what others wrote under our keys is put right', async (t) => {
+  await using setup = await setUp();
+  setup.publisher.publish(wish(service('cart', 1)));
+  await settled(t, setup);
+  const older = await setup.bus.get('west.svc.shop.cart', AbortSignal.timeout(1000));
+  setup.publisher.publish(wish(service('cart', 2)));
+  await sleep(50);
+  await settled(t, setup);
+  const newest = await setup.bus.get('west.svc.shop.cart', AbortSignal.timeout(1000));
+  t.notDeepEqual(older, newest);
+  for (const forged of [older ?? new Uint8Array(), new Uint8Array([1, 2, 3])]) {
+    await setup.bus.put('west.svc.shop.cart', forged, AbortSignal.timeout(1000));
+    await sleep(1500);
+    t.deepEqual(await setup.bus.get('west.svc.shop.cart', AbortSignal.timeout(1000)), newest);
+  }
+  t.is(setup.view()?.services.get('shop/cart')?.ports[0]?.port, 2);
+});
+
+test('tries again when the bus refuses, and tells why', async (t) => {
+  await using setup = await setUp();
+  setup.bus.failPuts(new Error('no room'));
+  setup.publisher.publish(wish(service('cart')));
+  await until(t, 'the reason must be told', () => setup.publisher.status().lastError === 'no room');
+  t.true(setup.publisher.status().pending);
+  setup.bus.failPuts(undefined);
+  await settled(t, setup);
+  t.is(setup.publisher.status().lastError, undefined);
+});
+
+test('a record that is too large is left out and told; the others are published', async (t) => {
+  await using setup = await setUp();
+  const many = Array.from({ length: 500 }, (_, index) => ({ ...endpoint(`w${index}`), node: 'n'.repeat(253), serviceAccount: 's'.repeat(253) }));
+  setup.publisher.publish(wish(service('cart'), endpoints('cart', 0, ...many)));
+  await settled(t, setup);
+  t.regex(setup.publisher.status().lastError ?? '', /eps\.shop\.cart\.0/);
+  await until(t, 'the peer must see the rest', () => setup.view()?.complete === true);
+  t.is(setup.publisher.status().published, 1);
+});
+
+test('an empty wish is a snapshot too', async (t) => {
+  await using setup = await setUp();
+  setup.publisher.publish(new Map());
+  await until(t, 'the peer must see it', () => setup.view()?.complete === true);
+  t.deepEqual(setup.publisher.status(), { published: 0, pending: false });
+});
+
+test('refuses a wish under a wrong key', (t) => {
+  const publisher = new Publisher(makeMemoryBus(), { cluster: 'west', privateKey: keys.privateKey, log, clock: Date.now });
+  t.throws(() => publisher.publish(new Map([['svc.shop.other', service('cart')]])), { message: /is not the key/ });
+});
+
+test('many records are published and seen', async (t) => {
+  await using setup = await setUp();
+  setup.publisher.publish(wish(...Array.from({ length: 1500 }, (_, index) => service(`s${index}`))));
+  await until(t, 'the peer must see all', () => setup.view()?.complete === true && setup.view()?.services.size === 1500);
+  t.is(setup.publisher.status().published, 1500);
+});
