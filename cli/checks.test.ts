@@ -1,0 +1,71 @@
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { err, ok } from '@landbridge/core/result.ts';
+import type { Status } from '@landbridge/federation/admin/admin-api.ts';
+import test from 'ava';
+import { type CheckState, DEFINITIONS, type Facts, foundProblems, judge } from './checks.ts';
+
+const member = (cluster: string, changes = {}) => ({ cluster, trustDomain: `${cluster}.landbridge`, network: '', joinedAt: 1, complete: true, revoked: false, ...changes });
+const status: Status = { cluster: 'east', trustDomain: 'east.landbridge', network: '', hub: { state: 'connected' }, authority: false, members: [member('east'), member('west')], exports: 0, imports: 0 };
+const corefile = '.:53 {\n    kubernetes cluster.local clusterset.local {\n        multicluster clusterset.local\n    }\n}\n';
+const healthy: Facts = {
+  cluster: ok('v1.36.3'),
+  definitions: ok(new Map(DEFINITIONS.map((name) => [name, ['v1alpha1', 'v1beta1']]))),
+  federation: ok({ wanted: 1, ready: 1 }),
+  agents: ok({ wanted: 3, ready: 3 }),
+  status: ok(status),
+  corefile: ok(corefile),
+};
+
+function states(changes: Partial<Facts>): Record<string, CheckState> {
+  return Object.fromEntries(judge({ ...healthy, ...changes }).map(({ id, state }) => [id, state]));
+}
+
+test('a healthy cluster has no findings', (t) => {
+  const results = judge(healthy);
+  t.deepEqual(results.map(({ id }) => id), ['cluster-reachable', 'crds-installed', 'federation-ready', 'agents-ready', 'hub-connected', 'members-synced', 'coredns-clusterset']);
+  t.true(results.every(({ state }) => state === 'ok'));
+  t.false(foundProblems(results));
+});
+
+test('each fault is found by its own check, with a hint', (t) => {
+  const faults: [Partial<Facts>, string][] = [
+    [{ definitions: ok(new Map()) }, 'crds-installed'],
+    [{ definitions: ok(new Map(DEFINITIONS.map((name) => [name, ['v1alpha1']]))) }, 'crds-installed'],
+    [{ federation: ok(undefined) }, 'federation-ready'],
+    [{ federation: ok({ wanted: 1, ready: 0 }) }, 'federation-ready'],
+    [{ agents: ok({ wanted: 3, ready: 2 }) }, 'agents-ready'],
+    [{ agents: ok({ wanted: 0, ready: 0 }) }, 'agents-ready'],
+    [{ status: ok({ ...status, hub: { state: 'connecting', lastError: 'ECONNREFUSED' } }) }, 'hub-connected'],
+    [{ status: ok({ ...status, members: [member('east'), member('west', { complete: false })] }) }, 'members-synced'],
+    [{ status: ok({ ...status, members: [member('west')] }) }, 'members-synced'],
+    [{ status: ok({ ...status, members: [member('east', { revoked: true }), member('west')] }) }, 'members-synced'],
+    [{ corefile: ok('.:53 {\n kubernetes cluster.local {\n  # multicluster clusterset.local\n }\n}') }, 'coredns-clusterset'],
+  ];
+  for (const [changes, id] of faults) {
+    const results = judge({ ...healthy, ...changes });
+    t.deepEqual(results.filter(({ state }) => state !== 'ok').map((result) => result.id), [id]);
+    t.truthy(results.find((result) => result.id === id)?.hint);
+    t.true(foundProblems(results));
+  }
+});
+
+test('a removed member need not be complete', (t) => {
+  t.is(states({ status: ok({ ...status, members: [member('east'), member('west', { revoked: true, complete: false })] }) })['members-synced'], 'ok');
+});
+
+test('what can not be seen is unknown, and unknown is no finding', (t) => {
+  const hidden = err(new LandbridgeError('not-permitted', 'No.'));
+  const results = judge({ cluster: ok('v1'), definitions: hidden, federation: hidden, agents: hidden, status: hidden, corefile: ok(undefined) });
+  t.deepEqual(results.map(({ state }) => state), ['ok', 'unknown', 'unknown', 'unknown', 'unknown', 'unknown', 'unknown']);
+  t.false(foundProblems(results));
+});
+
+test('a cluster that has not joined has one finding, not two', (t) => {
+  const found = states({ status: ok({ ...status, hub: { state: 'none' }, members: [] }) });
+  t.deepEqual([found['hub-connected'], found['members-synced']], ['failed', 'unknown']);
+});
+
+test('the option of CoreDNS is found among other zones', (t) => {
+  for (const line of ['multicluster clusterset.local', 'multicluster clusterset.local.', '\tmulticluster  other.local clusterset.local # ours']) t.is(states({ corefile: ok(`x {\n${line}\n}`) })['coredns-clusterset'], 'ok', line);
+  for (const line of ['multicluster clusterset.localhost', 'multiclusters clusterset.local', 'x multicluster clusterset.local']) t.is(states({ corefile: ok(`x {\n${line}\n}`) })['coredns-clusterset'], 'failed', line);
+});

@@ -1,0 +1,124 @@
+/** What `landbridge check` concludes from what it saw. Pure. */
+import type { LandbridgeError } from '@landbridge/core/errors.ts';
+import { CLUSTERSET_DOMAIN } from '@landbridge/core/names.ts';
+import type { Result } from '@landbridge/core/result.ts';
+import type { Status } from '@landbridge/federation/admin/admin-api.ts';
+
+export type CheckState = 'ok' | 'failed' | 'unknown';
+
+export interface CheckResult {
+  readonly id: string;
+  readonly state: CheckState;
+  /** One sentence. */
+  readonly message: string;
+  readonly hint?: string;
+}
+
+export type Seen<T> = Result<T, LandbridgeError>;
+
+export interface Replicas {
+  readonly wanted: number;
+  readonly ready: number;
+}
+
+export interface Facts {
+  /** Version of the API server. */
+  readonly cluster: Seen<string>;
+  /** Versions that are established and served, by name of the definition. */
+  readonly definitions: Seen<ReadonlyMap<string, readonly string[]>>;
+  /** Undefined: not installed. */
+  readonly federation: Seen<Replicas | undefined>;
+  readonly agents: Seen<Replicas | undefined>;
+  readonly status: Seen<Status>;
+  /** Undefined: there is no ConfigMap of CoreDNS. */
+  readonly corefile: Seen<string | undefined>;
+}
+
+export const DEFINITIONS = ['serviceexports.multicluster.x-k8s.io', 'serviceimports.multicluster.x-k8s.io'];
+const DEFINITION_VERSIONS = ['v1alpha1', 'v1beta1'];
+
+const ok = (id: string, message: string): CheckResult => ({ id, state: 'ok', message });
+const failed = (id: string, message: string, hint: string): CheckResult => ({ id, state: 'failed', message, hint });
+
+export function judge(facts: Facts): CheckResult[] {
+  const { cluster } = facts;
+  if (!cluster.ok) {
+    const skipped = ['crds-installed', 'federation-ready', 'agents-ready', 'hub-connected', 'members-synced', 'coredns-clusterset'];
+    return [withError('cluster-reachable', 'failed', cluster.error), ...skipped.map((id): CheckResult => ({ id, state: 'unknown', message: 'Not looked at, because the cluster can not be reached.' }))];
+  }
+  return [
+    ok('cluster-reachable', `The cluster answers (Kubernetes ${cluster.value}).`),
+    seen('crds-installed', facts.definitions, judgeDefinitions),
+    seen('federation-ready', facts.federation, (replicas) => judgeReplicas('federation-ready', 'landbridge-federation', 'deployment', replicas)),
+    seen('agents-ready', facts.agents, (replicas) => judgeReplicas('agents-ready', 'landbridge-agent', 'daemonset', replicas)),
+    seen('hub-connected', facts.status, judgeHub),
+    seen('members-synced', facts.status, judgeMembers),
+    seen('coredns-clusterset', facts.corefile, judgeCorefile),
+  ];
+}
+
+export function foundProblems(results: readonly CheckResult[]): boolean {
+  return results.some(({ state }) => state === 'failed');
+}
+
+/** What could not be looked at is neither right nor wrong. */
+function seen<T>(id: string, fact: Seen<T>, conclude: (value: T) => CheckResult): CheckResult {
+  return fact.ok ? conclude(fact.value) : withError(id, 'unknown', fact.error);
+}
+
+function withError(id: string, state: CheckState, error: LandbridgeError): CheckResult {
+  return { id, state, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+}
+
+function judgeDefinitions(definitions: ReadonlyMap<string, readonly string[]>): CheckResult {
+  const id = 'crds-installed';
+  const hint = 'Install the chart landbridge-federation, or apply the files of its folder crds: Helm does not update them.';
+  const absent = DEFINITIONS.filter((name) => !definitions.has(name));
+  if (absent.length > 0) return failed(id, `The cluster does not know ${absent.join(' and ')}.`, hint);
+  for (const name of DEFINITIONS) {
+    const missing = DEFINITION_VERSIONS.filter((version) => !definitions.get(name)?.includes(version));
+    if (missing.length > 0) return failed(id, `${name} is not served in ${missing.join(' and ')}.`, hint);
+  }
+  return ok(id, 'ServiceExport and ServiceImport are served.');
+}
+
+function judgeReplicas(id: string, name: string, kind: string, replicas: Replicas | undefined): CheckResult {
+  if (replicas === undefined) return failed(id, `${name} is not installed.`, `Install the chart ${name}.`);
+  const { wanted, ready } = replicas;
+  if (wanted === 0) return failed(id, `${name} is to run on no node.`, `See why: kubectl -n landbridge-system describe ${kind} ${name}`);
+  if (ready >= wanted) return ok(id, `${name} is ready (${ready} of ${wanted}).`);
+  return failed(id, `${name} is not ready (${ready} of ${wanted}).`, `See why: kubectl -n landbridge-system describe pods -l app.kubernetes.io/name=${name}`);
+}
+
+function judgeHub({ hub, cluster }: Status): CheckResult {
+  const id = 'hub-connected';
+  if (hub.state === 'connected') return ok(id, `Connected to the hub${hub.url === undefined ? '' : ` at ${hub.url}`}.`);
+  if (hub.state === 'none') {
+    return failed(id, `Cluster "${cluster}" has not joined a federation.`, 'Join one with landbridge join, or found one: landbridge hub init, then apply authority-secret.yaml.');
+  }
+  const reason = hub.lastError === undefined ? '' : `: ${hub.lastError}`;
+  return failed(id, `Not connected to the hub${reason}.`, 'See that the hub runs and that pods of this cluster can reach it. What was imported stays as it is meanwhile.');
+}
+
+function judgeMembers({ hub, members, cluster }: Status): CheckResult {
+  const id = 'members-synced';
+  if (hub.state === 'none') return { id, state: 'unknown', message: 'There are no members, because this cluster has not joined.' };
+  const live = members.filter(({ revoked }) => !revoked);
+  if (live.every((member) => member.cluster !== cluster)) {
+    return failed(id, `Cluster "${cluster}" is not among the members that it sees.`, 'Wait until it has read the bus. If that does not help, the founder no longer has it as a member.');
+  }
+  const waiting = live.filter(({ complete }) => !complete).map((member) => member.cluster);
+  if (waiting.length === 0) return ok(id, `All records of ${live.length === 1 ? 'the only member' : `${live.length} members`} have been read.`);
+  return failed(id, `Not all records have been read of: ${waiting.join(', ')}.`, 'See in those clusters that landbridge-federation runs and is connected: landbridge check.');
+}
+
+/** The option of CoreDNS' plugin `kubernetes`. */
+const MULTICLUSTER = new RegExp(`^\\s*multicluster\\s+(\\S+\\s+)*${CLUSTERSET_DOMAIN.replace('.', '\\.')}\\.?(\\s|$)`, 'm');
+
+function judgeCorefile(corefile: string | undefined): CheckResult {
+  const id = 'coredns-clusterset';
+  const hint = `In the ConfigMap coredns of kube-system, name ${CLUSTERSET_DOMAIN} after "kubernetes" and put "multicluster ${CLUSTERSET_DOMAIN}" into its block; CoreDNS must be allowed to list and watch serviceimports.`;
+  if (corefile === undefined) return { id, state: 'unknown', message: 'There is no ConfigMap kube-system/coredns: this cluster has another DNS server.', hint };
+  const withoutComments = corefile.replace(/#.*$/gm, '');
+  return MULTICLUSTER.test(withoutComments) ? ok(id, `CoreDNS answers for ${CLUSTERSET_DOMAIN}.`) : failed(id, `CoreDNS does not answer for ${CLUSTERSET_DOMAIN}.`, hint);
+}

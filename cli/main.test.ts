@@ -1,0 +1,251 @@
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import type { Status } from '@landbridge/federation/admin/admin-api.ts';
+import { type AdminBackend, startAdminServer } from '@landbridge/federation/admin/admin-server.ts';
+import { exampleToken } from '@landbridge/federation/join/example-token.ts';
+import { encodeJoinToken } from '@landbridge/federation/join/join-token.ts';
+import { tokenExpired, tokenForAnotherCluster, tokenUsed, hubUnreachable } from '@landbridge/federation/join/join-errors.ts';
+import test from 'ava';
+import { pino } from 'pino';
+import { makeAdminClient, tunnelToFederation } from './admin-client.ts';
+import { openCluster } from './cluster-access.ts';
+import { type FakeApiServer, startFakeApiServer } from './fake-api-server.ts';
+import { observe } from './observe.ts';
+import { runProgram } from './program.ts';
+
+const main = path.join(import.meta.dirname, 'main.ts');
+const pods = '/api/v1/namespaces/landbridge-system/pods';
+const token = encodeJoinToken(exampleToken());
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** In this process: a new one takes a second to load the Kubernetes client. */
+async function run(args: readonly string[], stdin = ''): Promise<Outcome> {
+  let stdout = '';
+  let stderr = '';
+  const { signal } = new AbortController();
+  const code = await runProgram(args, {
+    stdout: (text) => (stdout += text),
+    stderr: (text) => (stderr += text),
+    readStdin: async () => stdin,
+    signal,
+    clock: () => Date.now(),
+    version: '1.2.3',
+    admin: async (options) => makeAdminClient(tunnelToFederation(await openCluster(options))),
+    observe: (options) => observe(options, signal),
+  });
+  return { code, stdout, stderr };
+}
+
+function start(args: readonly string[], stdin = '', interrupt?: Promise<void>): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe', env: { HOME: '/nonexistent', PATH: process.env['PATH'] } });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
+    child.stdin.on('error', () => undefined).end(stdin);
+    void interrupt?.then(() => child.kill('SIGINT'));
+  });
+}
+
+const status: Status = {
+  cluster: 'east',
+  trustDomain: 'east.landbridge',
+  network: '',
+  hub: { state: 'connected', url: 'tls://hub:4222', since: Date.now() - 45_000 },
+  authority: true,
+  members: [
+    { cluster: 'west', trustDomain: 'west.landbridge', network: '', joinedAt: Date.now() - 3 * 86_400_000, complete: false, revoked: false },
+    { cluster: 'east', trustDomain: 'east.landbridge', network: '', joinedAt: 1, complete: true, revoked: false },
+  ],
+  exports: 1,
+  imports: 2,
+};
+
+interface World extends AsyncDisposable {
+  readonly api: FakeApiServer;
+  readonly cluster: readonly string[];
+  backend: Partial<AdminBackend>;
+}
+
+const pod = (name: string, ready: boolean) => ({ metadata: { name }, status: { phase: 'Running', conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] } });
+
+async function startWorld(): Promise<World> {
+  const api = await startFakeApiServer();
+  const world: { backend: Partial<AdminBackend> } = { backend: {} };
+  const backend: AdminBackend = {
+    status: () => status,
+    services: () => [{ namespace: 'shop', name: 'cart', address: '10.96.0.9', clusters: [{ cluster: 'east', endpoints: 3, ready: 2 }], conflicts: ['west exports other ports'] }],
+    createToken: (request, signal) => world.backend.createToken?.(request, signal) ?? Promise.resolve({ token: `lb1.${request.cluster}.${request.ttlSeconds}`, expiresAt: 1_900_000_000_000 }),
+    join: (text, signal) => world.backend.join?.(text, signal) ?? Promise.resolve({ cluster: 'west', members: ['west', 'east'] }),
+  };
+  const admin = startAdminServer({ port: 0, host: '127.0.0.1', backend, log: pino({ level: 'silent' }) });
+  api.objects.set(pods, { kind: 'PodList', items: [pod('old', false), pod('fed', true)] });
+  api.forwards.set('fed:15000', await admin.listening);
+  return Object.assign(world, {
+    api,
+    cluster: ['--kubeconfig', api.kubeconfig],
+    [Symbol.asyncDispose]: async () => {
+      await admin[Symbol.asyncDispose]();
+      await api[Symbol.asyncDispose]();
+    },
+  });
+}
+
+test('status and services are tables for people and JSON for programs', async (t) => {
+  await using world = await startWorld();
+  const [text, json, services] = await Promise.all([run(['status', ...world.cluster]), run(['status', '-o', 'json', ...world.cluster]), run(['services', ...world.cluster])]);
+  t.is(text.code, 0, text.stderr);
+  t.regex(text.stdout, /^Hub: +connected for \d+s, tls:\/\/hub:4222$/m);
+  t.regex(text.stdout, /^MEMBER +TRUST DOMAIN +NETWORK +AGE +STATE\neast .* in sync\nwest .* 3d +incomplete$/m);
+  t.deepEqual(JSON.parse(json.stdout), status);
+  t.regex(services.stdout, /^shop +cart +10\.96\.0\.9 +east:2\/3 +1$/m);
+  t.regex(services.stdout, /^shop\/cart: west exports other ports$/m);
+});
+
+test('a new token stands alone on standard output', async (t) => {
+  await using world = await startWorld();
+  const made = await run(['token', 'create', 'west', '--ttl', '1h', ...world.cluster]);
+  t.deepEqual([made.code, made.stdout], [0, 'lb1.west.3600\n']);
+  t.regex(made.stderr, /lets cluster "west" join until 2030-03-17T17:46:40\.000Z/);
+  const json = await run(['token', 'create', 'west', '--ttl', '10m', '-o', 'json', ...world.cluster]);
+  t.deepEqual([JSON.parse(json.stdout), json.stderr], [{ token: 'lb1.west.600', expiresAt: 1_900_000_000_000 }, '']);
+});
+
+test('a join takes the token as an argument or from standard input', async (t) => {
+  await using world = await startWorld();
+  const seen: string[] = [];
+  world.backend = { join: async (text) => { seen.push(text); return { cluster: 'west', members: ['west', 'east'] }; } };
+  t.deepEqual(await run(['join', token, ...world.cluster]), { code: 0, stdout: 'Cluster west has joined; other members: east.\n', stderr: '' });
+  t.is((await run(['join', '-', ...world.cluster], `${token.slice(0, 70)}\n${token.slice(70)}\n`)).code, 0);
+  t.deepEqual(seen, [token, token]);
+});
+
+test('each reason why a join fails has its own sentence, hint and exit code', async (t) => {
+  await using world = await startWorld();
+  const cases: [LandbridgeError, number, RegExp][] = [
+    [tokenUsed('west'), 65, /was used already\. \[token-used\]\n {2}Make a new token/],
+    [tokenExpired('west', 1_700_000_000), 65, /expired at 2023-11-14T22:13:20\.000Z\. \[token-expired\]/],
+    [tokenForAnotherCluster('west', 'north'), 65, /is for cluster "west", but this cluster is named "north"/],
+    [hubUnreachable(['tls://hub:4222'], new Error('ECONNREFUSED')), 69, /hub can not be reached at tls:\/\/hub:4222 \(ECONNREFUSED\)/],
+    [new LandbridgeError('already-joined', 'Joined.'), 1, /^landbridge: Joined\. \[already-joined\]\n$/],
+  ];
+  for (const [error, code, message] of cases) {
+    world.backend = { join: () => Promise.reject(error) };
+    const outcome = await run(['join', token, ...world.cluster]);
+    t.deepEqual([outcome.code, outcome.stdout], [code, ''], error.code);
+    t.regex(outcome.stderr, message);
+  }
+  const cut = await run(['join', token.slice(0, token.length / 2), '--kubeconfig', '/nonexistent']);
+  t.is(cut.code, 65);
+  t.regex(cut.stderr, /its end is missing/);
+});
+
+test('a token that is wanted from a cluster without the authority needs another cluster', async (t) => {
+  await using world = await startWorld();
+  world.backend = { createToken: () => Promise.reject(new LandbridgeError('not-authority', 'No authority here.')) };
+  t.is((await run(['token', 'create', 'west', ...world.cluster])).code, 77);
+});
+
+test('a cluster, a federation service or a permission that is missing is said', async (t) => {
+  await using world = await startWorld();
+  const attempt = async (code: number, message: RegExp): Promise<void> => {
+    const outcome = await run(['status', ...world.cluster]);
+    t.is(outcome.code, code, outcome.stderr);
+    t.regex(outcome.stderr, message);
+  };
+  world.api.forwards.set('fed:15000', -403);
+  await attempt(77, /not-permitted/);
+  const closed = createServer();
+  await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
+  const { port } = closed.address() as { port: number };
+  await new Promise((resolve) => closed.close(resolve));
+  world.api.forwards.set('fed:15000', port);
+  await attempt(69, /does not answer: error forwarding port 15000: connect ECONNREFUSED/);
+  world.api.objects.set(pods, { kind: 'PodList', items: [pod('old', false)] });
+  await attempt(69, /is not ready\. \[federation-not-ready\]/);
+  world.api.objects.set(pods, { kind: 'PodList', items: [] });
+  await attempt(69, /There is no landbridge-federation in namespace landbridge-system/);
+  world.api.objects.set(pods, 403);
+  await attempt(77, /does not permit this: refused with 403/);
+  const { kubeconfig } = world.api;
+  t.regex((await run(['status', '--kubeconfig', kubeconfig, '--context', 'other'])).stderr, /no context "other"[\s\S]*It has: fake/);
+});
+
+test('a cluster that does not answer is unreachable, to check it is a finding', async (t) => {
+  const world = await startWorld();
+  const kept = await startFakeApiServer();
+  writeFileSync(kept.kubeconfig, readFileSync(world.api.kubeconfig));
+  await world[Symbol.asyncDispose]();
+  t.is((await run(['status', '--kubeconfig', kept.kubeconfig])).code, 69);
+  const check = await run(['check', '-o', 'json', '--kubeconfig', kept.kubeconfig]);
+  t.is(check.code, 79);
+  const { checks } = JSON.parse(check.stdout) as { checks: { id: string; state: string }[] };
+  t.deepEqual(checks.map(({ state }) => state), ['failed', ...Array.from({ length: 6 }, () => 'unknown')]);
+  await kept[Symbol.asyncDispose]();
+});
+
+test('check looks at everything and ends with 79 when something is wrong', async (t) => {
+  await using world = await startWorld();
+  const { objects } = world.api;
+  const definition = (name: string) => ({ metadata: { name }, spec: { versions: ['v1alpha1', 'v1beta1'].map((version) => ({ name: version, served: true })) }, status: { conditions: [{ type: 'Established', status: 'True' }] } });
+  for (const name of ['serviceexports.multicluster.x-k8s.io', 'serviceimports.multicluster.x-k8s.io']) objects.set(`/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}`, definition(name));
+  objects.set('/version', { gitVersion: 'v1.36.3' });
+  objects.set('/apis/apps/v1/namespaces/landbridge-system/deployments/landbridge-federation', { spec: { replicas: 1 }, status: { readyReplicas: 1 } });
+  objects.set('/apis/apps/v1/namespaces/landbridge-system/daemonsets/landbridge-agent', { status: { desiredNumberScheduled: 3, numberReady: 2 } });
+  objects.set('/api/v1/namespaces/kube-system/configmaps/coredns', { data: { Corefile: '.:53 {\n  kubernetes cluster.local clusterset.local {\n    multicluster clusterset.local\n  }\n}\n' } });
+  const outcome = await run(['check', ...world.cluster]);
+  t.is(outcome.code, 79, outcome.stderr);
+  t.regex(outcome.stdout, /^ok +cluster-reachable .*v1\.36\.3/m);
+  t.regex(outcome.stdout, /^ok +crds-installed /m);
+  t.regex(outcome.stdout, /^ok +federation-ready /m);
+  t.regex(outcome.stdout, /^failed +agents-ready .*\(2 of 3\)/m);
+  t.regex(outcome.stdout, /^ok +hub-connected /m);
+  t.regex(outcome.stdout, /^failed +members-synced .*of: west\.$/m);
+  t.regex(outcome.stdout, /^ok +coredns-clusterset /m);
+  t.regex(outcome.stdout, /5 ok, 2 failed, 0 unknown\n$/);
+});
+
+test('the program reads a token from its standard input and ends at once when interrupted', async (t) => {
+  await using world = await startWorld();
+  t.deepEqual(await start(['join', '-', ...world.cluster], `${token}\n`), { code: 0, stdout: 'Cluster west has joined; other members: east.\n', stderr: '' });
+  const asked = Promise.withResolvers<void>();
+  world.backend = { join: () => { asked.resolve(); return new Promise(() => undefined); } };
+  const outcome = await start(['join', token, ...world.cluster], '', asked.promise);
+  t.deepEqual([outcome.code, outcome.stderr], [130, 'landbridge: Interrupted. [interrupted]\n']);
+  t.regex((await start(['version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('usage errors end with 64, help and version with 0', async (t) => {
+  for (const args of [[], ['nonsense'], ['join'], ['status', '-o', 'xml'], ['token', 'create', 'west', '--ttl', 'soon'], ['token', 'create', 'west', '--uses', '0'], ['hub', 'init', '--out', '/nonexistent'], ['hub', 'init', '--url', 'nats://x:1', '--out', '/nonexistent'], ['hub', 'init', '--url', 'tls://x:1', '--san', 'a b', '--out', '/nonexistent']]) {
+    const outcome = await run(args);
+    t.deepEqual([outcome.code, outcome.stdout], [64, ''], args.join(' '));
+    t.not(outcome.stderr, '');
+  }
+  for (const args of [['--help'], ['hub', 'init', '--help'], ['help', 'join']]) t.is((await run(args)).code, 0);
+  t.is((await run(['version'])).stdout, '1.2.3\n');
+});
+
+test('hub init writes its files once', async (t) => {
+  const parent = mkdtempSync(path.join(tmpdir(), 'landbridge-hub-'));
+  t.teardown(() => rmSync(parent, { recursive: true }));
+  const args = ['hub', 'init', '--url', 'tls://hub.example:4222', '--url', 'tls://[::1]:4222', '--san', '192.0.2.1', '--out', path.join(parent, 'hub')];
+  const first = await run(args);
+  t.is(first.code, 0, first.stderr);
+  t.is(first.stdout.trimEnd().split('\n').length, 5);
+  t.deepEqual(readdirSync(path.join(parent, 'hub')).sort(), ['authority-secret.yaml', 'nats.conf', 'tls']);
+  const second = await run(args);
+  t.is(second.code, 1);
+  t.regex(second.stderr, /exists already\. \[hub-files-exist\]/);
+});
