@@ -45,6 +45,22 @@ test('an envelope survives its bytes, and so does what is signed', (t) => {
   );
 });
 
+/** JSON texts with numbers that no JavaScript value would be written as. */
+const oddBodies = fc.tuple(fc.integer({ min: -999, max: 999 }), fc.integer({ min: -400, max: 400 }), fc.constantFrom('', '[', '{"a":')).map(([digits, exponent, open]) => {
+  return `${open}${digits}e${exponent}${open === '' ? '' : open === '[' ? ']' : '}'}`;
+});
+
+test('whatever was accepted can be signed', (t) => {
+  fc.assert(
+    fc.property(oddBodies, (body) => {
+      const decoded = decodeEnvelope(new TextEncoder().encode(`{"v":1,"cluster":"a","key":"k","epoch":1,"gen":1,"sig":"${'A'.repeat(86)}","body":${body}}`));
+      if (decoded.ok) t.true(signedBytes(decoded.value).length > 0);
+    }),
+    { numRuns: 500 },
+  );
+  t.pass();
+});
+
 test('any bytes are read without an exception', (t) => {
   fc.assert(fc.property(fc.oneof(fc.uint8Array({ maxLength: 400 }), fc.json().map((text) => new TextEncoder().encode(text))), (bytes) => typeof decodeEnvelope(bytes).ok === 'boolean'));
   t.pass();

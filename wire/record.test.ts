@@ -71,3 +71,10 @@ test('refuses deep nesting without running out of stack', (t) => {
   t.false(decodeEnvelope(bytes(`{"v":1,"cluster":"a","key":"k","epoch":1,"gen":1,"sig":"${'A'.repeat(86)}","body":${deep}}`)).ok);
   t.false(decodeEnvelope(bytes(deep)).ok);
 });
+
+test('refuses a number that JSON can write and canonical JSON can not', (t) => {
+  for (const body of ['1e309', '[-1e400]', '{"kind":"svc","exportedAt":1e999}']) {
+    const decoded = decodeEnvelope(bytes(`{"v":1,"cluster":"a","key":"k","epoch":1,"gen":1,"sig":"${'A'.repeat(86)}","body":${body}}`));
+    t.deepEqual(decoded, { ok: false, error: 'body has a number that is too large' });
+  }
+});

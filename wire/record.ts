@@ -88,7 +88,8 @@ export function decodeEnvelope(bytes: Uint8Array): Result<Envelope> {
   if (!isCounter(epoch)) return err('epoch is not a whole number');
   if (!isCounter(gen)) return err('gen is not a whole number');
   if (body === undefined) return err('body is missing');
-  if (isDeeperThan(body, MAX_BODY_DEPTH - 1)) return err('body is nested too deep');
+  const fault = bodyFault(body, MAX_BODY_DEPTH - 1);
+  if (fault !== undefined) return err(fault);
   if (typeof sig !== 'string' || !SIGNATURE.test(sig)) return err('sig is not 64 bytes in base64url');
   return ok({ cluster, key, epoch, gen, body: body as JsonValue, signature: Buffer.from(sig, 'base64url') });
 }
@@ -101,8 +102,14 @@ function isCounter(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function isDeeperThan(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (levels === 0) return true;
-  return Object.values(value).some((member) => isDeeperThan(member, levels - 1));
+/** Why parsed JSON has no canonical form. A number as large as 1e309 is valid JSON, and parsed to Infinity. */
+function bodyFault(value: unknown, levels: number): string | undefined {
+  if (typeof value === 'number' && !Number.isFinite(value)) return 'body has a number that is too large';
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (levels === 0) return 'body is nested too deep';
+  for (const member of Object.values(value)) {
+    const fault = bodyFault(member, levels - 1);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }

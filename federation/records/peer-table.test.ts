@@ -143,6 +143,13 @@ test('what is not believed is counted by reason', (t) => {
   t.deepEqual(names(state), []);
 });
 
+test('a number past all bounds in an entry is refused, whoever is said to have signed it', (t) => {
+  const forged = (cluster: string, key: string): BusEvent =>
+    entry(`${cluster}.${key}`, new TextEncoder().encode(`{"v":1,"cluster":"${cluster}","key":"${key}","epoch":9,"gen":1,"sig":"${'A'.repeat(86)}","body":{"kind":"meta","x":1e309}}`));
+  const state = reduce(empty, member(), forged('west', 'meta'), forged('members', 'west'), forged('east', 'meta'));
+  t.deepEqual(state.rejected, { envelope: 2, member: 1 });
+});
+
 test('records that wait for a member are bounded', (t) => {
   const full: PeerState = { ...empty, pending: { clusters: new Map(), bytes: MAX_PENDING_BYTES } };
   const state = reduce(full, record('svc.shop.cart', 5, 1, service('cart')));
