@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import type { Logger } from 'pino';
@@ -34,7 +35,7 @@ export class HboneServer implements TunnelServer {
   constructor(options: HboneServerOptions) {
     this.#options = options;
     this.#certificate = options.certificate;
-    this.#server = tls.createServer({ ...this.#context(), requestCert: true, rejectUnauthorized: true, ALPNProtocols: [ALPN], handshakeTimeout: HANDSHAKE_TIMEOUT_MS, allowHalfOpen: true });
+    this.#server = tls.createServer({ ...this.#context(), requestCert: true, rejectUnauthorized: true, ALPNProtocols: [ALPN], handshakeTimeout: HANDSHAKE_TIMEOUT_MS });
     this.#server.on('secureConnection', (socket) => this.#accept(socket));
     this.#server.on('tlsClientError', (error, socket) => options.onRefusedPeer(socket.remoteAddress ?? '', error.message));
   }
@@ -43,6 +44,11 @@ export class HboneServer implements TunnelServer {
     const listening = once(this.#server, 'listening');
     this.#server.listen({ fd });
     await listening;
+  }
+
+  /** Serves a connection that was accepted elsewhere. */
+  take(socket: Socket): void {
+    this.#server.emit('connection', socket);
   }
 
   renew(certificate: Certificate): void {

@@ -14,7 +14,8 @@ import { metrics } from '../metrics.ts';
 import type { LocalPod } from '../pods/local-pod.ts';
 import { type AccessLog, type ConnectionRecord, type Party } from './access-log.ts';
 import { HboneServer } from './hbone-server.ts';
-import { abort, relay } from './relay.ts';
+import { relay } from './relay.ts';
+import { reset } from './reset.ts';
 import type { TunnelClient, TunnelRequest, TunnelSource } from './tunnel.ts';
 
 const DIAL_TIMEOUT_MS = 10_000;
@@ -73,7 +74,7 @@ export class PodProxy implements AsyncDisposable {
       this.#track(socket);
       handle(socket).catch((thrown: unknown) => {
         this.#context.log.error({ error: LandbridgeError.from(thrown).message, pod: this.#pod.name }, 'a connection could not be handled');
-        abort(socket);
+        reset(socket);
       });
     });
     this.#servers.push(server);
@@ -112,19 +113,19 @@ export class PodProxy implements AsyncDisposable {
     if (destination === undefined) {
       // Only what was redirected may come here: a process that dials the port itself is refused.
       this.#context.log.warn({ pod: this.#pod.name, namespace: this.#pod.namespace }, 'connection to the capture port that was not redirected');
-      return abort(socket);
+      return reset(socket);
     }
     const local: Party = { address: source, workload: this.#pod.name, namespace: this.#pod.namespace, cluster: this.#context.cluster, identity: this.#identity };
     const { discovery, accessLog } = this.#context;
     const told = await Promise.race([discovery.ready.then(() => true), once(this.#closing.signal, 'abort').then(() => false), once(AbortSignal.timeout(DISCOVERY_TIMEOUT_MS), 'abort').then(() => false)]);
     if (!told) {
       accessLog.refused({ direction: 'outbound', tunnel: 'none', source: local, destination: { address: destination } }, 'discovery has not told anything yet');
-      return abort(socket);
+      return reset(socket);
     }
     const chosen = route(discovery.registry, this.#context.network, destination, this.#context.balancer.choose);
     if (chosen.kind === 'refuse') {
       accessLog.refused({ direction: 'outbound', tunnel: 'none', source: local, destination: { address: destination }, service: chosen.service?.hostname }, chosen.reason);
-      return abort(socket);
+      return reset(socket);
     }
     await this.#carry(socket, local, chosen);
   }
@@ -146,7 +147,7 @@ export class PodProxy implements AsyncDisposable {
       closed(await relay(socket, far));
     } catch (thrown) {
       closed({ sent: 0, received: 0, error: LandbridgeError.from(thrown).message });
-      abort(socket);
+      reset(socket);
     }
   }
 
@@ -155,7 +156,8 @@ export class PodProxy implements AsyncDisposable {
     const source: TunnelSource = {
       key: this.#pod.uid,
       certificate: async (signal) => await this.#context.certificates.get(this.#identity, signal),
-      socket: (family) => new Socket({ fd: this.#captured.socket(family), allowHalfOpen: true }),
+      // A half-open TLS connection is of no use: the end of one must end the session.
+      socket: (family) => new Socket({ fd: this.#captured.socket(family) }),
     };
     const stopTimer = metrics.tunnelDialSeconds.startTimer();
     const stream = await this.#context.tunnels.open(source, { destination, endpoint: { ip: destination.ip, port: HBONE_PORT }, identity }, this.#closing.signal);
@@ -176,7 +178,7 @@ export class PodProxy implements AsyncDisposable {
       closed(await relay(socket, await this.#dial(destination)));
     } catch (thrown) {
       closed({ sent: 0, received: 0, error: LandbridgeError.from(thrown).message });
-      abort(socket);
+      reset(socket);
     }
   }
 
@@ -240,7 +242,7 @@ export class PodProxy implements AsyncDisposable {
     for (const held of this.#held) held[Symbol.dispose]();
     for (const server of this.#servers) server.close();
     await this.#hbone?.[Symbol.asyncDispose]();
-    for (const socket of this.#connections) abort(socket);
+    for (const socket of this.#connections) reset(socket);
   }
 }
 

@@ -1,6 +1,5 @@
-import http2 from 'node:http2';
-import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { reset, wasReset } from './reset.ts';
 
 export interface RelayOutcome {
   /** Bytes from `near` to `far`. */
@@ -15,41 +14,36 @@ export interface RelayOutcome {
  * direction leaves the other open. Backpressure is the streams' own.
  */
 export async function relay(near: Duplex, far: Duplex): Promise<RelayOutcome> {
-  let sent = 0;
-  let received = 0;
   let error: string | undefined;
-  const done = Promise.withResolvers<void>();
   let open = 2;
-  const watch = (stream: Duplex, other: Duplex): void => {
+  const done = Promise.withResolvers<void>();
+  const closed = (): void => {
+    if (--open === 0) done.resolve();
+  };
+  const carry = (from: Duplex, to: Duplex): { bytes: number } => {
+    const count = { bytes: 0 };
     const cut = (reason: string): void => {
       error ??= reason;
-      abort(other);
+      reset(to);
     };
-    stream.on('error', (thrown: NodeJS.ErrnoException) => cut(thrown.code ?? thrown.message));
-    stream.on('close', () => {
-      // An end that was never read is a cut: a reset stream closes without an error event.
-      if (!stream.readableEnded || !stream.writableFinished) cut(error ?? 'cut before its end');
-      if (--open === 0) done.resolve();
+    from.on('data', (chunk: Buffer) => (count.bytes += chunk.length));
+    from.on('end', () => {
+      if (wasReset(from)) cut('reset by the peer');
+      else to.end();
     });
-    if (stream.destroyed) {
+    from.on('error', (thrown: NodeJS.ErrnoException) => cut(thrown.code ?? thrown.message));
+    from.on('close', () => {
+      // A stream may be destroyed without an end and without an error.
+      if (!from.readableEnded) cut('closed before its end');
+      closed();
+    });
+    if (from.destroyed) {
       cut('closed before it was used');
-      if (--open === 0) done.resolve();
-    }
+      closed();
+    } else from.pipe(to, { end: false });
+    return count;
   };
-  watch(near, far);
-  watch(far, near);
-  near.on('data', (chunk: Buffer) => (sent += chunk.length));
-  far.on('data', (chunk: Buffer) => (received += chunk.length));
-  near.pipe(far);
-  far.pipe(near);
+  const [sent, received] = [carry(near, far), carry(far, near)];
   await done.promise;
-  return { sent, received, error };
-}
-
-/** Ends a stream so that its peer sees a reset: half a message must not look like a whole one. */
-export function abort(stream: Duplex): void {
-  if (stream.destroyed) return;
-  if (stream instanceof Socket) stream.resetAndDestroy();
-  else if ('close' in stream && typeof stream.close === 'function') (stream as unknown as http2.Http2Stream).close(http2.constants.NGHTTP2_CANCEL);
-  else stream.destroy();
+  return { sent: sent.bytes, received: received.bytes, error };
 }

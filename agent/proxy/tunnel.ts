@@ -51,6 +51,6 @@ export interface TunnelRequest {
 export interface TunnelServer extends AsyncDisposable {
   /** Serves on a listening socket, which it closes in the end. */
   listen(fd: number): Promise<void>;
-  /** The port it listens on; for tests with a listener of their own. */
+  /** Takes over a new certificate for connections from now on. */
   renew(certificate: Certificate): void;
 }
