@@ -1,6 +1,5 @@
 import { KubeConfig } from '@kubernetes/client-node';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import pino from 'pino';
 import { startAdminServer } from './admin/admin-server.ts';
 import { Authenticator } from './ca/authenticator.ts';
 import { CertificateService } from './ca/certificate-service.ts';
@@ -10,6 +9,7 @@ import { Clusterset } from './clusterset/clusterset.ts';
 import { readConfig } from './config.ts';
 import { startGrpcServer } from './grpc-server.ts';
 import { startHealthServer } from './health-server.ts';
+import { makeLog } from './log.ts';
 import { Membership } from './hub/membership.ts';
 import { SecretStore } from './kubernetes/secret-store.ts';
 import { SecretTokenStore } from './kubernetes/secret-token-store.ts';
@@ -25,7 +25,7 @@ const SERVICE = 'landbridge-federation';
 
 async function main(): Promise<void> {
   const config = readConfig(process.env);
-  const log = pino({ level: config.logLevel, base: { cluster: config.cluster }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (level) => ({ level }) } });
+  const log = makeLog(config);
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   const { signal } = stop;
@@ -45,7 +45,7 @@ async function main(): Promise<void> {
     secrets,
     tokens: new SecretTokenStore(secrets),
     clock: Date.now,
-    log: log.child({ scope: 'membership' }),
+    log,
     onChange: () => clusterset.notify(),
   });
   const clusterset = new Clusterset({ config, kubernetes, membership, writer: new Writer(kubernetes, log.child({ scope: 'output' })), ads, roots, version: VERSION, log });

@@ -1,4 +1,5 @@
-import { type Authenticator, jwtAuthenticator } from '@nats-io/transport-node';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import { type Authenticator, jwtAuthenticator, type TlsOptions } from '@nats-io/transport-node';
 import type { HubCredentials } from '../join/credentials.ts';
 import { memberInboxPrefix } from '../join/hub-users.ts';
 
@@ -8,7 +9,7 @@ export interface HubAccess {
   readonly inboxPrefix?: string;
   readonly authenticator?: Authenticator;
   /** When given, a server without TLS, or with a certificate that does not chain to `ca`, is refused. */
-  readonly tls?: { readonly ca: string };
+  readonly tls?: TlsOptions;
 }
 
 export function hubAccess(credentials: HubCredentials): HubAccess {
@@ -16,6 +17,17 @@ export function hubAccess(credentials: HubCredentials): HubAccess {
     servers: credentials.urls,
     inboxPrefix: memberInboxPrefix(credentials.cluster),
     authenticator: jwtAuthenticator(credentials.userJwt, new TextEncoder().encode(credentials.userSeed)),
-    tls: { ca: credentials.caPem },
+    tls: hubTls(credentials.urls, credentials.caPem),
   };
+}
+
+/**
+ * TLS towards a hub. The client upgrades a plain connection and then has no address left to compare with an IP
+ * address' certificate, so any name of the configured hub counts: its authority certifies nothing else.
+ */
+export function hubTls(urls: readonly string[], caPem: string): TlsOptions {
+  const hosts = urls.map((url) => new URL(url.replace(/^tls:/, 'https:')).hostname.replace(/^\[|\]$/g, ''));
+  const check = (host: string, certificate: PeerCertificate): Error | undefined =>
+    hosts.some((name) => checkServerIdentity(name, certificate) === undefined) ? undefined : checkServerIdentity(hosts[0] ?? host, certificate);
+  return { ca: caPem, checkServerIdentity: check } as TlsOptions;
 }

@@ -101,7 +101,7 @@ export class NatsBus implements Bus {
       if (signal.aborted) throw signal.reason;
       // Perhaps the bucket was removed; the next try looks.
       this.#ensured.delete(session);
-      if (thrown instanceof errors.PermissionViolationError) throw new LandbridgeError('bus-forbidden', `the hub does not let this cluster ${what}`, { cause: thrown });
+      if (isForbidden(thrown)) throw new LandbridgeError('bus-forbidden', `the hub does not let this cluster ${what}`, { cause: thrown });
       throw new LandbridgeError('bus-unavailable', `could not ${what} on the hub`, { cause: thrown, retryable: true });
     }
   }
@@ -118,7 +118,16 @@ export class NatsBus implements Bus {
   }
 }
 
-/** Leaves a bucket that is there as it is. */
+/** Leaves the entries of a bucket that is there as they are. */
 async function createBucket(connection: NatsConnection): Promise<void> {
   await new Kvm(connection).create(BUCKET, { history: 1, storage: StorageType.File, allow_direct: true, maxValueSize: MAX_VALUE_BYTES });
+  const { streams } = await jetstreamManager(connection);
+  const { config } = await streams.info(STREAM);
+  // A put with the header `Nats-Rollup: all` would let any member remove the entries of all others.
+  if (config.allow_rollup_hdrs) await streams.update(STREAM, { ...config, allow_rollup_hdrs: false });
+}
+
+/** The client tells of a forbidden request by the cause of its failure. */
+function isForbidden(thrown: unknown): boolean {
+  return thrown instanceof errors.PermissionViolationError || (thrown instanceof Error && thrown.cause instanceof errors.PermissionViolationError);
 }

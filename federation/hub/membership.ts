@@ -12,6 +12,7 @@ import { joinWithToken } from '../join/redeem.ts';
 import { serveRedeem } from '../join/redeem-service.ts';
 import type { TokenStore } from '../join/token-store.ts';
 import type { SecretStore } from '../kubernetes/secret-store.ts';
+import { keepMembers } from '../records/member-keeper.ts';
 import type { Member } from '../records/members.ts';
 import { type ClusterView, emptyPeers, type PeerState, reducePeers, views } from '../records/peer-table.ts';
 import { Publisher } from '../records/publisher.ts';
@@ -141,7 +142,7 @@ export class Membership {
         if (signal.aborted) return;
         const waitMs = Math.random() * Math.min(RETRY_CAP_MS, 200 * 2 ** Math.min(failures++, 10));
         const error = LandbridgeError.from(thrown);
-        log.warn({ code: error.code, error: error.message, hint: error.hint, retry_ms: Math.round(waitMs) }, 'the hub can not be followed');
+        log.warn({ scope: 'membership', code: error.code, error: error.message, hint: error.hint, retry_ms: Math.round(waitMs) }, 'the hub can not be followed');
         // Aborting ends the loop's condition.
         await delay(waitMs, undefined, { signal }).catch(() => {});
       }
@@ -191,8 +192,11 @@ export class Membership {
       if (authority === undefined) return;
       while (!signal.aborted) await serveRedeem(await bus.connection(signal), authority, signal);
     };
+    const keep = async (): Promise<void> => {
+      if (authority !== undefined) await keepMembers(bus, { authorityPublicKey: credentials.authorityPublicKey, log: log.child({ scope: 'members' }) }, signal);
+    };
     try {
-      await Promise.all([watch(), publisher.run(signal), admit(), serve()]);
+      await Promise.all([watch(), publisher.run(signal), admit(), serve(), keep()]);
     } finally {
       stop.abort();
     }

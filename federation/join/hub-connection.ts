@@ -1,4 +1,5 @@
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import { hubTls } from '../bus/hub-access.ts';
 import { orAborted } from '../bus/nats-link.ts';
 
 export interface HubConnectionOptions {
@@ -17,7 +18,7 @@ export async function connectHub(options: HubConnectionOptions, signal: AbortSig
   signal.throwIfAborted();
   const connecting = connect({
     servers: [...options.urls],
-    tls: { ca: options.caPem },
+    tls: hubTls(options.urls, options.caPem),
     authenticator: jwtAuthenticator(options.jwt, new TextEncoder().encode(options.seed)),
     inboxPrefix: options.inboxPrefix,
     name: options.name,
