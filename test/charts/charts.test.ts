@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Ajv } from 'ajv';
 import test from 'ava';
 import { parse } from 'yaml';
 import { readEnvironment } from '@landbridge/agent/config.ts';
+import { readConfig } from '@landbridge/federation/config.ts';
 import { CHARTS, type ChartName, type Manifest, only, render } from './render.ts';
 
 const NAMES: readonly ChartName[] = ['federation', 'agent'];
@@ -69,7 +71,11 @@ test('federation: the pod has no privilege at all', async (t) => {
 
 test('federation: the configuration has its defaults filled in, and a change of it starts a new pod', async (t) => {
   const manifests = await render('federation', EAST);
-  t.deepEqual(JSON.parse(only(manifests, 'ConfigMap').data['config.json']), { cluster: { name: 'east', trustDomain: 'east.landbridge', network: '' }, logLevel: 'info' });
+  const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-config-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const file = path.join(directory, 'config.json');
+  writeFileSync(file, only(manifests, 'ConfigMap').data['config.json']);
+  t.deepEqual(readConfig({ LANDBRIDGE_CONFIG: file, POD_NAMESPACE: 'landbridge-system' }), { cluster: 'east', trustDomain: 'east.landbridge', network: '', logLevel: 'info', namespace: 'landbridge-system' });
   const other = await render('federation', { ...EAST, logLevel: 'debug' });
   const hash = (all: readonly Manifest[]): string => only(all, 'Deployment').spec.template.metadata.annotations['landbridge.dev/config'];
   t.not(hash(manifests), hash(other));
