@@ -30,7 +30,7 @@ async function runStages(stages: readonly Stage[], signal: AbortSignal): Promise
       continue;
     }
     if (stage.needsTools && !isPrepared) {
-      print('== preparing: Debian packages and the pinned servers');
+      print('== preparing: Debian packages, the pinned servers, BPF programs');
       await prepare(signal);
       isPrepared = true;
     }
