@@ -13,7 +13,7 @@ export type Command =
 
 export const USAGE = `usage: npm run lab -- [COMMAND]
 
-  up [--clusters N] [--workers N] [--flat|--no-flat]
+  up [--clusters N] [--workers N] [--flat|--no-flat] [--joined N]
                               start the lab, or bring the one that runs up to date (the default)
   status                      show what runs where
   down                        end everything and remove it
@@ -24,7 +24,7 @@ export const USAGE = `usage: npm run lab -- [COMMAND]
   node CLUSTER NODE CMD…      run a command inside a node, as in: node west worker ip addr
 `;
 
-const DEFAULT_SHAPE: LabShape = { clusters: 2, workers: 1, flat: true };
+const DEFAULT_CLUSTERS = 2;
 
 /** Parses what follows `npm run lab --`. An error is one sentence for people. */
 export function parseCommand(argv: readonly string[]): Result<Command> {
@@ -58,11 +58,14 @@ export function parseCommand(argv: readonly string[]): Result<Command> {
 
 function parseUp(argv: readonly string[]): Result<Command> {
   try {
-    const { values } = parseArgs({ args: [...argv], options: { clusters: { type: 'string' }, workers: { type: 'string' }, flat: { type: 'boolean' } }, allowNegative: true });
+    const { values } = parseArgs({ args: [...argv], options: { clusters: { type: 'string' }, workers: { type: 'string' }, flat: { type: 'boolean' }, joined: { type: 'string' } }, allowNegative: true });
+    const clusters = values.clusters === undefined ? DEFAULT_CLUSTERS : Number(values.clusters);
     const shape = parseShape({
-      clusters: values.clusters === undefined ? DEFAULT_SHAPE.clusters : Number(values.clusters),
-      workers: values.workers === undefined ? DEFAULT_SHAPE.workers : Number(values.workers),
-      flat: values.flat ?? DEFAULT_SHAPE.flat,
+      clusters,
+      workers: values.workers === undefined ? 1 : Number(values.workers),
+      // Until there are gateways, clusters reach each other in no other way.
+      flat: values.flat ?? true,
+      joined: values.joined === undefined ? clusters : Number(values.joined),
     });
     return shape.ok ? ok({ kind: 'up', shape: shape.value }) : shape;
   } catch (thrown) {

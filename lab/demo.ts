@@ -6,6 +6,8 @@ import { outcomeOf } from './run.ts';
 export const DEMO_NAMESPACE = 'demo';
 export const ECHO_URL = 'http://echo.demo.svc.clusterset.local:8080';
 const ECHO_PORT = 8080;
+/** Repeats what it is sent, for connections that last. */
+const LINES_PORT = 8081;
 
 /** The namespace of the demo, whose pods are in the mesh, and a client to call from. */
 export async function deployClient(cluster: ClusterPlan, signal: AbortSignal): Promise<void> {
@@ -18,8 +20,8 @@ export async function deployEcho(cluster: ClusterPlan, signal: AbortSignal): Pro
   await apply(cluster.name, [
     namespace(),
     serviceAccount('echo'),
-    deployment(cluster, 'echo', 2, { args: ['serve'], ports: [{ name: 'http', containerPort: ECHO_PORT }], readinessProbe: probe('/readyz'), livenessProbe: { ...probe('/healthz'), periodSeconds: 5 } }),
-    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'echo', namespace: DEMO_NAMESPACE }, spec: { selector: { app: 'echo' }, ports: [{ name: 'http', port: ECHO_PORT, targetPort: 'http' }] } },
+    deployment(cluster, 'echo', 2, { args: ['serve'], ports: [{ name: 'http', containerPort: ECHO_PORT }, { name: 'lines', containerPort: LINES_PORT }], readinessProbe: probe('/readyz'), livenessProbe: { ...probe('/healthz'), periodSeconds: 5 } }),
+    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'echo', namespace: DEMO_NAMESPACE }, spec: { selector: { app: 'echo' }, ports: [{ name: 'http', port: ECHO_PORT, targetPort: 'http' }, { name: 'lines', port: LINES_PORT, targetPort: 'lines' }] } },
     { apiVersion: 'multicluster.x-k8s.io/v1beta1', kind: 'ServiceExport', metadata: { name: 'echo', namespace: DEMO_NAMESPACE } },
   ], signal);
 }

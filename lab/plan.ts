@@ -9,6 +9,8 @@ export interface LabShape {
   readonly workers: number;
   /** Whether pod ranges are routed between the clusters. */
   readonly flat: boolean;
+  /** How many clusters join the first one's clusterset, itself counted; the others stay alone. 1..clusters */
+  readonly joined: number;
 }
 
 export interface NodePlan {
@@ -60,6 +62,9 @@ export function parseShape(input: LabShape): Result<LabShape> {
   }
   if (!Number.isInteger(input.workers) || input.workers < 1 || input.workers > MAX_WORKERS) {
     return err(`--workers takes a number from 1 to ${MAX_WORKERS}`);
+  }
+  if (!Number.isInteger(input.joined) || input.joined < 1 || input.joined > input.clusters) {
+    return err(`--joined takes a number from 1 to the number of clusters, ${input.clusters}`);
   }
   return ok(input);
 }

@@ -110,7 +110,7 @@ async function install(plan: LabPlan, image: string, signal: AbortSignal): Promi
   }));
   const [founder, ...others] = plan.clusters;
   await deployEcho(founder, signal);
-  for (const cluster of others) await joinCluster(founder, cluster, signal);
+  for (const cluster of others.slice(0, plan.shape.joined - 1)) await joinCluster(founder, cluster, signal);
   await Promise.all(plan.clusters.map(async (cluster) => {
     await waitForAgents(cluster, signal);
     await kubectl(cluster.name, ['-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=120s'], { signal });
@@ -121,7 +121,7 @@ async function install(plan: LabPlan, image: string, signal: AbortSignal): Promi
 
 async function finish(plan: LabPlan, image: string, signal: AbortSignal): Promise<void> {
   const [founder, second] = plan.clusters;
-  const caller = second ?? founder;
+  const caller = plan.shape.joined > 1 ? (second ?? founder) : founder;
   const marker = `marker-${randomBytes(6).toString('hex')}`;
   const answer = await waitFor(
     async () => {

@@ -2,6 +2,8 @@
 export default {
   files: ['test/e2e/*.test.ts'],
   extensions: ['ts'],
+  // Each file builds on the lab as the one before left it.
+  sortTestFiles: (a, b) => a.localeCompare(b),
   timeout: '20m',
   workerThreads: false,
 };

@@ -1,8 +1,10 @@
 // Command demo is the lab's application: `demo serve` answers on :8080 who it is and who called,
-// `demo get URL` calls it from another pod, `demo idle` waits to be used by kubectl exec.
+// `demo get URL` calls it from another pod, `demo hold HOST:PORT` keeps one connection to it busy,
+// `demo idle` waits to be used by kubectl exec.
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -10,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -41,10 +44,12 @@ func main() {
 		err = serve(ctx)
 	case "get":
 		err = get(ctx, os.Args[2:])
+	case "hold":
+		err = hold(ctx, os.Args[2:])
 	case "idle":
 		<-ctx.Done()
 	default:
-		fmt.Fprintln(os.Stderr, "usage: demo serve | demo get URL [--body TEXT] [--timeout 3s] [--count N] | demo idle")
+		fmt.Fprintln(os.Stderr, "usage: demo serve | demo get URL [--body TEXT] [--timeout 3s] [--count N] | demo hold HOST:PORT [--for 10s] | demo idle")
 		os.Exit(64)
 	}
 	if err != nil {
@@ -70,6 +75,7 @@ func serve(ctx context.Context) error {
 			From: r.RemoteAddr, Echo: string(body),
 		})
 	})
+	go echoLines()
 	server := &http.Server{Addr: ":8080", Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		<-ctx.Done()
@@ -123,5 +129,63 @@ func call(ctx context.Context, client *http.Client, url, body string) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answered %s", url, response.Status)
 	}
+	return nil
+}
+
+// echoLines repeats on :8081 whatever a connection sends, until it ends.
+func echoLines() {
+	listener, err := net.Listen("tcp", ":8081")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	for {
+		connection, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer connection.Close()
+			io.Copy(connection, connection)
+		}()
+	}
+}
+
+// hold sends a numbered line every 50 ms over one connection and wants each back.
+func hold(ctx context.Context, args []string) error {
+	var address string
+	if len(args) > 0 {
+		address, args = args[0], args[1:]
+	}
+	flags := flag.NewFlagSet("hold", flag.ExitOnError)
+	lasting := flags.Duration("for", 10*time.Second, "how long")
+	flags.Parse(args)
+	connection, err := net.DialTimeout("tcp", address, 5*time.Second)
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	reader := bufio.NewReader(connection)
+	end := time.Now().Add(*lasting)
+	lines := 0
+	for ; time.Now().Before(end) && ctx.Err() == nil; lines++ {
+		line := fmt.Sprintf("line %d\n", lines)
+		connection.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.WriteString(connection, line); err != nil {
+			return fmt.Errorf("after %d lines: %w", lines, err)
+		}
+		back, err := reader.ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("after %d lines: %w", lines, err)
+		}
+		if back != line {
+			return fmt.Errorf("sent %q, got %q", line, back)
+		}
+		if lines == 0 {
+			fmt.Println("connected")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	fmt.Printf("%d lines\n", lines)
 	return nil
 }

@@ -1,0 +1,75 @@
+import test from 'ava';
+import { hubProcesses } from '@landbridge/lab/hub.ts';
+import { call, eventually, holdConnection, importedAddresses, kubectl, landbridge, scaleEcho, untilImported } from './running-lab.ts';
+
+interface HubStatus {
+  readonly hub: { readonly state: string; readonly since?: number };
+  readonly members: readonly { readonly cluster: string; readonly complete: boolean }[];
+}
+
+async function status(cluster: string): Promise<HubStatus | undefined> {
+  const outcome = await landbridge(cluster, ['status', '-o', 'json']);
+  return outcome.status === 0 ? (JSON.parse(outcome.stdout) as HubStatus) : undefined;
+}
+
+async function untilConnected(): Promise<void> {
+  for (const cluster of ['east', 'west']) {
+    await eventually(`${cluster} to follow the hub and know all members`, async () => {
+      const now = await status(cluster);
+      return now?.hub.state === 'connected' && now.members.length === 2 && now.members.every(({ complete }) => complete) ? true : undefined;
+    });
+  }
+}
+
+/** What west's import is made of; must be the same objects afterwards. */
+async function importIdentity(): Promise<string> {
+  return await kubectl('west', '-n', 'demo', 'get', 'serviceimports,services,endpointslices', '-l', 'app.kubernetes.io/managed-by=landbridge', '-o', 'jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.uid}{"\\n"}{end}');
+}
+
+for (const cluster of ['west', 'east'] as const) {
+  test.serial(`replacing the federation service of ${cluster} breaks no connection and loses no import`, async (t) => {
+    await untilImported(2);
+    const before = await importIdentity();
+    const held = await holdConnection(15);
+    await kubectl(cluster, '-n', 'landbridge-system', 'delete', 'pod', '-l', 'app.kubernetes.io/name=landbridge-federation', '--wait=true');
+    t.is((await call()).status, 0, 'a new call while the service is away or starting');
+    await kubectl(cluster, '-n', 'landbridge-system', 'rollout', 'status', 'deployment/landbridge-federation', '--timeout=60s');
+    await untilConnected();
+    t.is(await importIdentity(), before);
+    const outcome = await held.done;
+    t.is(outcome.status, 0, outcome.stderr);
+    t.is((await importedAddresses()).length, 2);
+  });
+}
+
+test.serial('killing the hub breaks no connection and loses no import; changes are told once it is back', async (t) => {
+  await untilImported(2);
+  const before = await importIdentity();
+  const held = await holdConnection(15);
+  const [server] = hubProcesses();
+  t.truthy(server);
+  process.kill(server ?? 0, 'SIGKILL');
+  t.is((await call()).status, 0, 'a new call while the hub is away');
+  await eventually('the hub to be another process', async () => (hubProcesses().some((pid) => pid !== server) ? true : undefined));
+  await untilConnected();
+  t.is(await importIdentity(), before);
+  const outcome = await held.done;
+  t.is(outcome.status, 0, outcome.stderr);
+  await scaleEcho(3);
+  await untilImported(3);
+  await scaleEcho(2);
+  await untilImported(2);
+});
+
+test.serial('a killed agent refuses connections of captured pods until the next one serves', async (t) => {
+  const node = (await kubectl('west', '-n', 'demo', 'get', 'pods', '-l', 'app=client', '-o', 'jsonpath={.items[0].spec.nodeName}')).trim();
+  const agent = (await kubectl('west', '-n', 'landbridge-system', 'get', 'pods', '-l', 'app.kubernetes.io/name=landbridge-agent', '--field-selector', `spec.nodeName=${node}`, '-o', 'jsonpath={.items[0].metadata.name}')).trim();
+  await kubectl('west', '-n', 'landbridge-system', 'delete', 'pod', agent, '--grace-period=0', '--force');
+  // Whatever comes first: while no agent serves, a call is refused; it never goes around the mesh.
+  const outcome = await eventually('calls to be answered again', async () => {
+    const made = await call();
+    return made.status === 0 ? made : undefined;
+  });
+  t.is(outcome.status, 0);
+  await kubectl('west', '-n', 'landbridge-system', 'rollout', 'status', 'daemonset/landbridge-agent', '--timeout=60s');
+});

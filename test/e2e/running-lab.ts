@@ -1,0 +1,99 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { DEMO_NAMESPACE, ECHO_URL } from '@landbridge/lab/demo.ts';
+import { clusterEnvironment, kubectlCommand } from '@landbridge/lab/kubectl.ts';
+import { landbridgeCommand } from '@landbridge/lab/product.ts';
+import { type Outcome, outcomeOf } from '@landbridge/lab/run.ts';
+import { waitFor } from '@landbridge/lab/wait.ts';
+
+export const REPOSITORY = path.resolve(import.meta.dirname, '../..');
+export const SHAPE = ['--clusters', '3', '--joined', '2'];
+export const ECHO_LINES = 'echo.demo.svc.clusterset.local:8081';
+
+const never = new AbortController().signal;
+
+/** Runs `npm run -s lab -- …` as a user would. */
+export async function lab(...args: readonly string[]): Promise<Outcome> {
+  return await outcomeOf(['npm', 'run', '-s', 'lab', '--', ...args], { signal: never, cwd: REPOSITORY });
+}
+
+export async function kubectl(cluster: string, ...args: readonly string[]): Promise<string> {
+  const outcome = await outcomeOf(kubectlCommand(args), { signal: never, env: clusterEnvironment(cluster) });
+  if (outcome.status !== 0) throw new Error(`kubectl ${args.join(' ')} in ${cluster}: ${outcome.stderr}`);
+  return outcome.stdout;
+}
+
+export async function apply(cluster: string, ...manifests: readonly object[]): Promise<void> {
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: manifests });
+  const outcome = await outcomeOf(kubectlCommand(['apply', '-f', '-']), { signal: never, env: clusterEnvironment(cluster), input });
+  if (outcome.status !== 0) throw new Error(`kubectl apply in ${cluster}: ${outcome.stderr}`);
+}
+
+export async function landbridge(cluster: string, args: readonly string[], input?: string): Promise<Outcome> {
+  return await outcomeOf(landbridgeCommand(args), { signal: never, env: clusterEnvironment(cluster), ...(input === undefined ? {} : { input }) });
+}
+
+/** One call from a pod of west to the imported service. */
+export async function call(args: readonly string[] = [], from = 'deploy/client', namespace = DEMO_NAMESPACE): Promise<Outcome> {
+  return await outcomeOf(kubectlCommand(['-n', namespace, 'exec', from, '--', '/bin/demo', 'get', ECHO_URL, ...args]), { signal: never, env: clusterEnvironment('west') });
+}
+
+export interface Answer {
+  readonly pod: string;
+  readonly cluster: string;
+  readonly from: string;
+  readonly echo: string;
+}
+
+export const parseAnswers = (text: string): Answer[] => text.trim().split('\n').map((line) => JSON.parse(line) as Answer);
+
+/** A connection from west that lasts; `done` resolves with what its program said in the end. */
+export async function holdConnection(seconds: number): Promise<{ readonly done: Promise<Outcome> }> {
+  const [command = '', ...args] = kubectlCommand(['-n', DEMO_NAMESPACE, 'exec', 'deploy/client', '--', '/bin/demo', 'hold', ECHO_LINES, '--for', `${seconds}s`]);
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...clusterEnvironment('west') } });
+  const connected = Promise.withResolvers<void>();
+  let stdout = '';
+  let stderr = '';
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    stdout += `${line}\n`;
+    if (line === 'connected') connected.resolve();
+  });
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const done = new Promise<Outcome>((resolve) => {
+    child.on('close', (status) => {
+      connected.reject(new Error(`the connection could not be held: ${stderr}`));
+      resolve({ status: status ?? 1, stdout, stderr });
+    });
+  });
+  await connected.promise;
+  return { done };
+}
+
+/** Lines of the access logs of a cluster's agents. */
+export async function accessLog(cluster: string): Promise<Record<string, unknown>[]> {
+  const text = await kubectl(cluster, '-n', 'landbridge-system', 'logs', '-l', 'app.kubernetes.io/name=landbridge-agent', '--tail=-1');
+  return text.split('\n').filter((line) => line.includes('"scope":"access"')).map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+/** Ready addresses of the import in west, sorted. */
+export async function importedAddresses(): Promise<string[]> {
+  const text = await kubectl('west', '-n', DEMO_NAMESPACE, 'get', 'endpointslices', '-l', 'multicluster.kubernetes.io/service-name=echo', '-o', 'json');
+  const { items } = JSON.parse(text) as { items: { endpoints?: { addresses: string[]; conditions: { ready: boolean } }[] | null }[] };
+  return items.flatMap(({ endpoints }) => endpoints ?? []).filter(({ conditions }) => conditions.ready).flatMap(({ addresses }) => addresses).sort();
+}
+
+export async function eventually<T>(what: string, look: () => Promise<T | undefined>, timeoutMs = 60_000): Promise<T> {
+  return await waitFor(look, { signal: never, timeoutMs, everyMs: 100, what });
+}
+
+export async function untilImported(count: number): Promise<string[]> {
+  return await eventually(`${count} ready endpoints of the import in west`, async () => {
+    const addresses = await importedAddresses();
+    return addresses.length === count ? addresses : undefined;
+  });
+}
+
+export async function scaleEcho(replicas: number): Promise<void> {
+  await kubectl('east', '-n', DEMO_NAMESPACE, 'scale', 'deployment/echo', `--replicas=${replicas}`);
+}
