@@ -43,9 +43,9 @@ function mergeService(key: string, constituents: readonly Constituent[]): Import
   const [oldest] = parts;
   if (oldest === undefined) throw new RangeError(`nobody exports ${key}`);
   const conflicts: string[] = [];
-  const decided = <K extends 'type' | 'sessionAffinity'>(field: K): ServiceRecord[K] => {
-    const others = parts.filter(({ record }) => record[field] !== oldest.record[field]).map(({ constituent }) => constituent.cluster);
-    if (others.length > 0) conflicts.push(`${field} is ${oldest.record[field]} as in ${oldest.constituent.cluster}, whose export is oldest; ${others.join(', ')} differ`);
+  const decided = <K extends 'type' | 'sessionAffinity' | 'sessionAffinityTimeoutSeconds'>(field: K, compared = parts): ServiceRecord[K] => {
+    const others = compared.filter(({ record }) => record[field] !== oldest.record[field]).map(({ constituent }) => constituent.cluster);
+    if (others.length > 0) conflicts.push(`${field} is ${oldest.record[field] ?? 'not set'} as in ${oldest.constituent.cluster}, whose export is oldest; ${others.join(', ')} differ`);
     return oldest.record[field];
   };
   return {
@@ -53,7 +53,7 @@ function mergeService(key: string, constituents: readonly Constituent[]): Import
     name: oldest.record.name,
     type: decided('type'),
     sessionAffinity: decided('sessionAffinity'),
-    sessionAffinityTimeoutSeconds: oldest.record.sessionAffinityTimeoutSeconds,
+    sessionAffinityTimeoutSeconds: decided('sessionAffinityTimeoutSeconds', parts.filter(({ record }) => record.sessionAffinity === oldest.record.sessionAffinity)),
     ipFamilies: oldest.record.ipFamilies,
     ports: mergePorts(parts.map(({ constituent, record }) => ({ cluster: constituent.cluster, ports: record.ports })), conflicts),
     clusters: parts
@@ -63,12 +63,15 @@ function mergeService(key: string, constituents: readonly Constituent[]): Import
   };
 }
 
-/** The union of all ports. A later port that has an earlier one's name or number, but is another port, is left out. */
+/**
+ * The union of all ports. A later port that has an earlier one's name or number, but is another port, is left out.
+ * So is one that can not stand beside the earlier ones because only a Service's single port may be without a name.
+ */
 function mergePorts(parts: readonly { readonly cluster: string; readonly ports: readonly ServicePort[] }[], conflicts: string[]): ServicePort[] {
   const merged: ServicePort[] = [];
   for (const { cluster, ports } of parts) {
     for (const port of ports) {
-      const same = merged.find((known) => known.name === port.name || (known.port === port.port && known.protocol === port.protocol));
+      const same = merged.find((known) => known.name === port.name || known.name === '' || port.name === '' || (known.port === port.port && known.protocol === port.protocol));
       if (same === undefined) merged.push(port);
       else if (same.name !== port.name || same.port !== port.port || same.protocol !== port.protocol) conflicts.push(`port ${describe(port)} of ${cluster} is left out: ${describe(same)} of an older export is in its place`);
       else if (same.appProtocol !== port.appProtocol) conflicts.push(`port ${describe(port)} of ${cluster} has application protocol ${port.appProtocol ?? 'none'}, an older export ${same.appProtocol ?? 'none'}`);
