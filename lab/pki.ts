@@ -50,14 +50,18 @@ export function kubeletCertificates(node: NodePlan): readonly CertificateRequest
 
 /** Makes `ca.crt` and `ca.key`, the service account key and all certificates of a cluster in one directory. */
 export async function makePki(directory: string, cluster: ClusterPlan, signal: AbortSignal): Promise<void> {
+  await makeCertificates(directory, `lab-ca-${cluster.name}`, [...controlPlaneCertificates(cluster), ...cluster.nodes.flatMap(kubeletCertificates)], signal);
+}
+
+/** Makes `ca.crt` and `ca.key`, the service account key and what is requested, in one directory. */
+export async function makeCertificates(directory: string, authority: string, requests: readonly CertificateRequest[], signal: AbortSignal): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await writeFile(path.join(directory, CONFIGURATION), EMPTY_CONFIGURATION);
   await run(
-    ['openssl', 'req', '-x509', '-config', CONFIGURATION, ...newKey('ca'), '-subj', `/CN=lab-ca-${cluster.name}`, '-days', String(DAYS), '-out', 'ca.crt',
+    ['openssl', 'req', '-x509', '-config', CONFIGURATION, ...newKey('ca'), '-subj', `/CN=${authority}`, '-days', String(DAYS), '-out', 'ca.crt',
       '-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign,digitalSignature', '-addext', 'subjectKeyIdentifier=hash'],
     { signal, cwd: directory },
   );
-  const requests = [...controlPlaneCertificates(cluster), ...cluster.nodes.flatMap(kubeletCertificates)];
   await Promise.all([...requests.map((request) => issue(directory, request, signal)), makeServiceAccountKey(directory)]);
 }
 

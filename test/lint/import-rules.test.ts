@@ -42,6 +42,13 @@ test('arrows between packages point downwards only', (t) => {
   t.deepEqual(faults('cli/a.ts', `import { a } from '@landbridge/federation/a.ts';`), []);
 });
 
+test('tests of all packages may use the lab, and nothing else that is above them', (t) => {
+  const text = `import { a } from '@landbridge/lab/a.ts';\nimport { b } from '@landbridge/cli/b.ts';`;
+  t.deepEqual(faults('federation/a.ts', text), ['1: federation may not import lab', '2: federation may not import cli']);
+  t.deepEqual(faults('federation/a.test.ts', text), ['2: federation may not import cli']);
+  t.deepEqual(faults('agent/a.contract.ts', text), ['2: agent may not import cli']);
+});
+
 test('a package is left by its name, never by a relative path', (t) => {
   t.deepEqual(faults('agent/x/a.ts', `import { a } from '../../core/a.ts';`), ["1: ../../core/a.ts leaves the package agent: import it by the package's name"]);
   t.deepEqual(faults('ebpf/a.ts', `import { a } from './bpf-linker-node/mod.ts';`), ["1: ./bpf-linker-node/mod.ts leaves the package ebpf: import it by the package's name"]);

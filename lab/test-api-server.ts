@@ -1,0 +1,205 @@
+/** A Kubernetes API server of a test's own, with its etcd, on loopback. There is no node, no controller and no scheduler. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { access, constants, mkdtemp, rm } from 'node:fs/promises';
+import { request } from 'node:https';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { KubeConfig, KubernetesObjectApi, loadAllYaml } from '@kubernetes/client-node';
+import { REPOSITORY } from './paths.ts';
+import { kubeconfig, makeCertificates } from './pki.ts';
+import { TestGate } from './test-gate.ts';
+import { toolPath } from './tools.ts';
+import { waitFor } from './wait.ts';
+
+const READY_TIMEOUT_MS = 50_000;
+const DEFINITIONS = path.join(REPOSITORY, 'charts/federation/crds');
+const MCS = '/apis/multicluster.x-k8s.io/v1beta1';
+const MCS_RESOURCES = ['serviceexports', 'serviceimports'];
+/** Below the ports that Linux gives to outgoing connections, so that a server finds its port free when it starts again. */
+const PORTS = { first: 15_000, count: 15_000 };
+
+interface Ports {
+  readonly etcd: number;
+  readonly peers: number;
+  readonly api: number;
+}
+
+export class TestApiServer implements AsyncDisposable {
+  /** Of an administrator. */
+  readonly config: KubeConfig;
+  /** Of the same administrator, by way of {@link gate}. */
+  readonly gatedConfig: KubeConfig;
+  readonly gate: TestGate;
+  readonly #directory: string;
+  readonly #ports: Ports;
+  #etcd: ChildProcess | undefined;
+  #apiServer: ChildProcess | undefined;
+  /** A test that ends without its disposal must not leave servers behind. */
+  readonly #onExit = (): void => {
+    this.#etcd?.kill('SIGKILL');
+    this.#apiServer?.kill('SIGKILL');
+    rmSync(this.#directory, { recursive: true, force: true });
+  };
+
+  private constructor(directory: string, ports: Ports, gate: TestGate, config: KubeConfig, gatedConfig: KubeConfig) {
+    this.#directory = directory;
+    this.#ports = ports;
+    this.gate = gate;
+    this.config = config;
+    this.gatedConfig = gatedConfig;
+    process.once('exit', this.#onExit);
+  }
+
+  /** Returns a server that answers and knows ServiceExports and ServiceImports. */
+  static async start(): Promise<TestApiServer> {
+    for (const tool of ['etcd', 'kube-apiserver'] as const) {
+      await access(toolPath(tool), constants.X_OK).catch(() => {
+        throw new Error(`there is no ${tool} to test with: run npm test once, which builds it`);
+      });
+    }
+    const directory = await mkdtemp(path.join(tmpdir(), 'landbridge-kubernetes-'));
+    const [etcd, peers, api] = await freePorts(3);
+    const gate = await TestGate.start(api);
+    await makeCertificates(
+      directory,
+      'test-ca',
+      [
+        { name: 'apiserver', commonName: 'kube-apiserver', subjectAltNames: ['IP:127.0.0.1', 'DNS:localhost'] },
+        { name: 'admin', commonName: 'test-admin', organization: 'system:masters' },
+      ],
+      AbortSignal.timeout(READY_TIMEOUT_MS),
+    );
+    const [config, gatedConfig] = await Promise.all([api, gate.port].map((port) => configFor(directory, port)));
+    const server = new TestApiServer(directory, { etcd, peers, api }, gate, config as KubeConfig, gatedConfig as KubeConfig);
+    try {
+      server.#startEtcd();
+      await server.boot();
+      await server.#install(DEFINITIONS);
+    } catch (thrown) {
+      await server[Symbol.asyncDispose]();
+      throw thrown;
+    }
+    return server;
+  }
+
+  /** Starts the API server, on the same port and with what it had; returns once it is ready. */
+  async boot(): Promise<void> {
+    const { etcd, api } = this.#ports;
+    const file = (name: string): string => path.join(this.#directory, name);
+    this.#apiServer = this.#spawn('kube-apiserver', [
+      `--etcd-servers=http://127.0.0.1:${etcd}`,
+      '--bind-address=127.0.0.1',
+      `--secure-port=${api}`,
+      // There is no address by which pods could reach a server on loopback.
+      '--endpoint-reconciler-type=none',
+      '--service-cluster-ip-range=10.99.0.0/24',
+      '--authorization-mode=RBAC',
+      // Nobody makes the service accounts that it would ask for.
+      '--disable-admission-plugins=ServiceAccount',
+      `--client-ca-file=${file('ca.crt')}`,
+      `--tls-cert-file=${file('apiserver.crt')}`,
+      `--tls-private-key-file=${file('apiserver.key')}`,
+      '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
+      `--service-account-key-file=${file('sa.pub')}`,
+      `--service-account-signing-key-file=${file('sa.key')}`,
+    ]);
+    await this.#until('/readyz');
+  }
+
+  /** As a power cut does, without a goodbye. Etcd and what is in it stay. */
+  async kill(): Promise<void> {
+    await end(this.#apiServer);
+  }
+
+  #startEtcd(): void {
+    const { etcd, peers } = this.#ports;
+    const clients = `http://127.0.0.1:${etcd}`;
+    const data = path.join(this.#directory, 'etcd');
+    this.#etcd = this.#spawn('etcd', [`--data-dir=${data}`, '--unsafe-no-fsync', `--listen-client-urls=${clients}`, `--advertise-client-urls=${clients}`, `--listen-peer-urls=http://127.0.0.1:${peers}`, '--log-level=warn']);
+  }
+
+  #spawn(tool: 'etcd' | 'kube-apiserver', args: readonly string[]): ChildProcess {
+    const log = openSync(path.join(this.#directory, `${tool}.log`), 'a');
+    // The kernel ends the server with the test, also where the test is killed.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', toolPath(tool), ...args], { stdio: ['ignore', log, log], cwd: this.#directory });
+    closeSync(log);
+    child.on('error', () => {});
+    return child;
+  }
+
+  /** Installs all definitions of a folder; returns once objects of them can be written. */
+  async #install(folder: string): Promise<void> {
+    const client = KubernetesObjectApi.makeApiClient(this.config);
+    const definitions = readdirSync(folder).flatMap((name) => loadAllYaml(readFileSync(path.join(folder, name), 'utf8')));
+    await Promise.all(definitions.map(async (definition) => await client.create(definition)));
+    // A new kind is announced before its storage is there.
+    for (const resource of MCS_RESOURCES) await this.#until(`${MCS}/${resource}`);
+  }
+
+  async #until(at: string): Promise<void> {
+    await waitFor(
+      async () => {
+        for (const child of [this.#etcd, this.#apiServer]) if (child !== undefined && hasEnded(child)) throw new Error(`a server ended early: ${this.#lastWords()}`);
+        return (await this.#answers(at)) ? true : undefined;
+      },
+      { signal: new AbortController().signal, timeoutMs: READY_TIMEOUT_MS, everyMs: 50, what: () => `${at} of the test's API server: ${this.#lastWords()}` },
+    );
+  }
+
+  #answers(at: string): Promise<boolean> {
+    const file = (name: string): Buffer => readFileSync(path.join(this.#directory, name));
+    return new Promise((resolve) => {
+      const asked = request({ host: '127.0.0.1', port: this.#ports.api, path: at, agent: false, timeout: 5000, ca: file('ca.crt'), cert: file('admin.crt'), key: file('admin.key') }, (answer) => {
+        answer.resume().once('end', () => resolve(answer.statusCode === 200)).once('error', () => resolve(false));
+      });
+      asked.once('timeout', () => asked.destroy()).once('error', () => resolve(false)).end();
+    });
+  }
+
+  #lastWords(): string {
+    return ['etcd', 'kube-apiserver'].map((name) => `${name}: ${readFileSync(path.join(this.#directory, `${name}.log`), 'utf8').trim().split('\n').slice(-3).join('\n')}`).join('\n');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.gate[Symbol.asyncDispose]();
+    await end(this.#apiServer);
+    await end(this.#etcd);
+    process.off('exit', this.#onExit);
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+const hasEnded = (child: ChildProcess): boolean => child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+
+async function end(child: ChildProcess | undefined): Promise<void> {
+  if (child === undefined || hasEnded(child)) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+}
+
+async function configFor(directory: string, port: number): Promise<KubeConfig> {
+  const config = new KubeConfig();
+  config.loadFromString(await kubeconfig(directory, 'test', `https://127.0.0.1:${port}`, 'admin'));
+  return config;
+}
+
+async function freePorts(count: 3): Promise<[number, number, number]>;
+async function freePorts(count: number): Promise<number[]> {
+  const found = new Set<number>();
+  while (found.size < count) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    if (await isFree(port)) found.add(port);
+  }
+  return [...found];
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
