@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { CoreV1Api, CustomObjectsApi } from '@kubernetes/client-node';
 import test from 'ava';
 import { TestApiServer } from './test-api-server.ts';
