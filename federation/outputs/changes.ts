@@ -31,13 +31,17 @@ function mayDelete(object: KubernetesObject, knowledge: Knowledge): boolean {
 
 export const identity = (object: KubernetesObject): string => `${object.apiVersion ?? ''} ${object.kind ?? ''} ${keyOf(object)}`;
 
-/** Whether everything that `wanted` says is in `have`, which the API server has completed with its defaults. */
+/**
+ * Whether everything that `wanted` says is in `have`, which the API server has completed with its defaults. A member that
+ * is there with the value undefined says that the object must not have it: applying leaves it out, which takes it away.
+ */
 export function covers(have: unknown, wanted: unknown): boolean {
-  if (wanted === null || typeof wanted !== 'object') return have === wanted || (wanted === undefined);
-  if (have === null || typeof have !== 'object') return isEmpty(wanted) && have === undefined;
+  if (wanted === undefined) return have === undefined || have === null;
+  if (wanted === null || typeof wanted !== 'object') return have === wanted;
+  if (have === null || typeof have !== 'object') return isEmpty(wanted) && (have === undefined || have === null);
   if (Array.isArray(wanted)) return Array.isArray(have) && have.length === wanted.length && wanted.every((item, i) => covers(have[i], item));
   return Object.entries(wanted).every(([key, value]) => covers((have as Record<string, unknown>)[key], value));
 }
 
-/** The API server leaves empty lists out. */
+/** The API server leaves empty lists out, or says null where a field has to be there, as for the ports of an EndpointSlice. */
 const isEmpty = (value: object): boolean => Array.isArray(value) && value.length === 0;

@@ -60,6 +60,8 @@ function objectsOf(imported: ImportedService, existing: ExistingObjects): Kubern
   const ownerReferences: V1OwnerReference[] = [{ apiVersion: MCS_VERSION, kind: 'ServiceImport', name, uid: owner.metadata.uid }];
   const derivedService = makeService(imported, derived, ownerReferences);
   if (service === undefined) return [serviceImport, derivedService];
+  // A Service can not become headless or cease to be: the old one is not wished for, and the new one follows once it is gone.
+  if ((service.spec?.clusterIP === 'None') !== (imported.type === 'Headless')) return [serviceImport];
   return [
     serviceImport,
     derivedService,
@@ -68,7 +70,8 @@ function objectsOf(imported: ImportedService, existing: ExistingObjects): Kubern
   ];
 }
 
-const portsOf = ({ ports }: ImportedService): object[] => ports.map(({ name, protocol, port, appProtocol }) => ({ ...(name === '' ? {} : { name }), protocol, port, ...(appProtocol === undefined ? {} : { appProtocol }) }));
+/** What is undefined is taken away from an object that still has it. */
+const portsOf = ({ ports }: ImportedService): object[] => ports.map(({ name, protocol, port, appProtocol }) => ({ name: name === '' ? undefined : name, protocol, port, appProtocol }));
 
 function makeImport(imported: ImportedService, derived: string, ips: readonly string[]): KubernetesObject {
   const { namespace, name, type, sessionAffinity, sessionAffinityTimeoutSeconds } = imported;
@@ -79,9 +82,9 @@ function makeImport(imported: ImportedService, derived: string, ips: readonly st
     spec: {
       type,
       ports: portsOf(imported),
-      ...(type === 'ClusterSetIP' ? { ips: [...ips] } : {}),
+      ips: type === 'ClusterSetIP' ? [...ips] : undefined,
       sessionAffinity,
-      ...(sessionAffinityTimeoutSeconds === undefined ? {} : { sessionAffinityConfig: { clientIP: { timeoutSeconds: sessionAffinityTimeoutSeconds } } }),
+      sessionAffinityConfig: sessionAffinityTimeoutSeconds === undefined ? undefined : { clientIP: { timeoutSeconds: sessionAffinityTimeoutSeconds } },
     },
   } as KubernetesObject;
 }
@@ -124,7 +127,7 @@ function makeSlices(imported: ImportedService, derived: string, ownerReferences:
     return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([key, group]) => {
       const sorted = group.endpoints.sort((a, b) => (a.address < b.address ? -1 : 1));
       const part = createHash('sha256').update(key).digest('hex').slice(0, 6);
-      return Array.from({ length: Math.ceil(sorted.length / MAX_ENDPOINTS) }, (_, index): V1EndpointSlice => ({
+      return Array.from({ length: Math.ceil(sorted.length / MAX_ENDPOINTS) }, (_, index) => ({
         apiVersion: 'discovery.k8s.io/v1',
         kind: 'EndpointSlice',
         metadata: {
@@ -138,10 +141,10 @@ function makeSlices(imported: ImportedService, derived: string, ownerReferences:
         endpoints: sorted.slice(index * MAX_ENDPOINTS, (index + 1) * MAX_ENDPOINTS).map(({ address, endpoint }) => ({
           addresses: [address],
           conditions: { ready: endpoint.ready, serving: endpoint.serving, terminating: endpoint.terminating },
-          ...(endpoint.hostname === undefined ? {} : { hostname: endpoint.hostname }),
-          ...(endpoint.zone === '' ? {} : { zone: endpoint.zone }),
+          hostname: endpoint.hostname,
+          zone: endpoint.zone === '' ? undefined : endpoint.zone,
         })),
-      }));
+      } as V1EndpointSlice));
     });
   });
 }
@@ -149,6 +152,7 @@ function makeSlices(imported: ImportedService, derived: string, ownerReferences:
 /** networking.istio.io/v1 ServiceEntry: Istio does not read EndpointSlices of imports. */
 function makeServiceEntry(imported: ImportedService, addresses: readonly string[], ownerReferences: V1OwnerReference[]): KubernetesObject {
   const { namespace, name } = imported;
+  const tcpPorts = imported.ports.filter(({ protocol }) => protocol === 'TCP').map(({ name: port, port: number }) => ({ name: port, entryName: port || `tcp-${number}`, number }));
   return {
     apiVersion: 'networking.istio.io/v1',
     kind: 'ServiceEntry',
@@ -158,12 +162,13 @@ function makeServiceEntry(imported: ImportedService, addresses: readonly string[
       addresses: [...addresses],
       location: 'MESH_INTERNAL',
       resolution: 'STATIC',
-      ports: imported.ports.filter(({ protocol }) => protocol === 'TCP').map(({ name: port, port: number }) => ({ number, name: port || `tcp-${number}`, protocol: 'TCP' })),
+      ports: tcpPorts.map(({ number, entryName }) => ({ number, name: entryName, protocol: 'TCP' })),
       endpoints: imported.clusters.flatMap(({ cluster, network, endpoints }) => endpoints.filter(({ ready }) => ready).map((endpoint) => ({
         address: endpoint.addresses[0],
-        ports: Object.fromEntries(endpoint.ports.map((port) => [port.name || `tcp-${imported.ports[0]?.port ?? port.port}`, port.port])),
+        // Istio refuses an entry whose endpoints have ports that the entry itself has not.
+        ports: Object.fromEntries(tcpPorts.flatMap(({ name: port, entryName }) => endpoint.ports.filter((target) => target.name === port && target.protocol === 'TCP').map((target) => [entryName, target.port]))),
         labels: { 'topology.istio.io/cluster': cluster },
-        ...(network === '' ? {} : { network }),
+        network: network === '' ? undefined : network,
         serviceAccount: endpoint.serviceAccount,
       }))),
     },

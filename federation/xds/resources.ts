@@ -6,7 +6,7 @@ import { CLUSTERSET_DOMAIN, clusterHost, clustersetHost } from '@landbridge/core
 import type { Endpoint, ServicePort } from '@landbridge/core/records.ts';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
 import { AddressSchema, IPFamilies, NetworkMode, type Port, PortListSchema, PortSchema, ServiceSchema, TunnelProtocol, WorkloadSchema, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
-import { isOurs, keyOf } from '../kubernetes/types.ts';
+import { isOurs } from '../kubernetes/types.ts';
 import type { ImportedService } from '../merge/merge.ts';
 import { type LocalEndpoint, type LocalService, takesHbone } from '../registry/local-endpoints.ts';
 
