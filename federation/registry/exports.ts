@@ -1,7 +1,13 @@
 import type { V1Node, V1Service } from '@kubernetes/client-node';
-import { type Endpoint, MAX_ENDPOINTS_PER_SHARD, type RecordBody, recordKey, type ServicePort, type ServiceRecord } from '@landbridge/core/records.ts';
+import { type Endpoint, MAX_ENDPOINTS_PER_SHARD, MAX_RECORD_BYTES, type RecordBody, recordKey, type ServicePort, type ServiceRecord } from '@landbridge/core/records.ts';
 import { isOurs, keyOf, type ServiceExport } from '../kubernetes/types.ts';
 import { type LocalEndpoint, type LocalService, takesHbone } from './local-endpoints.ts';
+
+/** What a record has besides its endpoints: names, version and signature. */
+const ENVELOPE_BYTES = 2048;
+/** Limits of core/records.ts that Kubernetes does not have. A record beyond them would make peers refuse the whole cluster. */
+const MAX_PORTS = 256;
+const MAX_TEXT = 63;
 
 /** Whether an export stands, for its condition `Valid` (KEP-1645). */
 export type ExportValidity = { readonly valid: true } | { readonly valid: false; readonly reason: 'NoService' | 'InvalidServiceType'; readonly message: string };
@@ -38,11 +44,26 @@ export function exportRecords(exported: ReadonlyMap<string, ExportedService>, me
     // Sorted, so that an endpoint stays in its shard while others come and go behind it.
     const sorted = [...endpoints].sort((a, b) => (a.workload < b.workload ? -1 : 1));
     const { namespace, name } = record;
-    for (let shard = 0; shard === 0 || shard * MAX_ENDPOINTS_PER_SHARD < sorted.length; shard++) {
-      records.push({ kind: 'eps', namespace, name, shard, endpoints: sorted.slice(shard * MAX_ENDPOINTS_PER_SHARD, (shard + 1) * MAX_ENDPOINTS_PER_SHARD) });
-    }
+    for (const [shard, part] of shardsOf(sorted).entries()) records.push({ kind: 'eps', namespace, name, shard, endpoints: part });
   }
   return new Map(records.map((record) => [recordKey(record), record]));
+}
+
+/** At least one shard, none with too many endpoints or bytes for a record. */
+function shardsOf(endpoints: readonly Endpoint[]): Endpoint[][] {
+  let last: Endpoint[] = [];
+  let bytes = ENVELOPE_BYTES;
+  const shards = [last];
+  for (const endpoint of endpoints) {
+    const length = Buffer.byteLength(JSON.stringify(endpoint)) + 1;
+    if (last.length === MAX_ENDPOINTS_PER_SHARD || bytes + length > MAX_RECORD_BYTES) {
+      shards.push((last = []));
+      bytes = ENVELOPE_BYTES;
+    }
+    last.push(endpoint);
+    bytes += length;
+  }
+  return shards;
 }
 
 function serviceRecord(serviceExport: ServiceExport, { metadata, spec }: V1Service): ServiceRecord {
@@ -54,11 +75,11 @@ function serviceRecord(serviceExport: ServiceExport, { metadata, spec }: V1Servi
     name: metadata?.name ?? '',
     exportedAt: new Date(serviceExport.metadata?.creationTimestamp ?? 0).getTime(),
     type: spec?.clusterIP === 'None' ? 'Headless' : 'ClusterSetIP',
-    ports: (spec?.ports ?? []).map((port): ServicePort => ({
+    ports: (spec?.ports ?? []).slice(0, MAX_PORTS).map((port): ServicePort => ({
       name: port.name ?? '',
       protocol: (port.protocol ?? 'TCP') as ServicePort['protocol'],
       port: port.port,
-      ...(port.appProtocol === undefined ? {} : { appProtocol: port.appProtocol }),
+      ...(port.appProtocol === undefined || port.appProtocol.length > MAX_TEXT ? {} : { appProtocol: port.appProtocol }),
     })),
     sessionAffinity: affinity,
     ...(affinity === 'ClientIP' && timeout !== undefined ? { sessionAffinityTimeoutSeconds: timeout } : {}),
@@ -75,7 +96,7 @@ function exportedEndpoint(endpoint: LocalEndpoint, nodes: ReadonlyMap<string, V1
   return {
     workload: pod?.metadata?.name ?? endpoint.addresses.join(),
     addresses: [...endpoint.addresses],
-    ports: endpoint.ports.map(({ name, protocol, port }) => ({ name, protocol: protocol as ServicePort['protocol'], port })),
+    ports: endpoint.ports.slice(0, MAX_PORTS).map(({ name, protocol, port }) => ({ name, protocol: protocol as ServicePort['protocol'], port })),
     ready: endpoint.ready,
     serving: endpoint.serving,
     terminating: endpoint.terminating,
