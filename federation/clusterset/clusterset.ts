@@ -7,13 +7,14 @@ import { Reflector, type ResourceKind } from '../kubernetes/reflector.ts';
 import { type ClusterObjects, DERIVED_SERVICE_ANNOTATION, isOurs, keyOf, MANAGED_BY, MANAGED_BY_LABEL, MCS_VERSION, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
 import { type Constituent, type ImportedService, merge } from '../merge/merge.ts';
 import { metrics } from '../metrics.ts';
-import { changes, covers, identity } from '../outputs/changes.ts';
+import { changes, covers } from '../outputs/changes.ts';
 import { desiredObjects, importStatus } from '../outputs/desired.ts';
 import { withCondition, type Writer } from '../outputs/writer.ts';
 import { type ExportedService, exportedServices, exportRecords, exportValidity } from '../registry/exports.ts';
 import { type LocalService, localServices } from '../registry/local-endpoints.ts';
 import type { AdsService } from '../xds/ads-service.ts';
 import { ADDRESS_TYPE, addressResources, AUTHORIZATION_TYPE, type Resource, TRUST_BUNDLE_TYPE, trustBundleResources } from '../xds/resources.ts';
+import { asHeld, type HeldImports, heldImports, isHeld } from './held-imports.ts';
 
 const KINDS = {
   services: { apiVersion: 'v1', kind: 'Service', plural: 'services' },
@@ -132,10 +133,11 @@ export class Clusterset {
     const services = localServices(objects);
     this.#exports = exportedServices(objects.exports, services, objects.nodes);
     membership.publish(exportRecords(this.#exports, { trustDomain: config.trustDomain, network: config.network, version }));
-    this.#imports = merge(this.#constituents());
+    const held = heldImports(objects.imports, (cluster) => this.#isComplete(cluster));
+    this.#imports = new Map([...merge(this.#constituents())].map(([key, imported]) => [key, asHeld(imported, held)]));
     this.#tellAgents(objects, services);
     this.#count();
-    const [objectsWritten, statusesWritten] = [await this.#writeObjects(objects), await this.#writeStatuses(objects, services)];
+    const [objectsWritten, statusesWritten] = [await this.#writeObjects(objects, held), await this.#writeStatuses(objects, services, held)];
     return objectsWritten && statusesWritten;
   }
 
@@ -173,10 +175,11 @@ export class Clusterset {
       ]),
       isComplete: (cluster) => this.#isComplete(cluster),
       allComplete: membership.allComplete,
+      allListed: membership.allListed,
     });
   }
 
-  async #writeObjects(objects: ClusterObjects): Promise<boolean> {
+  async #writeObjects(objects: ClusterObjects, held: HeldImports): Promise<boolean> {
     const { membership, writer, log } = this.#options;
     const imports = new Map(objects.imports.map((object) => [keyOf(object), object]));
     const { objects: desired, skipped } = desiredObjects(this.#imports.values(), {
@@ -186,29 +189,27 @@ export class Clusterset {
       serviceEntries: this.#serviceEntries !== undefined,
     });
     for (const [key, reason] of skipped) log.debug({ import: key, reason }, 'not imported');
-    // What an import is follows from all its clusters: while one of them is not known yet, the import stays as it is.
-    const frozen = new Set([...imports].filter(([, { status }]) => (status?.clusters ?? []).some(({ cluster }) => !this.#isComplete(cluster))).map(([, object]) => identity(object)));
     const existing: KubernetesObject[] = [...objects.imports, ...objects.services, ...objects.slices, ...(this.#serviceEntries?.list() ?? [])].filter(isOurs);
-    const todo = changes(desired.filter((object) => !frozen.has(identity(object))), existing, { isComplete: (cluster) => this.#isComplete(cluster), all: membership.allComplete });
+    const todo = changes(desired, existing, { isComplete: (cluster) => this.#isComplete(cluster), all: membership.allComplete }).filter((change) => !isHeld(change, held));
     let complete = true;
-    for (const change of todo) complete = (!(change.verb === 'delete' && frozen.has(identity(change.object))) ? await writer.write(change) : true) && complete;
+    for (const change of todo) complete = (await writer.write(change)) && complete;
     return complete;
   }
 
-  async #writeStatuses(objects: ClusterObjects, services: ReadonlyMap<string, LocalService>): Promise<boolean> {
+  async #writeStatuses(objects: ClusterObjects, services: ReadonlyMap<string, LocalService>, held: HeldImports): Promise<boolean> {
     const { writer } = this.#options;
     let complete = true;
     for (const object of objects.imports.filter(isOurs)) {
       const imported = this.#imports.get(keyOf(object));
-      if (imported === undefined || (object.status?.clusters ?? []).some(({ cluster }) => !this.#isComplete(cluster))) continue;
+      if (imported === undefined || held.has(keyOf(object))) continue;
       const status = importStatus(imported);
       if (!covers(object.status, status)) complete = (await writer.writeStatus('serviceimports', object, status)) && complete;
     }
-    for (const object of objects.exports) complete = (await this.#writeExportStatus(object, services)) && complete;
+    for (const object of objects.exports) complete = (await this.#writeExportStatus(object, services, held)) && complete;
     return complete;
   }
 
-  async #writeExportStatus(object: ServiceExport, services: ReadonlyMap<string, LocalService>): Promise<boolean> {
+  async #writeExportStatus(object: ServiceExport, services: ReadonlyMap<string, LocalService>, held: HeldImports): Promise<boolean> {
     const validity = exportValidity(services.get(keyOf(object)));
     const conflicts = this.#imports.get(keyOf(object))?.conflicts ?? [];
     const now = new Date();
@@ -217,7 +218,8 @@ export class Clusterset {
     let conditions = [...(object.status?.conditions ?? [])];
     for (const condition of [
       validity.valid ? { type: 'Valid', status: 'True', reason: 'Valid', message: '', ...observed } : { type: 'Valid', status: 'False', reason: validity.reason, message: validity.message, ...observed },
-      conflicts.length === 0 ? { type: 'Conflict', status: 'False', reason: 'NoConflicts', message: '', ...observed } : { type: 'Conflict', status: 'True', reason: 'ClusterConflict', message: conflicts.join('. ').slice(0, 1000), ...observed },
+      // Who differs is not known before all are.
+      ...(held.has(keyOf(object)) ? [] : [conflicts.length === 0 ? { type: 'Conflict', status: 'False', reason: 'NoConflicts', message: '', ...observed } : { type: 'Conflict', status: 'True', reason: 'ClusterConflict', message: conflicts.join('. ').slice(0, 1000), ...observed }]),
     ]) conditions = withCondition(conditions, condition, now) ?? conditions;
     if (JSON.stringify(conditions) === JSON.stringify(object.status?.conditions ?? [])) return true;
     return await this.#options.writer.writeStatus('serviceexports', object, { conditions });
@@ -237,4 +239,3 @@ export class Clusterset {
     for (const [cluster, count] of ready) metrics.importEndpoints.set({ cluster }, count);
   }
 }
-

@@ -84,13 +84,16 @@ export class Membership {
     return view?.complete === true || this.members().some((member) => member.cluster === cluster && member.revoked);
   }
 
-  /** Whether that holds for every cluster, and none can be unknown. */
-  get allComplete(): boolean {
+  /** Whether every member is known. */
+  get allListed(): boolean {
     if (this.#session === undefined) return this.#looked;
-    const { listed } = this.#session;
     // A bus that lost everything lists nobody: without this cluster's own record it is not believed.
-    const all = this.views();
-    return listed && all.has(this.#options.cluster) && [...all.values()].every(({ cluster, complete }) => complete || cluster === this.#options.cluster);
+    return this.#session.listed && this.views().has(this.#options.cluster);
+  }
+
+  /** Whether every member is known and complete. */
+  get allComplete(): boolean {
+    return this.allListed && [...this.views().values()].every(({ cluster, complete }) => complete || cluster === this.#options.cluster);
   }
 
   publish(records: ReadonlyMap<string, RecordBody>): void {

@@ -21,6 +21,7 @@ export interface ServiceImport extends KubernetesObject {
     readonly ports?: readonly ServiceImportPort[];
     readonly ips?: readonly string[];
     readonly sessionAffinity?: string;
+    readonly sessionAffinityConfig?: { readonly clientIP?: { readonly timeoutSeconds?: number } };
   };
   readonly status?: { readonly clusters?: readonly { readonly cluster: string }[] };
 }

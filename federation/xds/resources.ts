@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isIPv4 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { V1Pod } from '@kubernetes/client-node';
 import { CLUSTERSET_DOMAIN, clusterHost, clustersetHost } from '@landbridge/core/names.ts';
@@ -150,11 +150,11 @@ function remoteWorkload(uid: string, namespace: string, endpoint: Endpoint, part
 }
 
 /** Only ready endpoints serve: a workload that is not ready has no ports in the service. */
-function addPorts(draft: WorkloadDraft, key: string, ports: readonly { readonly name: string; readonly port: number }[], endpoint: { readonly ports: readonly { readonly name: string; readonly port: number }[] }, ready: boolean): void {
+function addPorts(draft: WorkloadDraft, key: string, ports: readonly { readonly name: string; readonly port: number }[], endpoint: { readonly ports: readonly { readonly name: string; readonly protocol: string; readonly port: number }[] }, ready: boolean): void {
   if (!ready) return;
   const map: PortMap = draft.services.get(key) ?? new Map();
   for (const { name, port } of ports) {
-    const target = endpoint.ports.find((candidate) => candidate.name === name);
+    const target = endpoint.ports.find((candidate) => candidate.name === name && isTcp(candidate));
     if (target !== undefined) map.set(port, target.port);
   }
   if (map.size > 0) draft.services.set(key, map);
@@ -166,7 +166,7 @@ function encodeWorkload(draft: WorkloadDraft): Resource {
     uid,
     name,
     namespace,
-    addresses: draft.addresses.map(addressBytes),
+    addresses: draft.addresses.flatMap(addressBytes),
     network,
     tunnelProtocol: draft.tunnel ? TunnelProtocol.HBONE : TunnelProtocol.NONE,
     trustDomain,
@@ -191,7 +191,7 @@ function encodeService(namespace: string, name: string, hostname: string, addres
     name,
     namespace,
     hostname,
-    addresses: addresses.map((ip) => ({ network, address: addressBytes(ip) })),
+    addresses: addresses.flatMap(addressBytes).map((address) => ({ network, address })),
     // A client needs the service's ports only; target ports are the workloads'.
     ports: ports.map(({ port }): Port => create(PortSchema, { servicePort: port, targetPort: port })),
     ipFamilies: IPFamilies.AUTOMATIC,
@@ -204,12 +204,16 @@ function resource(bytes: Uint8Array): Resource {
   return { version: createHash('sha256').update(bytes).digest('base64url').slice(0, 16), bytes };
 }
 
-function addressBytes(ip: string): Uint8Array {
-  if (isIPv4(ip)) return Uint8Array.from(ip.split('.').map(Number));
-  const [head = '', tail] = ip.split('::');
+/** Peers may say any text: what is no address, or one that only means something on its own host, is left out. */
+function addressBytes(ip: string): Uint8Array[] {
+  if (isIPv4(ip)) return [Uint8Array.from(ip.split('.').map(Number))];
+  if (!isIPv6(ip) || ip.includes('%')) return [];
+  // The last four bytes may be written as an IPv4 address (RFC 4291, section 2.2).
+  const hex = ip.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes: string[]) => [[bytes[0], bytes[1]], [bytes[2], bytes[3]]].map(([high, low]) => (Number(high) * 256 + Number(low)).toString(16)).join(':'));
+  const [head = '', tail] = hex.split('::');
   const groups = (text: string): number[] => (text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16)));
   const before = groups(head);
   const after = tail === undefined ? [] : groups(tail);
   const all = [...before, ...new Array<number>(8 - before.length - after.length).fill(0), ...after];
-  return Uint8Array.from(all.flatMap((group) => [group >> 8, group & 0xff]));
+  return [Uint8Array.from(all.flatMap((group) => [group >> 8, group & 0xff]))];
 }

@@ -1,4 +1,4 @@
-import { sourceOf, type Resource } from './resources.ts';
+import { type Resource, sourceOf, TRUST_BUNDLE_TYPE } from './resources.ts';
 
 /** What agents are told at one moment. */
 export interface Snapshot {
@@ -7,6 +7,8 @@ export interface Snapshot {
   /** Whether everything of a cluster is known; names of other clusters are not taken away from agents that have them. */
   readonly isComplete: (cluster: string) => boolean;
   readonly allComplete: boolean;
+  /** Whether no member can be unknown: only then is a trust domain gone that none has. */
+  readonly allListed: boolean;
 }
 
 export interface Delta {
@@ -19,11 +21,12 @@ export function delta(snapshot: Snapshot, typeUrl: string, known: ReadonlyMap<st
   const resources = snapshot.types.get(typeUrl) ?? new Map<string, Resource>();
   return {
     updated: [...resources].filter(([name, { version }]) => known.get(name) !== version),
-    removed: [...known.keys()].filter((name) => !resources.has(name) && mayRemove(snapshot, name)),
+    removed: [...known.keys()].filter((name) => !resources.has(name) && mayRemove(snapshot, typeUrl, name)),
   };
 }
 
-function mayRemove(snapshot: Snapshot, name: string): boolean {
+function mayRemove(snapshot: Snapshot, typeUrl: string, name: string): boolean {
+  if (typeUrl === TRUST_BUNDLE_TYPE) return snapshot.allListed;
   const source = sourceOf(name);
   if (source === undefined) return true;
   return source === '*' ? snapshot.allComplete : snapshot.isComplete(source);
