@@ -114,6 +114,10 @@ export class TestApiServer implements AsyncDisposable {
     await end(this.#apiServer);
   }
 
+  get isRunning(): boolean {
+    return this.#apiServer !== undefined && !hasEnded(this.#apiServer);
+  }
+
   #startEtcd(): void {
     const { etcd, peers } = this.#ports;
     const clients = `http://127.0.0.1:${etcd}`;

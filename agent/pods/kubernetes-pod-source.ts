@@ -20,7 +20,10 @@ export class KubernetesPodSource implements PodSource {
     this.#core = config.makeApiClient(CoreV1Api);
   }
 
-  async *watch(signal: AbortSignal): AsyncIterable<readonly LocalPod[]> {
+  async *watch(outer: AbortSignal): AsyncIterable<readonly LocalPod[]> {
+    // Whoever stops reading ends the watch as well.
+    const stop = new AbortController();
+    const signal = AbortSignal.any([outer, stop.signal]);
     const fieldSelector = `spec.nodeName=${this.#node}`;
     const pods = new ListWatch<V1Pod>('/api/v1/pods', new Watch(this.#config), async () => await this.#core.listPodForAllNamespaces({ fieldSelector }), false, undefined, fieldSelector);
     const namespaces = new ListWatch<V1Namespace>('/api/v1/namespaces', new Watch(this.#config), async () => await this.#core.listNamespace(), false);
@@ -29,14 +32,15 @@ export class KubernetesPodSource implements PodSource {
     signal.addEventListener('abort', notify, { once: true });
     pods.on('change', notify);
     namespaces.on('change', notify);
-    await Promise.all([this.#start(pods, signal), this.#start(namespaces, signal)]);
     try {
+      await Promise.all([this.#start(pods, signal), this.#start(namespaces, signal)]);
       while (!signal.aborted) {
         yield pods.list().map((pod) => localPod(pod, namespaces.get(pod.metadata?.namespace ?? ''))).filter((pod) => pod !== undefined);
         await changed.promise;
         changed = Promise.withResolvers();
       }
     } finally {
+      stop.abort();
       await Promise.all([pods.stop(), namespaces.stop()]);
     }
   }
@@ -47,28 +51,31 @@ export class KubernetesPodSource implements PodSource {
     await this.#core.patchNamespacedPod({ name: pod.name, namespace: pod.namespace, body }, setHeaderOptions('Content-Type', PatchStrategy.MergePatch));
   }
 
-  /** Starts an informer, again after each failure, until it has its first list. */
-  async #start(informer: ListWatch<KubernetesObject> | ListWatch<V1Pod> | ListWatch<V1Namespace>, signal: AbortSignal): Promise<void> {
+  /** Starts an informer, again after each failure; returns when it has its first list, or the signal aborts. */
+  async #start(informer: Pick<ListWatch<KubernetesObject>, 'latestResourceVersion' | 'start' | 'stop'> & { on(verb: 'error', callback: (error: unknown) => void): void }, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     let failures = 0;
-    let listed = false;
     const first = Promise.withResolvers<void>();
-    informer.on('error', (error: unknown) => {
+    signal.addEventListener('abort', () => first.resolve(), { once: true });
+    const onError = (error: unknown): void => {
       if (signal.aborted) return;
       const waitMs = Math.random() * Math.min(RETRY_CAP_MS, 100 * 2 ** Math.min(failures++, 10));
       this.#log.warn({ error: String(error), retry_ms: Math.round(waitMs) }, 'watching the API server failed');
-      void delay(waitMs, undefined, { signal }).then(attempt, () => first.resolve());
-    });
-    const attempt = async (): Promise<void> => {
-      await informer.start();
-      // A start that fails reports it as an error and has no version.
-      if (informer.latestResourceVersion() === '') return;
-      failures = 0;
-      if (!listed) {
-        listed = true;
-        first.resolve();
-      }
+      // Aborting ends the wait, and with it the attempts.
+      delay(waitMs, undefined, { signal }).then(attempt, () => {});
     };
-    await attempt();
+    const attempt = async (): Promise<void> => {
+      const before = failures;
+      // Failures of the API server are told as errors; this is a kubeconfig that can not be used.
+      await informer.start().catch(onError);
+      // Stopping does not end a start that is under way.
+      if (signal.aborted) await informer.stop();
+      // There is a version once there was a list, also where the watch after it failed.
+      if (informer.latestResourceVersion() !== '') first.resolve();
+      if (failures === before) failures = 0;
+    };
+    informer.on('error', onError);
+    void attempt();
     await first.promise;
   }
 }

@@ -1,0 +1,77 @@
+import type { V1Namespace, V1Pod } from '@kubernetes/client-node';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { localPod, REDIRECTION_ANNOTATION } from './enrolment.ts';
+import type { LocalPod, PodSource } from './local-pod.ts';
+
+const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
+
+/** Pods of one node, of a cluster that is a few maps; for tests. */
+export class MemoryPodSource implements PodSource {
+  readonly #node: string;
+  readonly #namespaces = new Map<string, V1Namespace>();
+  readonly #pods = new Map<string, V1Pod>();
+  #changed = Promise.withResolvers<void>();
+  #isReachable = true;
+
+  constructor(node: string) {
+    this.#node = node;
+  }
+
+  setNamespace(namespace: V1Namespace): void {
+    this.#namespaces.set(namespace.metadata?.name ?? '', namespace);
+    this.#notify();
+  }
+
+  getPod(namespace: string, name: string): V1Pod | undefined {
+    return this.#pods.get(keyOf(namespace, name));
+  }
+
+  setPod(pod: V1Pod): void {
+    this.#pods.set(keyOf(pod.metadata?.namespace ?? '', pod.metadata?.name ?? ''), pod);
+    this.#notify();
+  }
+
+  deletePod(namespace: string, name: string): void {
+    this.#pods.delete(keyOf(namespace, name));
+    this.#notify();
+  }
+
+  /** Whoever watches keeps what it has; others wait. */
+  setReachable(isReachable: boolean): void {
+    this.#isReachable = isReachable;
+    this.#notify();
+  }
+
+  async *watch(signal: AbortSignal): AsyncIterable<readonly LocalPod[]> {
+    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    let last: string | undefined;
+    while (!signal.aborted) {
+      const { promise } = this.#changed;
+      const pods = this.#isReachable ? this.#local() : undefined;
+      const text = pods === undefined ? last : JSON.stringify(pods);
+      if (pods !== undefined && text !== last) yield pods;
+      last = text;
+      await Promise.race([promise, aborted]);
+    }
+  }
+
+  async announce(pod: LocalPod, captured: boolean, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const known = this.getPod(pod.namespace, pod.name);
+    if (!this.#isReachable || known?.metadata?.uid !== pod.uid) throw new LandbridgeError('kubernetes', `pod ${pod.name} can not be annotated`);
+    const { [REDIRECTION_ANNOTATION]: _, ...annotations } = known.metadata.annotations ?? {};
+    this.setPod({ ...known, metadata: { ...known.metadata, annotations: captured ? { ...annotations, [REDIRECTION_ANNOTATION]: 'enabled' } : annotations } });
+  }
+
+  #local(): LocalPod[] {
+    return [...this.#pods.values()]
+      .filter(({ spec }) => spec?.nodeName === this.#node)
+      .map((pod) => localPod(pod, this.#namespaces.get(pod.metadata?.namespace ?? '')))
+      .filter((pod) => pod !== undefined);
+  }
+
+  #notify(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
