@@ -1,0 +1,120 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import type { Endpoint } from '@landbridge/core/records.ts';
+import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
+import { AddressSchema, NetworkMode, type Service, TunnelProtocol, type Workload, WorkloadStatus } from '@landbridge/wire/gen/workload_pb.js';
+import test from 'ava';
+import { MANAGED_BY, MANAGED_BY_LABEL, REDIRECTION_ANNOTATION } from '../kubernetes/types.ts';
+import type { ImportedService } from '../merge/merge.ts';
+import { exampleImport, part } from '../outputs/example-imports.ts';
+import { endpoint } from '../records/example-records.ts';
+import { clusterObjects, exampleEndpoint, examplePod, exampleService, exampleSlice } from '../registry/example-objects.ts';
+import { localServices } from '../registry/local-endpoints.ts';
+import { addressResources, trustBundleResources } from './resources.ts';
+
+const annotations = { [REDIRECTION_ANNOTATION]: 'enabled' };
+const host = 'shop/cart.shop.svc.cluster.local';
+const setHost = 'shop/cart.shop.svc.clusterset.local';
+
+function resourcesOf(objects: Parameters<typeof clusterObjects>[0], imports: readonly ImportedService[] = []): ReadonlyMap<string, Workload | Service> {
+  const all = clusterObjects(objects);
+  const made = addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: 'n1', pods: all.pods, services: localServices(all), imports: imports.map((imported) => ({ imported, addresses: ['10.96.9.9'] })) });
+  return new Map([...made].map(([name, { bytes }]) => [name, fromBinary(AddressSchema, bytes).type.value as Workload | Service]));
+}
+
+const workloadOf = (resources: ReadonlyMap<string, unknown>, name: string): Workload | undefined => resources.get(name) as Workload | undefined;
+const portsOf = (workload: Workload | undefined): object => Object.fromEntries(Object.entries(workload?.services ?? {}).map(([key, { ports }]) => [key, ports.map(({ servicePort, targetPort }) => [servicePort, targetPort])]));
+
+test('a pod is a workload by cluster, namespace and name', (t) => {
+  const workload = workloadOf(resourcesOf({ pods: [examplePod('cart-1', ['10.0.0.1', 'fd00::1'], { annotations })] }), 'west//Pod/shop/cart-1');
+  t.like(workload, { uid: 'west//Pod/shop/cart-1', name: 'cart-1', namespace: 'shop', network: 'n1', trustDomain: 'west.landbridge', serviceAccount: 'cart', node: 'node-1', clusterId: 'west', tunnelProtocol: TunnelProtocol.HBONE, status: WorkloadStatus.HEALTHY, networkMode: NetworkMode.STANDARD });
+  t.deepEqual(workload?.addresses, [Uint8Array.of(10, 0, 0, 1), Uint8Array.of(0xfd, ...new Array<number>(14).fill(0), 1)]);
+});
+
+test('a pod without an address, or that has ended, is none; one that is not ready is, and says so', (t) => {
+  const pods = [examplePod('pending', []), examplePod('done', '10.0.0.2', { status: { phase: 'Succeeded' } }), examplePod('failed', '10.0.0.3', { status: { phase: 'Failed' } }), examplePod('starting', '10.0.0.4', { status: { conditions: [] } }), examplePod('host', '192.0.2.1', { annotations, spec: { hostNetwork: true } })];
+  const found = resourcesOf({ pods });
+  t.deepEqual([...found.keys()], ['west//Pod/shop/starting', 'west//Pod/shop/host']);
+  t.like(found.get('west//Pod/shop/starting'), { status: WorkloadStatus.UNHEALTHY, tunnelProtocol: TunnelProtocol.NONE });
+  t.like(found.get('west//Pod/shop/host'), { networkMode: NetworkMode.HOST_NETWORK, tunnelProtocol: TunnelProtocol.NONE });
+});
+
+test('a Service is told with its ports, a pod behind it with the ports that it serves them on', (t) => {
+  const services = [exampleService('cart', { ports: [{ name: 'http', port: 80 }, { name: 'grpc', port: 90, protocol: 'TCP' }, { name: 'dns', port: 53, protocol: 'UDP' }] })];
+  const slices = [exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.1')], { ports: [{ name: 'http', port: 8080 }, { name: 'grpc', port: 9090 }, { name: 'dns', port: 5353, protocol: 'UDP' }] })];
+  const found = resourcesOf({ services, slices, pods: [examplePod('cart-1')] });
+  const service = found.get(host) as Service;
+  t.like(service, { name: 'cart', namespace: 'shop', hostname: 'cart.shop.svc.cluster.local' });
+  t.deepEqual(service.addresses.map(({ network, address }) => [network, [...address]]), [['n1', [10, 96, 0, 1]]]);
+  t.deepEqual(service.ports.map(({ servicePort }) => servicePort), [80, 90], 'connections are TCP');
+  t.deepEqual(portsOf(workloadOf(found, 'west//Pod/shop/cart-1')), { [host]: [[80, 8080], [90, 9090]] });
+});
+
+test('an endpoint that is not ready serves nothing', (t) => {
+  const found = resourcesOf({ services: [exampleService('cart')], slices: [exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.1', { conditions: { ready: false, serving: true, terminating: true } })])], pods: [examplePod('cart-1')] });
+  t.deepEqual(portsOf(workloadOf(found, 'west//Pod/shop/cart-1')), {});
+});
+
+test('the API server’s endpoint, which has no pod, is a workload without a tunnel', (t) => {
+  const service = { ...exampleService('kubernetes', { ports: [{ name: 'https', port: 443 }] }), metadata: { namespace: 'default', name: 'kubernetes' } };
+  const slice = exampleSlice('kubernetes', [exampleEndpoint(undefined, '192.0.2.10')], { ports: [{ name: 'https', port: 6443 }] });
+  slice.metadata = { ...slice.metadata, namespace: 'default', name: 'kubernetes' };
+  const workload = workloadOf(resourcesOf({ services: [service], slices: [slice] }), 'west/discovery.k8s.io/EndpointSlice/default/kubernetes/192.0.2.10');
+  t.like(workload, { tunnelProtocol: TunnelProtocol.NONE, networkMode: NetworkMode.HOST_NETWORK, status: WorkloadStatus.HEALTHY });
+  t.deepEqual(portsOf(workload), { 'default/kubernetes.default.svc.cluster.local': [[443, 6443]] });
+});
+
+test('a headless Service has no address, one of type ExternalName is none, a derived one belongs to its import', (t) => {
+  const services = [exampleService('cart', { clusterIP: 'None', clusterIPs: ['None'] }), exampleService('ext', { type: 'ExternalName' }), exampleService('derived-x', {}, { [MANAGED_BY_LABEL]: MANAGED_BY })];
+  const found = resourcesOf({ services });
+  t.deepEqual([...found.keys()], [host]);
+  t.deepEqual((found.get(host) as Service).addresses, []);
+});
+
+test('an import is told with its clusterset address, the workloads of other clusters with all that their clusters say', (t) => {
+  const remote: Endpoint = { ...endpoint('cart-9', '10.2.0.9'), serviceAccount: 'theirs', region: 'r', zone: 'z' };
+  const found = resourcesOf({}, [exampleImport({ clusters: [{ ...part('east', remote), network: 'n2' }] })]);
+  t.deepEqual([...found.keys()], [setHost, 'east//Pod/shop/cart-9']);
+  t.deepEqual((found.get(setHost) as Service).addresses.map(({ address }) => [...address]), [[10, 96, 9, 9]]);
+  const workload = workloadOf(found, 'east//Pod/shop/cart-9');
+  t.like(workload, { network: 'n2', trustDomain: 'east.landbridge', serviceAccount: 'theirs', clusterId: 'east', tunnelProtocol: TunnelProtocol.HBONE, locality: { region: 'r', zone: 'z' } });
+  t.deepEqual(portsOf(workload), { [setHost]: [[80, 8080]] });
+});
+
+test('this cluster’s own pods serve the import as the workloads that they are already', (t) => {
+  const objects = { services: [exampleService('cart')], slices: [exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.1')])], pods: [examplePod('cart-1')] };
+  const found = resourcesOf(objects, [exampleImport({ clusters: [part('west', endpoint('cart-1'), endpoint('gone'))] })]);
+  t.deepEqual(portsOf(workloadOf(found, 'west//Pod/shop/cart-1')), { [host]: [[80, 8080]], [setHost]: [[80, 8080]] });
+  t.false(found.has('west//Pod/shop/gone'), 'a pod of ours that the API server no longer has');
+});
+
+test('a target port of another protocol is not the one of this service port', (t) => {
+  const dns: Endpoint = { ...endpoint('dns-1'), ports: [{ name: 'dns', protocol: 'UDP', port: 5353 }] };
+  const found = resourcesOf({}, [exampleImport({ ports: [{ name: 'dns', protocol: 'TCP', port: 53 }], clusters: [part('east', dns)] })]);
+  t.deepEqual(portsOf(workloadOf(found, 'east//Pod/shop/dns-1')), {});
+});
+
+test('a cluster can not take the place of another’s workloads by a name', (t) => {
+  const found = resourcesOf({ pods: [examplePod('cart-1')] }, [exampleImport({ clusters: [part('east', endpoint('../../west//Pod/shop/cart-1', '10.6.6.6'))] })]);
+  t.deepEqual(workloadOf(found, 'west//Pod/shop/cart-1')?.addresses, [Uint8Array.of(10, 0, 0, 1)]);
+  t.true([...found.keys()].every((name) => name === setHost || name === 'west//Pod/shop/cart-1' || name.startsWith('east//Pod/shop/')));
+});
+
+test('a version changes with what is said, and with nothing else', (t) => {
+  const version = (address: string): string | undefined => addressResources({ cluster: 'west', trustDomain: 'w', network: '', pods: [examplePod('a', address)], services: new Map(), imports: [] }).get('west//Pod/shop/a')?.version;
+  t.is(version('10.0.0.1'), version('10.0.0.1'));
+  t.not(version('10.0.0.1'), version('10.0.0.2'));
+});
+
+test('the order of the API server’s lists does not change what is told', (t) => {
+  const services = [exampleService('cart'), exampleService('pay', { ports: [{ port: 81 }] })];
+  const slices = services.map((service) => exampleSlice(service.metadata?.name ?? '', [exampleEndpoint('a', '10.0.0.1'), exampleEndpoint('b', '10.0.0.2')]));
+  const pods = [examplePod('a'), examplePod('b', '10.0.0.2')];
+  const versions = (flip: <T>(list: readonly T[]) => T[]): unknown => [...addressResources({ cluster: 'west', trustDomain: 'w', network: '', pods: flip(pods), services: localServices(clusterObjects({ services: flip(services), slices: flip(slices), pods })), imports: [] })].map(([name, { version }]) => [name, version]).sort();
+  t.deepEqual(versions((list) => list.toReversed()), versions((list) => [...list]));
+});
+
+test('roots are told by trust domain', (t) => {
+  const bundles = trustBundleResources(new Map([['west.landbridge', [Uint8Array.of(1), Uint8Array.of(2)]], ['east.landbridge', []]]));
+  t.like(fromBinary(TrustBundleSchema, bundles.get('west.landbridge')?.bytes ?? new Uint8Array()), { trustDomain: 'west.landbridge', roots: [Uint8Array.of(1), Uint8Array.of(2)] });
+  t.deepEqual([...bundles.keys()], ['west.landbridge', 'east.landbridge']);
+});
