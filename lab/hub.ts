@@ -30,10 +30,8 @@ export async function startHub(signal: AbortSignal): Promise<void> {
 
 /** Process ids of the hub's server. */
 export function hubProcesses(): number[] {
-  return findLabGroups()
-    .filter((group) => path.basename(group) === 'hub')
-    .flatMap(processesIn)
-    .filter((pid) => commandName(pid) === 'nats-server');
+  const pids = findLabGroups().flatMap((group) => processesIn(path.join(group, 'hub')));
+  return [...new Set(pids)].filter((pid) => commandName(pid) === 'nats-server');
 }
 
 function commandName(pid: number): string {

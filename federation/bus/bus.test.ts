@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
-import { connect } from '@nats-io/transport-node';
+import { connect, headers } from '@nats-io/transport-node';
 import test, { type ExecutionContext } from 'ava';
 import pino from 'pino';
 import { readUntil, busContract, type BusUnderTest } from './bus.contract.ts';
@@ -131,8 +131,11 @@ test.serial('nats: deletions are not told, and a deleted key is not there', asyn
   await readUntil(early, 'current');
   const connection = await connect({ servers: setup.server.url });
   const bucket = await new Kvm(connection).open('fed');
-  await bucket.delete('a.1');
-  await bucket.purge('a.2');
+  for (const key of ['a.1', 'a.2']) await bucket.delete(key);
+  // A member could otherwise wipe the whole bucket with one put.
+  const headersOfRollup = headers();
+  headersOfRollup.set('Nats-Rollup', 'all');
+  await t.throwsAsync(jetstream(connection).publish('$KV.fed.a.2', bytes('x'), { headers: headersOfRollup }), { message: /rollup/ });
   await connection.close();
   await setup.bus.put('a.3', bytes('3'), soon());
   t.deepEqual(await readUntil(early, 'a.3=3'), ['a.3=3']);

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { DEMO_NAMESPACE, ECHO_URL } from '@landbridge/lab/demo.ts';
+import { hubProcesses } from '@landbridge/lab/hub.ts';
 import { clusterEnvironment, kubectlCommand } from '@landbridge/lab/kubectl.ts';
 import { landbridgeCommand } from '@landbridge/lab/product.ts';
 import { type Outcome, outcomeOf } from '@landbridge/lab/run.ts';
@@ -96,4 +97,11 @@ export async function untilImported(count: number): Promise<string[]> {
 
 export async function scaleEcho(replicas: number): Promise<void> {
   await kubectl('east', '-n', DEMO_NAMESPACE, 'scale', 'deployment/echo', `--replicas=${replicas}`);
+}
+
+/** The process of the hub's server; never a number that would signal anything else. */
+export function hubProcess(): number {
+  const [pid] = hubProcesses();
+  if (pid === undefined) throw new Error('the hub does not run');
+  return pid;
 }
