@@ -1,0 +1,198 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { status } from '@grpc/grpc-js';
+import type { DeltaDiscoveryResponse } from '@landbridge/wire/gen/discovery_pb.js';
+import test from 'ava';
+import { pino } from 'pino';
+import { Authenticator, type TokenReviewer } from '../ca/authenticator.ts';
+import { metrics } from '../metrics.ts';
+import { AdsService } from './ads-service.ts';
+import { ExampleAgent, serveDiscovery } from './example-agent.ts';
+import type { Snapshot } from './snapshot.ts';
+
+const TYPE = 'type.googleapis.com/example.Type';
+const OTHER = 'type.googleapis.com/example.Other';
+/** Long enough for an answer on loopback that should not come. */
+const QUIET_MS = 150;
+
+const reviewer: TokenReviewer = async (token) => (token === 'good' ? { username: 'system:serviceaccount:landbridge-system:landbridge-agent', node: 'node-1', pod: 'agent-1' } : undefined);
+
+function service(review = reviewer): AdsService {
+  return new AdsService(new Authenticator(review, 'landbridge-system', Date.now), pino({ level: 'silent' }));
+}
+
+/** All complete; versions by name. */
+function snapshot(versions: Readonly<Record<string, string>>, complete = true): Snapshot {
+  const resources = new Map(Object.entries(versions).map(([name, version]) => [name, { version, bytes: Buffer.from(version) }]));
+  return { types: new Map([[TYPE, resources]]), isComplete: () => complete, allComplete: complete, allListed: complete };
+}
+
+const summary = ({ resources, removedResources }: DeltaDiscoveryResponse): unknown => [resources.map(({ name, version }) => `${name}@${version}`).sort(), [...removedResources].sort()];
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 200 && !(await holds()); tries++) await sleep(20);
+}
+
+async function streams(): Promise<number> {
+  return (await metrics.agents.get()).values[0]?.value ?? 0;
+}
+
+test.serial('nothing is told before there is a snapshot; the first answer comes even if it is empty', async (t) => {
+  const ads = service();
+  await using server = await serveDiscovery(ads);
+  using agent = new ExampleAgent(server.address);
+  agent.send({ typeUrl: TYPE });
+  agent.send({ typeUrl: OTHER });
+  await sleep(QUIET_MS);
+  t.is(agent.answers.length, 0);
+  ads.publish(snapshot({ a: '1' }));
+  const answers = await agent.wait(2);
+  t.deepEqual(answers.map((answer) => [answer.typeUrl, summary(answer)]), [[TYPE, [['a@1'], []]], [OTHER, [[], []]]]);
+  t.not(answers[0]?.nonce, answers[1]?.nonce);
+  t.deepEqual(Buffer.from(answers[0]?.resources[0]?.resource?.value ?? []).toString(), '1');
+});
+
+test.serial('of a type one answer at a time is under way; the next has all that changed meanwhile', async (t) => {
+  const ads = service();
+  ads.publish(snapshot({ a: '1' }));
+  await using server = await serveDiscovery(ads);
+  using agent = new ExampleAgent(server.address);
+  agent.send({ typeUrl: TYPE });
+  const [first] = await agent.wait(1);
+  for (const version of ['2', '3', '4']) ads.publish(snapshot({ a: version, b: '1' }));
+  await sleep(QUIET_MS);
+  t.is(agent.answers.length, 1);
+  agent.send({ typeUrl: TYPE, responseNonce: 'not the one' });
+  await sleep(QUIET_MS);
+  t.is(agent.answers.length, 1, 'only the answer that is under way can be confirmed');
+  agent.confirm(first as DeltaDiscoveryResponse);
+  const [, second] = await agent.wait(2);
+  t.deepEqual(summary(second as DeltaDiscoveryResponse), [['a@4', 'b@1'], []]);
+});
+
+test.serial('what did not change is not told again, what is gone is', async (t) => {
+  const ads = service();
+  ads.publish(snapshot({ a: '1', b: '1' }));
+  await using server = await serveDiscovery(ads);
+  using agent = new ExampleAgent(server.address);
+  agent.send({ typeUrl: TYPE });
+  agent.confirm((await agent.wait(1))[0] as DeltaDiscoveryResponse);
+  ads.publish(snapshot({ a: '1', b: '1' }));
+  ads.publish(snapshot({ b: '1' }));
+  t.deepEqual(summary((await agent.wait(2))[1] as DeltaDiscoveryResponse), [[], ['a']]);
+});
+
+test.serial('an agent that comes back with what it has is told the differences', async (t) => {
+  const ads = service();
+  ads.publish(snapshot({ a: '2', b: '1' }));
+  await using server = await serveDiscovery(ads);
+  using agent = new ExampleAgent(server.address);
+  agent.send({ typeUrl: TYPE, initialResourceVersions: { a: '1', b: '1', c: '1' } });
+  t.deepEqual(summary((await agent.wait(1))[0] as DeltaDiscoveryResponse), [['a@2'], ['c']]);
+});
+
+test.serial('an agent keeps what it has of a cluster of which this service knows nothing yet', async (t) => {
+  const ads = service();
+  ads.publish(snapshot({}, false));
+  await using server = await serveDiscovery(ads);
+  using agent = new ExampleAgent(server.address);
+  agent.send({ typeUrl: TYPE, initialResourceVersions: { 'east//Pod/shop/a': '1' } });
+  const [first] = await agent.wait(1);
+  t.deepEqual(summary(first as DeltaDiscoveryResponse), [[], []]);
+  agent.confirm(first as DeltaDiscoveryResponse);
+  ads.publish(snapshot({}));
+  t.deepEqual(summary((await agent.wait(2))[1] as DeltaDiscoveryResponse), [[], ['east//Pod/shop/a']]);
+});
+
+test.serial('a refusal is counted, and not answered with the same again', async (t) => {
+  const ads = service();
+  ads.publish(snapshot({ a: '1' }));
+  await using server = await serveDiscovery(ads);
+  using agent = new ExampleAgent(server.address);
+  const refused = async (): Promise<number> => (await metrics.discoveryRefused.get()).values.find(({ labels }) => labels['type'] === 'Type')?.value ?? 0;
+  const before = await refused();
+  agent.send({ typeUrl: TYPE });
+  agent.confirm((await agent.wait(1))[0] as DeltaDiscoveryResponse, 'a is not understood');
+  await until(async () => (await refused()) === before + 1);
+  t.is(await refused(), before + 1);
+  await sleep(QUIET_MS);
+  t.is(agent.answers.length, 1);
+  ads.publish(snapshot({ a: '2' }));
+  t.deepEqual(summary((await agent.wait(2))[1] as DeltaDiscoveryResponse), [['a@2'], []]);
+});
+
+test.serial('who has no good token is refused, and who can not be reviewed is told to come again', async (t) => {
+  const ads = service();
+  ads.publish(snapshot({ a: '1' }));
+  await using server = await serveDiscovery(ads);
+  for (const token of ['', 'bad']) {
+    using agent = new ExampleAgent(server.address, token);
+    agent.send({ typeUrl: TYPE });
+    t.is((await agent.ended)?.code, status.UNAUTHENTICATED);
+    t.is(agent.answers.length, 0);
+  }
+  await using away = await serveDiscovery(service(async () => await Promise.reject(new Error('no API server'))));
+  using agent = new ExampleAgent(away.address);
+  agent.send({ typeUrl: TYPE });
+  t.is((await agent.ended)?.code, status.UNAVAILABLE);
+});
+
+test.serial('what comes before the token is reviewed is answered after it', async (t) => {
+  const reviewed = Promise.withResolvers<void>();
+  const ads = service(async (token, audience) => {
+    await reviewed.promise;
+    return await reviewer(token, audience);
+  });
+  ads.publish(snapshot({ a: '1' }));
+  await using server = await serveDiscovery(ads);
+  using agent = new ExampleAgent(server.address);
+  agent.send({ typeUrl: TYPE });
+  await sleep(QUIET_MS);
+  t.is(agent.answers.length, 0);
+  reviewed.resolve();
+  t.is((await agent.wait(1)).length, 1);
+});
+
+test.serial('bytes that are no request end their stream, and no other', async (t) => {
+  const ads = service();
+  ads.publish(snapshot({ a: '1' }));
+  await using server = await serveDiscovery(ads);
+  using good = new ExampleAgent(server.address);
+  using bad = new ExampleAgent(server.address);
+  good.send({ typeUrl: TYPE });
+  await good.wait(1);
+  bad.write(Buffer.from([0xff, 0xff, 0xff]));
+  bad.send({ typeUrl: TYPE });
+  t.is((await bad.ended)?.code, status.INVALID_ARGUMENT);
+  good.confirm(good.answers[0] as DeltaDiscoveryResponse);
+  ads.publish(snapshot({ a: '2' }));
+  t.is((await good.wait(2)).length, 2);
+});
+
+test.serial('a stream asks for a limited number of types', async (t) => {
+  const ads = service();
+  ads.publish(snapshot({}));
+  await using server = await serveDiscovery(ads);
+  using agent = new ExampleAgent(server.address);
+  for (let index = 0; index < 20; index++) agent.send({ typeUrl: `${TYPE}${index}` });
+  await agent.wait(16);
+  await sleep(QUIET_MS);
+  t.is(agent.answers.length, 16);
+});
+
+test.serial('streams are counted while they last, however they end', async (t) => {
+  const ads = service();
+  ads.publish(snapshot({}));
+  await using server = await serveDiscovery(ads);
+  const before = await streams();
+  const cancelled = new ExampleAgent(server.address);
+  using finished = new ExampleAgent(server.address);
+  for (const agent of [cancelled, finished]) agent.send({ typeUrl: TYPE });
+  await Promise.all([cancelled.wait(1), finished.wait(1)]);
+  t.is(await streams(), before + 2);
+  cancelled[Symbol.dispose]();
+  finished.finish();
+  t.is(await finished.ended, undefined);
+  await until(async () => (await streams()) === before);
+  t.is(await streams(), before);
+  t.notThrows(() => ads.publish(snapshot({ a: '1' })));
+});
