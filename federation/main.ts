@@ -11,6 +11,8 @@ import { startGrpcServer } from './grpc-server.ts';
 import { startHealthServer } from './health-server.ts';
 import { makeLog } from './log.ts';
 import { Membership } from './hub/membership.ts';
+import type { ObjectSource, ResourceKind } from './kubernetes/object-source.ts';
+import { Reflector } from './kubernetes/reflector.ts';
 import { SecretStore } from './kubernetes/secret-store.ts';
 import { SecretTokenStore } from './kubernetes/secret-token-store.ts';
 import { tokenReviewer } from './kubernetes/token-review.ts';
@@ -48,7 +50,8 @@ async function main(): Promise<void> {
     log,
     onChange: () => clusterset.notify(),
   });
-  const clusterset = new Clusterset({ config, kubernetes, membership, writer: new Writer(kubernetes, log.child({ scope: 'output' })), ads, roots, version: VERSION, log });
+  const sourceOf = (kind: ResourceKind): ObjectSource => new Reflector(kubernetes, kind, log.child({ scope: 'kubernetes' }));
+  const clusterset = new Clusterset({ config, sourceOf, membership, writer: new Writer(kubernetes, log.child({ scope: 'output' })), ads, roots, version: VERSION, log });
   const certificates = new CertificateService(authority, authenticator, (node) => clusterset.identitiesOn(node), log.child({ scope: 'ca' }));
 
   await using _health = await startHealthServer(HEALTH_PORT, () => (clusterset.synced ? undefined : 'the objects of the cluster are not listed yet'));

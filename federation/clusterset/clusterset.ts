@@ -1,9 +1,9 @@
-import type { KubeConfig, KubernetesObject, V1Pod, V1Service } from '@kubernetes/client-node';
+import type { KubernetesObject, V1Pod, V1Service } from '@kubernetes/client-node';
 import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
 import type { Logger } from 'pino';
 import type { FederationConfig } from '../config.ts';
 import type { Membership } from '../hub/membership.ts';
-import { Reflector, type ResourceKind } from '../kubernetes/reflector.ts';
+import type { ObjectSource, ResourceKind } from '../kubernetes/object-source.ts';
 import { type ClusterObjects, DERIVED_SERVICE_ANNOTATION, isOurs, keyOf, MANAGED_BY, MANAGED_BY_LABEL, MCS_VERSION, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
 import { type Constituent, type ImportedService, merge } from '../merge/merge.ts';
 import { metrics } from '../metrics.ts';
@@ -36,7 +36,8 @@ const RETRY_MS = 1000;
 
 export interface ClustersetOptions {
   readonly config: FederationConfig;
-  readonly kubernetes: KubeConfig;
+  /** Makes a source that was not started yet. */
+  readonly sourceOf: (kind: ResourceKind) => ObjectSource;
   readonly membership: Membership;
   readonly writer: Writer;
   readonly ads: AdsService;
@@ -49,22 +50,21 @@ export interface ClustersetOptions {
 /** Computes what follows from this cluster's objects and the others' records, and brings it about: again and again, from scratch. */
 export class Clusterset {
   readonly #options: ClustersetOptions;
-  readonly #reflectors: { readonly [K in keyof typeof KINDS]: Reflector<KubernetesObject> };
-  readonly #crds: Reflector<KubernetesObject>;
-  #serviceEntries: Reflector<KubernetesObject> | undefined;
+  readonly #sources: { readonly [K in keyof typeof KINDS]: ObjectSource };
+  readonly #crds: ObjectSource;
+  #serviceEntries: ObjectSource | undefined;
   #changed = Promise.withResolvers<void>();
   #imports: ReadonlyMap<string, ImportedService> = new Map();
   #exports: ReadonlyMap<string, ExportedService> = new Map();
 
   constructor(options: ClustersetOptions) {
     this.#options = options;
-    const make = (kind: ResourceKind): Reflector<KubernetesObject> => new Reflector(options.kubernetes, kind, options.log.child({ scope: 'kubernetes' }));
-    this.#reflectors = Object.fromEntries(Object.entries(KINDS).map(([name, kind]) => [name, make(kind)])) as never;
-    this.#crds = make(CRDS);
+    this.#sources = Object.fromEntries(Object.entries(KINDS).map(([name, kind]) => [name, options.sourceOf(kind)])) as never;
+    this.#crds = options.sourceOf(CRDS);
   }
 
   get synced(): boolean {
-    return Object.values(this.#reflectors).every((reflector) => reflector.synced) && this.#crds.synced && (this.#serviceEntries?.synced ?? true);
+    return Object.values(this.#sources).every((source) => source.synced) && this.#crds.synced && (this.#serviceEntries?.synced ?? true);
   }
 
   get imports(): ReadonlyMap<string, ImportedService> {
@@ -77,16 +77,16 @@ export class Clusterset {
 
   /** The clusterset addresses of an import in this cluster. */
   addressesOf(imported: ImportedService): readonly string[] {
-    const serviceImport = this.#reflectors.imports.get(imported.namespace, imported.name) as ServiceImport | undefined;
+    const serviceImport = this.#sources.imports.get(imported.namespace, imported.name) as ServiceImport | undefined;
     const derived = serviceImport?.metadata?.annotations?.[DERIVED_SERVICE_ANNOTATION] ?? '';
-    const service = this.#reflectors.services.get(imported.namespace, derived) as V1Service | undefined;
+    const service = this.#sources.services.get(imported.namespace, derived) as V1Service | undefined;
     return service !== undefined && isOurs(service) ? (service.spec?.clusterIPs ?? []).filter((ip) => ip !== 'None' && ip !== '') : [];
   }
 
   /** Identities of the pods on a node that an agent there may ask certificates for. */
   identitiesOn(node: string): ReadonlySet<SpiffeId> {
     const found = new Set<SpiffeId>();
-    for (const { spec, status, metadata } of this.#reflectors.pods.list() as readonly V1Pod[]) {
+    for (const { spec, status, metadata } of this.#sources.pods.list() as readonly V1Pod[]) {
       if (spec?.nodeName !== node || spec.hostNetwork === true || status?.phase === 'Succeeded' || status?.phase === 'Failed') continue;
       const id = spiffeId({ trustDomain: this.#options.config.trustDomain, namespace: metadata?.namespace ?? '', serviceAccount: spec.serviceAccountName ?? 'default' });
       if (id.ok) found.add(id.value);
@@ -103,7 +103,7 @@ export class Clusterset {
   async run(signal: AbortSignal): Promise<void> {
     const notify = (): void => this.notify();
     signal.addEventListener('abort', notify, { once: true });
-    for (const reflector of [...Object.values(this.#reflectors), this.#crds]) reflector.start(notify, signal);
+    for (const source of [...Object.values(this.#sources), this.#crds]) source.start(notify, signal);
     while (!signal.aborted) {
       await this.#changed.promise;
       await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
@@ -118,12 +118,12 @@ export class Clusterset {
   /** Istio may be installed later than we are. */
   #followServiceEntries(notify: () => void, signal: AbortSignal): void {
     if (this.#serviceEntries !== undefined || this.#crds.get(undefined, SERVICE_ENTRY_CRD) === undefined) return;
-    this.#serviceEntries = new Reflector(this.#options.kubernetes, SERVICE_ENTRIES, this.#options.log.child({ scope: 'kubernetes' }));
+    this.#serviceEntries = this.#options.sourceOf(SERVICE_ENTRIES);
     this.#serviceEntries.start(notify, signal);
   }
 
   #objects(): ClusterObjects {
-    return Object.fromEntries(Object.entries(this.#reflectors).map(([name, reflector]) => [name, reflector.list()])) as unknown as ClusterObjects;
+    return Object.fromEntries(Object.entries(this.#sources).map(([name, source]) => [name, source.list()])) as unknown as ClusterObjects;
   }
 
   /** One pass; false where something could not be written. */

@@ -1,19 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type KubeConfig, type KubernetesListObject, KubernetesObjectApi, type KubernetesObject, ListWatch, Watch } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
+import type { ObjectSource, ResourceKind } from './object-source.ts';
 
 const RETRY_CAP_MS = 5000;
 
-export interface ResourceKind {
-  readonly apiVersion: string;
-  readonly kind: string;
-  /** Lower-case plural, as in the API's paths. */
-  readonly plural: string;
-  readonly labelSelector?: string;
-}
-
-/** A local copy of all objects of one kind, kept by list and watch. What it holds stays when the API server is away. */
-export class Reflector<T extends KubernetesObject> {
+/** Objects of an API server, by list and watch. */
+export class Reflector<T extends KubernetesObject> implements ObjectSource<T> {
   readonly #listWatch: ListWatch<T>;
   readonly #log: Logger;
   readonly #kind: ResourceKind;
@@ -34,7 +27,6 @@ export class Reflector<T extends KubernetesObject> {
     this.#listWatch = new ListWatch<T>(`${prefix}/${kind.plural}`, new Watch(config), list, false, kind.labelSelector);
   }
 
-  /** Whether the objects were listed completely once. */
   get synced(): boolean {
     return this.#synced;
   }
@@ -47,30 +39,32 @@ export class Reflector<T extends KubernetesObject> {
     return this.#listWatch.get(name, namespace);
   }
 
-  /** Begins to follow; `onChange` is called after each change and once when the first list is there. */
   start(onChange: () => void, signal: AbortSignal): void {
-    this.#listWatch.on('change', onChange);
-    this.#listWatch.on('error', (error: unknown) => {
+    if (signal.aborted) return;
+    const onError = (error: unknown): void => {
       if (signal.aborted) return;
       const waitMs = Math.random() * Math.min(RETRY_CAP_MS, 100 * 2 ** Math.min(this.#failures++, 10));
       this.#log.warn({ kind: this.#kind.kind, error: String(error).slice(0, 300), retry_ms: Math.round(waitMs) }, 'watching the API server failed');
-      delay(waitMs, undefined, { signal }).then(
-        () => this.#attempt(onChange),
-        // Stopped meanwhile.
-        () => {},
-      );
+      // Aborting ends the wait, and with it the attempts.
+      delay(waitMs, undefined, { signal }).then(attempt, () => {});
+    };
+    const attempt = async (): Promise<void> => {
+      const failures = this.#failures;
+      // Failures of the API server are told as errors; this is a kubeconfig that can not be used.
+      await this.#listWatch.start().catch(onError);
+      // Stopping does not end a start that is under way.
+      if (signal.aborted) return await this.#listWatch.stop();
+      if (this.#failures === failures) this.#failures = 0;
+      // There is a version once there was a list, also where the watch after it failed.
+      if (this.#synced || this.#listWatch.latestResourceVersion() === '') return;
+      this.#synced = true;
+      onChange();
+    };
+    this.#listWatch.on('change', () => {
+      if (!signal.aborted) onChange();
     });
+    this.#listWatch.on('error', onError);
     signal.addEventListener('abort', () => void this.#listWatch.stop(), { once: true });
-    void this.#attempt(onChange);
-  }
-
-  async #attempt(onChange: () => void): Promise<void> {
-    await this.#listWatch.start();
-    // A start that fails has reported an error and has no version.
-    if (this.#listWatch.latestResourceVersion() === '') return;
-    this.#failures = 0;
-    if (this.#synced) return;
-    this.#synced = true;
-    onChange();
+    void attempt();
   }
 }
