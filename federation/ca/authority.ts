@@ -41,6 +41,8 @@ export class Authority {
       throw new LandbridgeError('bad-ca', 'the Secret landbridge-ca holds no certificate and key', { cause: thrown, hint: 'Delete the Secret to have a new root made; all identities of the cluster change with it.' });
     }
     if (!certificate.checkPrivateKey(this.#key) || !certificate.ca) throw new LandbridgeError('bad-ca', 'key and certificate of the Secret landbridge-ca do not belong together', { hint: 'Restore the Secret from where it came.' });
+    // Certificates are signed by ECDSA only: those of another key would say so and be wrong.
+    if (this.#key.asymmetricKeyType !== 'ec') throw new LandbridgeError('bad-ca', `the key of the Secret landbridge-ca is ${this.#key.asymmetricKeyType}, not an elliptic curve key`, { hint: 'Give it a P-256 key.' });
     if (certificate.subjectAltName !== `URI:spiffe://${trustDomain}`) {
       throw new LandbridgeError('bad-ca', `the root in the Secret landbridge-ca is of ${certificate.subjectAltName ?? 'no trust domain'}, not of ${trustDomain}`, { hint: 'A trust domain can not be renamed: set cluster.trustDomain back.' });
     }
