@@ -1,0 +1,110 @@
+import { createPublicKey, X509Certificate } from 'node:crypto';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { parseSpiffeId, type SpiffeId } from '@landbridge/core/identity.ts';
+import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '@landbridge/wire/gen/ca_pb.js';
+import test from 'ava';
+import { pino } from 'pino';
+import { metrics } from '../metrics.ts';
+import { Authenticator, type TokenReviewer } from './authenticator.ts';
+import { Authority, makeRoot } from './authority.ts';
+import { CertificateService, type IdentitiesOnNode } from './certificate-service.ts';
+import { makeRequest, openssl } from './example-requests.ts';
+
+const mine = 'spiffe://west.landbridge/ns/shop/sa/cart';
+const csr = makeRequest();
+const root = makeRoot('west.landbridge', Date.now());
+
+const onNode: IdentitiesOnNode = (node) => {
+  const parsed = parseSpiffeId(node === 'node-1' ? mine : 'spiffe://west.landbridge/ns/shop/sa/other');
+  return new Set<SpiffeId>(parsed.ok ? [parsed.value.id] : []);
+};
+const agent: TokenReviewer = async (token) => (token.startsWith('node-') ? { username: 'system:serviceaccount:landbridge-system:landbridge-agent', node: token, pod: 'agent-1' } : undefined);
+
+interface Asked {
+  readonly identity?: unknown;
+  readonly csr?: string;
+  readonly seconds?: bigint;
+  readonly token?: string;
+  readonly bytes?: Buffer;
+}
+
+/** Calls the service as a gRPC server does. */
+async function ask({ identity = mine, csr: request = csr, seconds = 3600n, token = 'node-1', bytes }: Asked, review = agent): Promise<{ readonly error: ServiceError | null; readonly chain: readonly string[] }> {
+  const service = new CertificateService(new Authority(root, 'west.landbridge'), new Authenticator(review, 'landbridge-system', Date.now), onNode, pino({ level: 'silent' }));
+  const metadata = new Metadata();
+  if (token !== '') metadata.set('authorization', `Bearer ${token}`);
+  const encoded = bytes ?? Buffer.from(toBinary(IstioCertificateRequestSchema, create(IstioCertificateRequestSchema, { csr: request, validityDuration: seconds, metadata: { ImpersonatedIdentity: identity as string } })));
+  return await new Promise((resolve) => {
+    service.handle({ request: encoded, metadata } as never, (error, value) => {
+      resolve({ error: (error as ServiceError | null) ?? null, chain: value == null ? [] : fromBinary(IstioCertificateResponseSchema, value as Buffer).certChain });
+    });
+  });
+}
+
+async function denied(reason: string): Promise<number> {
+  return (await metrics.certificatesDenied.get()).values.find(({ labels }) => labels['reason'] === reason)?.value ?? 0;
+}
+
+test.serial('an identity that runs on the agent’s node gets a certificate for the key of the request, with the root', async (t) => {
+  const { error, chain } = await ask({});
+  t.is(error, null);
+  const [leaf = '', top = ''] = chain;
+  t.is(chain.length, 2);
+  t.is(top, root.certificatePem);
+  const certificate = new X509Certificate(leaf);
+  t.is(certificate.subjectAltName, `URI:${mine}`);
+  t.true(certificate.verify(new X509Certificate(top).publicKey));
+  t.true(certificate.publicKey.equals(createPublicKey(openssl(['req', '-pubkey', '-noout', '-in', '@csr.pem'], { 'csr.pem': csr }))));
+  t.true(Math.abs(Date.parse(certificate.validTo) - Date.now() - 3_600_000) < 30_000);
+});
+
+test.serial('no lifetime, or one that makes no sense, becomes a sensible one', async (t) => {
+  for (const [seconds, expected] of [[0n, 86_400], [-1n, 60], [2n ** 62n, 86_400]] as const) {
+    const [leaf = ''] = (await ask({ seconds })).chain;
+    t.true(Math.abs((Date.parse(new X509Certificate(leaf).validTo) - Date.now()) / 1000 - expected) < 30, String(seconds));
+  }
+});
+
+test.serial('an identity that does not run on the agent’s node is denied, and counted', async (t) => {
+  const before = await denied('not-allowed');
+  for (const asked of [{ token: 'node-2' }, { identity: 'spiffe://west.landbridge/ns/shop/sa/other' }, { identity: 'spiffe://west.landbridge/ns/kube-system/sa/default' }]) {
+    const { error, chain } = await ask(asked);
+    t.is(error?.code, status.PERMISSION_DENIED);
+    t.regex(error?.details ?? '', /no pod of .* runs on node/);
+    t.deepEqual(chain, []);
+  }
+  t.is(await denied('not-allowed'), before + 3);
+});
+
+test.serial('an identity of another trust domain is denied', async (t) => {
+  t.is((await ask({ identity: 'spiffe://east.landbridge/ns/shop/sa/cart' })).error?.code, status.PERMISSION_DENIED);
+});
+
+test.serial('what is no identity is denied', async (t) => {
+  for (const identity of ['', 'cart', 'spiffe://west.landbridge/ns/shop/sa/cart/x', 'spiffe://WEST.landbridge/ns/shop/sa/cart', 7, null, {}, `${mine}\n`]) {
+    t.is((await ask({ identity })).error?.code, status.PERMISSION_DENIED, JSON.stringify(identity));
+  }
+  const nobody = toBinary(IstioCertificateRequestSchema, create(IstioCertificateRequestSchema, { csr }));
+  t.is((await ask({ bytes: Buffer.from(nobody) })).error?.code, status.PERMISSION_DENIED);
+});
+
+test.serial('bytes that are no request, and requests without a good signature or key, are denied', async (t) => {
+  for (const asked of [{ bytes: Buffer.from([0xff, 0xff]) }, { csr: '' }, { csr: root.certificatePem }, { csr: makeRequest('rsa:1024') }]) t.is((await ask(asked)).error?.code, status.PERMISSION_DENIED);
+});
+
+test.serial('nobody gets anything without an agent’s token', async (t) => {
+  const before = await denied('unauthenticated');
+  for (const token of ['', 'stolen']) {
+    const { error, chain } = await ask({ token });
+    t.is(error?.code, status.UNAUTHENTICATED);
+    t.deepEqual(chain, []);
+  }
+  t.is(await denied('unauthenticated'), before + 2);
+});
+
+test.serial('while tokens can not be reviewed the caller is told to come again, and not why', async (t) => {
+  const { error } = await ask({}, async () => await Promise.reject(new Error('connect 10.96.0.1:443: secret')));
+  t.is(error?.code, status.UNAVAILABLE);
+  t.notRegex(error?.details ?? '', /secret/);
+});
