@@ -95,6 +95,18 @@ int lb_connect6(struct bpf_sock_addr *ctx)
 	}
 	if (!remember(ctx->sk, &original))
 		return REFUSE;
+	if (!ctx->sk->src_ip6[0] && !ctx->sk->src_ip6[1] && !ctx->sk->src_ip6[2] && !ctx->sk->src_ip6[3]) {
+		struct {
+			__u16 family;
+			__be16 port;
+			__be32 flow;
+			__be32 ip[4];
+			__u32 scope;
+		} source = { AF_INET6, 0, 0, { 0, 0, bpf_htonl(0xffff), pod->ip4 }, 0 };
+
+		if (bpf_bind(ctx, (struct sockaddr *)&source, sizeof(source)))
+			return REFUSE;
+	}
 	/* As ::ffff:127.0.0.1, so that one IPv4 listener serves both families. */
 	ctx->user_ip6[0] = 0;
 	ctx->user_ip6[1] = 0;
