@@ -1,0 +1,179 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import type { KubernetesObject, V1EndpointSlice, V1Service } from '@kubernetes/client-node';
+import type { ServicePort, ServiceRecord } from '@landbridge/core/records.ts';
+import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
+import test from 'ava';
+import { MCS_SOURCE_LABEL, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
+import { derivedServiceName } from '../outputs/names.ts';
+import { endpoint } from '../records/example-records.ts';
+import type { ClusterView } from '../records/peer-table.ts';
+import { exampleEndpoint, exampleExport, examplePod, exampleService, exampleSlice } from '../registry/example-objects.ts';
+import { ADDRESS_TYPE, TRUST_BUNDLE_TYPE } from '../xds/resources.ts';
+import { ExampleCluster, exampleView } from './example-cluster.ts';
+
+const derived = derivedServiceName('shop', 'cart');
+const http: ServicePort = { name: 'http', protocol: 'TCP', port: 80 };
+const metrics: ServicePort = { name: 'metrics', protocol: 'TCP', port: 9090 };
+
+/** West exports the service as well, earlier than this cluster. */
+function west(ports: ServicePort[] = [http, metrics], more: Partial<ServiceRecord> = {}, view: Partial<ClusterView> = {}): ReadonlyMap<string, ClusterView> {
+  const record: ServiceRecord = { kind: 'svc', namespace: 'shop', name: 'cart', exportedAt: 1, type: 'ClusterSetIP', ports, sessionAffinity: 'None', ipFamilies: ['IPv4'], ...more };
+  const theirs = { ...endpoint('cart-w', '10.2.0.1'), ports: ports.map(({ name, protocol }) => ({ name, protocol, port: 8080 })) };
+  return new Map([['west', exampleView('west', { services: new Map([['shop/cart', record]]), endpoints: new Map([['shop/cart', [theirs]]]), ...view })]]);
+}
+
+function exporting(): ExampleCluster {
+  const cluster = new ExampleCluster();
+  cluster.put(exampleService('cart', { ports: [{ name: 'http', port: 80, protocol: 'TCP' }] }));
+  cluster.put(examplePod('cart-1'));
+  cluster.put(exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.1')], { ports: [{ name: 'http', port: 8080, protocol: 'TCP' }] }));
+  cluster.put(exampleExport('cart'));
+  return cluster;
+}
+
+async function settled(cluster: ExampleCluster): Promise<ExampleCluster> {
+  cluster.start();
+  await cluster.settle();
+  return cluster;
+}
+
+const derivedSlices = (cluster: ExampleCluster): V1EndpointSlice[] => (cluster.list('EndpointSlice') as V1EndpointSlice[]).filter(({ metadata }) => metadata?.labels?.[MCS_SOURCE_LABEL] !== undefined);
+const sources = (cluster: ExampleCluster): string[] => derivedSlices(cluster).map(({ metadata }) => metadata?.labels?.[MCS_SOURCE_LABEL] ?? '').sort();
+const servicePorts = (cluster: ExampleCluster): string[] => ((cluster.list('Service') as V1Service[]).find(({ metadata }) => metadata?.name === derived)?.spec?.ports ?? []).map(({ name = '' }) => name);
+const statusOf = (cluster: ExampleCluster): unknown => (cluster.list('ServiceImport')[0] as ServiceImport | undefined)?.status;
+const conditions = (cluster: ExampleCluster): Record<string, string> => Object.fromEntries(((cluster.list('ServiceExport')[0] as ServiceExport | undefined)?.status?.conditions ?? []).map(({ type, status }) => [type, status]));
+
+function toldPorts(cluster: ExampleCluster): number[] {
+  const resource = cluster.told.at(-1)?.types.get(ADDRESS_TYPE)?.get('shop/cart.shop.svc.clusterset.local');
+  const { type } = fromBinary(AddressSchema, resource?.bytes ?? new Uint8Array());
+  return type.case === 'service' ? type.value.ports.map(({ servicePort }) => servicePort) : [];
+}
+
+test('an export is published and becomes an import with an address, endpoints and a status; then nothing is left to do', async (t) => {
+  await using cluster = await settled(exporting());
+  t.deepEqual([...cluster.membership.published.keys()], ['meta', 'svc.shop.cart', 'eps.shop.cart.0']);
+  t.deepEqual((cluster.list('ServiceImport')[0] as ServiceImport).spec?.ips, ['10.96.0.7']);
+  t.deepEqual(sources(cluster), ['east']);
+  t.deepEqual(statusOf(cluster), { clusters: [{ cluster: 'east' }] });
+  t.deepEqual(conditions(cluster), { Valid: 'True', Conflict: 'False' });
+  t.deepEqual(toldPorts(cluster), [80]);
+  const before = cluster.written.length;
+  await cluster.settle();
+  t.is(cluster.written.length, before);
+});
+
+test('nothing is published, told or written before every kind of object was listed', async (t) => {
+  const cluster = exporting();
+  cluster.source('Pod').setReachable(false);
+  await using _ = await settled(cluster);
+  t.deepEqual([cluster.membership.published.size, cluster.told.length, cluster.written.length, cluster.clusterset.synced], [0, 0, 0, false]);
+  cluster.source('Pod').setReachable(true);
+  await cluster.settle();
+  t.true(cluster.clusterset.synced);
+  t.is(cluster.list('ServiceImport').length, 1);
+});
+
+test('clusters that export the same are one import; where they differ the export says so', async (t) => {
+  const cluster = exporting();
+  cluster.membership.views = west([http, metrics], { sessionAffinity: 'ClientIP', sessionAffinityTimeoutSeconds: 60 });
+  await using _ = await settled(cluster);
+  t.deepEqual(sources(cluster), ['east', 'west']);
+  t.deepEqual(servicePorts(cluster), ['http', 'metrics']);
+  t.deepEqual(conditions(cluster), { Valid: 'True', Conflict: 'True' });
+  t.deepEqual(statusOf(cluster), { clusters: [{ cluster: 'east' }, { cluster: 'west' }] });
+});
+
+test('a cluster that withdraws its export takes its slices along, the last one everything', async (t) => {
+  const cluster = exporting();
+  cluster.membership.views = west();
+  await using _ = await settled(cluster);
+  cluster.membership.views = new Map([['west', exampleView('west')]]);
+  await cluster.settle();
+  t.deepEqual(sources(cluster), ['east']);
+  t.deepEqual(servicePorts(cluster), ['http']);
+  cluster.remove('ServiceExport', 'cart');
+  await cluster.settle();
+  t.deepEqual([cluster.list('ServiceImport').length, derivedSlices(cluster).length, servicePorts(cluster).length], [0, 0, 0]);
+});
+
+test('after a restart without the hub, shared imports stay as they were, ports and ServiceEntry included', async (t) => {
+  const cluster = exporting();
+  cluster.put({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: 'serviceentries.networking.istio.io' } });
+  cluster.membership.views = west();
+  await using _ = await settled(cluster);
+  const entries = JSON.stringify(cluster.list('ServiceEntry'));
+  t.regex(entries, /10\.2\.0\.1/);
+  t.deepEqual(toldPorts(cluster), [80, 9090]);
+  for (const views of [new Map<string, ClusterView>(), west([], {}, { services: new Map(), endpoints: new Map(), complete: false })]) {
+    await cluster.restart({ views, allListed: false });
+    t.deepEqual(cluster.written, []);
+    t.deepEqual(sources(cluster), ['east', 'west']);
+    t.deepEqual(servicePorts(cluster), ['http', 'metrics']);
+    t.is(JSON.stringify(cluster.list('ServiceEntry')), entries);
+    t.deepEqual(toldPorts(cluster), [80, 9090], 'agents go on with all ports as well');
+    t.deepEqual(statusOf(cluster), { clusters: [{ cluster: 'east' }, { cluster: 'west' }] });
+  }
+});
+
+test('while another cluster is not known, this one’s own endpoints still change', async (t) => {
+  const cluster = exporting();
+  cluster.membership.views = west();
+  await using _ = await settled(cluster);
+  await cluster.restart({ views: new Map(), allListed: false });
+  cluster.put(exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.5')], { ports: [{ name: 'http', port: 8080, protocol: 'TCP' }] }));
+  await cluster.settle();
+  t.true(JSON.stringify(derivedSlices(cluster)).includes('10.0.0.5'));
+  t.deepEqual(sources(cluster), ['east', 'west']);
+});
+
+test('an import of other clusters alone outlives a restart without the hub', async (t) => {
+  const cluster = new ExampleCluster();
+  cluster.membership.views = west();
+  await using _ = await settled(cluster);
+  t.deepEqual(sources(cluster), ['west']);
+  await cluster.restart({ views: new Map(), allListed: false });
+  t.deepEqual(cluster.written, []);
+  await cluster.restart({ views: new Map([['west', exampleView('west')]]), allListed: true });
+  t.is(cluster.list('ServiceImport').length, 0, 'it is known to be gone now');
+});
+
+test('a trust domain’s roots are told under its own name, and this cluster’s own are nobody else’s to say', async (t) => {
+  const cluster = exporting();
+  const impostor = exampleView('north');
+  cluster.membership.views = new Map([['west', exampleView('west')], ['north', { ...impostor, member: { ...impostor.member, trustDomain: 'east.landbridge' } }]]);
+  await using _ = await settled(cluster);
+  t.deepEqual([...(cluster.told.at(-1)?.types.get(TRUST_BUNDLE_TYPE)?.keys() ?? [])], ['east.landbridge', 'west.landbridge']);
+  const own = cluster.told.at(-1)?.types.get(TRUST_BUNDLE_TYPE)?.get('east.landbridge')?.bytes;
+  t.true(Buffer.from(own ?? []).includes('root'));
+});
+
+test('what the API server refused is tried again', async (t) => {
+  const cluster = exporting();
+  cluster.refused.add('Service');
+  await using _ = await settled(cluster);
+  t.deepEqual(servicePorts(cluster), []);
+  cluster.refused.clear();
+  const before = cluster.written.length;
+  for (let tries = 0; tries < 100 && cluster.written.length === before; tries++) await new Promise((resolve) => setTimeout(resolve, 20));
+  await cluster.settle();
+  t.deepEqual(servicePorts(cluster), ['http']);
+});
+
+test('an export of what can not be exported says so and publishes nothing', async (t) => {
+  const cluster = new ExampleCluster();
+  cluster.put(exampleService('cart', { type: 'ExternalName', externalName: 'example.org' }));
+  cluster.put(exampleExport('cart'));
+  await using _ = await settled(cluster);
+  t.deepEqual([...cluster.membership.published.keys()], ['meta']);
+  t.deepEqual(conditions(cluster), { Valid: 'False', Conflict: 'False' });
+});
+
+test('a node’s agent may ask for the identities of pods that run there, not of those that ended or share the host’s network', async (t) => {
+  const cluster = new ExampleCluster();
+  const pods: KubernetesObject[] = [examplePod('a', '10.0.0.1', { spec: { serviceAccountName: 'one' } }), examplePod('b', '10.0.0.2', { spec: { serviceAccountName: 'two', nodeName: 'node-2' } }), examplePod('c', '10.0.0.3', { spec: { serviceAccountName: 'three', hostNetwork: true } }), examplePod('d', '10.0.0.4', { spec: { serviceAccountName: 'four' }, status: { phase: 'Failed' } })];
+  for (const pod of pods) cluster.put(pod);
+  await using _ = await settled(cluster);
+  t.deepEqual([...cluster.clusterset.identitiesOn('node-1')].map(String), ['spiffe://east.landbridge/ns/shop/sa/one']);
+  t.deepEqual([...cluster.clusterset.identitiesOn('node-2')].map(String), ['spiffe://east.landbridge/ns/shop/sa/two']);
+  t.is(cluster.clusterset.identitiesOn('').size, 0);
+});
