@@ -39,15 +39,27 @@ export interface AddressDelta {
   readonly removed: readonly string[];
 }
 
+/**
+ * How long the address of a removed service is refused. kube-proxy may know the address longer than discovery does:
+ * connections to it would leave the mesh and arrive in plaintext.
+ */
+const RETIRED_MS = 60_000;
+const MAX_RETIRED = 4096;
+
 /** What discovery says is where: workloads and services with indexes by address. Holds exactly the resources last told. */
 export class Registry {
+  readonly #retired = new Map<string, { readonly service: Service; readonly untilMs: number }>();
   readonly #resources = new Map<string, Workload | Service>();
   readonly #workloadByAddress = new Map<string, Workload>();
   readonly #serviceByAddress = new Map<string, Service>();
   readonly #endpoints = new Map<string, Map<string, Workload>>();
 
-  apply(delta: AddressDelta): void {
-    for (const name of delta.removed) this.#remove(name);
+  apply(delta: AddressDelta, nowMs: number = Date.now()): void {
+    for (const name of delta.removed) {
+      const resource = this.#resources.get(name);
+      this.#remove(name);
+      if (resource?.kind === 'service') this.#retire(resource, nowMs);
+    }
     for (const resource of delta.updated) {
       const name = resource.kind === 'workload' ? resource.uid : resource.key;
       this.#remove(name);
@@ -65,6 +77,12 @@ export class Registry {
     return this.#serviceByAddress.get(address);
   }
 
+  /** A service that had the address until a short time ago. */
+  retiredAt(address: string, nowMs: number): Service | undefined {
+    const retired = this.#retired.get(address);
+    return retired !== undefined && nowMs < retired.untilMs ? retired.service : undefined;
+  }
+
   endpointsOf(service: Service): readonly Workload[] {
     return [...(this.#endpoints.get(service.key)?.values() ?? [])];
   }
@@ -78,6 +96,11 @@ export class Registry {
   /** Names of all resources, for a subscription that begins anew. */
   names(): string[] {
     return [...this.#resources.keys()];
+  }
+
+  #retire(service: Service, nowMs: number): void {
+    for (const [address, { untilMs }] of this.#retired) if (untilMs <= nowMs || this.#retired.size >= MAX_RETIRED) this.#retired.delete(address);
+    for (const address of service.addresses) this.#retired.set(address, { service, untilMs: nowMs + RETIRED_MS });
   }
 
   #addWorkload(workload: Workload): void {

@@ -51,6 +51,16 @@ test('an address that went to a newer workload stays with it when the old one is
   t.is(registry.workloadAt('/10.1.0.1'), successor);
 });
 
+test('the address of a service that was removed is refused for a while, not passed by', (t) => {
+  const registry = registryOf(service, workload(1));
+  registry.apply({ updated: [], removed: [key] }, 1000);
+  const at = (nowMs: number): ReturnType<typeof route> => route(registry, '', { ip: '10.9.0.1', port: 8080 }, choose, nowMs);
+  t.like(at(2000), { kind: 'refuse', reason: 'echo.demo.svc.clusterset.local was removed' });
+  t.like(at(70_000), { kind: 'passthrough' });
+  registry.apply({ updated: [service], removed: [] }, 3000);
+  t.like(at(4000), { kind: 'hbone' });
+});
+
 test('indexes hold what the resources say, whatever the order of changes', (t) => {
   const change = fc.record({ n: fc.integer({ min: 1, max: 5 }), remove: fc.boolean(), healthy: fc.boolean() });
   fc.assert(fc.property(fc.array(change, { maxLength: 40 }), (list) => {

@@ -14,12 +14,15 @@ export type Route =
 export type Choose = (endpoints: readonly Workload[]) => Workload;
 
 /** Decides where a connection goes. `network` is the agent's own. */
-export function route(registry: Registry, network: string, destination: SocketAddress, choose: Choose): Route {
+export function route(registry: Registry, network: string, destination: SocketAddress, choose: Choose, nowMs: number = Date.now()): Route {
   const at = networkAddress(network, destination.ip);
   const service = registry.serviceAt(at);
   if (service !== undefined) return routeToService(registry, service, destination.port, choose);
   const workload = registry.workloadAt(at);
-  if (workload === undefined) return { kind: 'passthrough', destination };
+  if (workload === undefined) {
+    const retired = registry.retiredAt(at, nowMs);
+    return retired === undefined ? { kind: 'passthrough', destination } : { kind: 'refuse', reason: `${retired.hostname} was removed`, service: retired };
+  }
   return { kind: workload.tunnel === 'hbone' ? 'hbone' : 'plain', workload, destination, service: undefined };
 }
 
