@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { parseClusterName } from '@landbridge/core/names.ts';
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
 
@@ -39,8 +40,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     throw new LandbridgeError('bad-config', `${file}: ${faults.slice(0, 5).join('; ')}`, { hint: 'Correct the values of the chart landbridge-federation.' });
   }
   const { cluster, logLevel }: Static<typeof FederationConfigSchema> = value;
+  const name = parseClusterName(cluster.name);
+  if (!name.ok) throw new LandbridgeError('bad-config', `${file}: /cluster/name ${name.error}`, { hint: 'Choose another value cluster.name for the chart landbridge-federation.' });
   return {
-    cluster: cluster.name,
+    cluster: name.value,
     trustDomain: cluster.trustDomain || `${cluster.name}.landbridge`,
     network: cluster.network,
     logLevel,

@@ -1,0 +1,47 @@
+import test from 'ava';
+import type { Membership } from '../hub/membership.ts';
+import { exampleImport, part } from '../outputs/example-imports.ts';
+import { endpoint, exampleKeys, exampleMember } from '../records/example-records.ts';
+import { adminBackend } from './admin-backend.ts';
+import type { Clusterset } from './clusterset.ts';
+
+const config = { cluster: 'east', trustDomain: 'east.landbridge', network: 'n1', logLevel: 'info', namespace: 'landbridge-system' };
+const keys = exampleKeys();
+
+const membership = {
+  hubState: () => ({ kind: 'connected', url: 'tls://hub.example:4222', since: 5 }),
+  isAuthority: true,
+  members: () => [exampleMember('east', keys), exampleMember('west', keys, { network: 'n2' }), exampleMember('north', keys, { revoked: true })],
+  isComplete: (cluster: string) => cluster === 'north',
+  createToken: async (request: unknown) => ({ token: `lb1.${JSON.stringify(request)}`, expiresAt: 9 }),
+  join: async () => ['east', 'west'],
+} as unknown as Membership;
+
+const cart = exampleImport({ clusters: [part('east', endpoint('a'), { ...endpoint('b'), ready: false }), part('west')], conflicts: ['type differs'] });
+const pay = exampleImport({ name: 'pay', type: 'Headless' });
+const clusterset = {
+  exports: new Map([['shop/cart', {}]]),
+  imports: new Map([['shop/cart', cart], ['shop/pay', pay]]),
+  addressesOf: (imported: unknown) => (imported === cart ? ['10.96.0.7', 'fd00::7'] : []),
+} as unknown as Clusterset;
+
+const backend = adminBackend(config, membership, clusterset);
+
+test('the status has the hub, the members and the counts; this cluster knows itself', (t) => {
+  const status = backend.status();
+  t.like(status, { cluster: 'east', trustDomain: 'east.landbridge', network: 'n1', hub: { state: 'connected', url: 'tls://hub.example:4222', since: 5 }, authority: true, exports: 1, imports: 2 });
+  t.deepEqual(status.members.map(({ cluster, network, complete, revoked }) => [cluster, network, complete, revoked]), [['east', '', true, false], ['west', 'n2', false, false], ['north', '', true, true]]);
+});
+
+test('a service is told with its first address, endpoints by cluster and conflicts', (t) => {
+  t.deepEqual(backend.services(), [
+    { namespace: 'shop', name: 'cart', address: '10.96.0.7', clusters: [{ cluster: 'east', endpoints: 2, ready: 1 }, { cluster: 'west', endpoints: 0, ready: 0 }], conflicts: ['type differs'] },
+    { namespace: 'shop', name: 'pay', address: '', clusters: [{ cluster: 'west', endpoints: 1, ready: 1 }], conflicts: [] },
+  ]);
+});
+
+test('tokens and joins are the membership’s', async (t) => {
+  const { signal } = new AbortController();
+  t.deepEqual(await backend.createToken({ cluster: 'south' }, signal), { token: 'lb1.{"cluster":"south"}', expiresAt: 9 });
+  t.deepEqual(await backend.join('lb1.x', signal), { cluster: 'east', members: ['east', 'west'] });
+});
