@@ -7,7 +7,7 @@ import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { KubeConfig, KubernetesObjectApi, loadAllYaml } from '@kubernetes/client-node';
+import { KubeConfig, loadAllYaml } from '@kubernetes/client-node';
 import { REPOSITORY } from './paths.ts';
 import { kubeconfig, makeCertificates } from './pki.ts';
 import { TestGate } from './test-gate.ts';
@@ -16,8 +16,6 @@ import { waitFor } from './wait.ts';
 
 const READY_TIMEOUT_MS = 50_000;
 const DEFINITIONS = path.join(REPOSITORY, 'charts/federation/crds');
-const MCS = '/apis/multicluster.x-k8s.io/v1beta1';
-const MCS_RESOURCES = ['serviceexports', 'serviceimports'];
 /** Below the ports that Linux gives to outgoing connections, so that a server finds its port free when it starts again. */
 const PORTS = { first: 15_000, count: 15_000 };
 
@@ -25,6 +23,11 @@ interface Ports {
   readonly etcd: number;
   readonly peers: number;
   readonly api: number;
+}
+
+/** CustomResourceDefinition, as far as it is looked at here. */
+export interface Definition {
+  readonly spec: { readonly group: string; readonly names: { readonly plural: string }; readonly versions: readonly { readonly name: string }[] };
 }
 
 export class TestApiServer implements AsyncDisposable {
@@ -77,7 +80,7 @@ export class TestApiServer implements AsyncDisposable {
     try {
       server.#startEtcd();
       await server.boot();
-      await server.#install(DEFINITIONS);
+      await server.define(...readdirSync(DEFINITIONS).flatMap((name) => loadAllYaml(readFileSync(path.join(DEFINITIONS, name), 'utf8')) as Definition[]));
     } catch (thrown) {
       await server[Symbol.asyncDispose]();
       throw thrown;
@@ -134,32 +137,37 @@ export class TestApiServer implements AsyncDisposable {
     return child;
   }
 
-  /** Installs all definitions of a folder; returns once objects of them can be written. */
-  async #install(folder: string): Promise<void> {
-    const client = KubernetesObjectApi.makeApiClient(this.config);
-    const definitions = readdirSync(folder).flatMap((name) => loadAllYaml(readFileSync(path.join(folder, name), 'utf8')));
-    await Promise.all(definitions.map(async (definition) => await client.create(definition)));
-    // A new kind is announced before its storage is there.
-    for (const resource of MCS_RESOURCES) await this.#until(`${MCS}/${resource}`);
+  /** Makes an object as it stands: a typed client leaves out what its version of the API does not know, and renames `x-kubernetes-…`. */
+  async create(collection: string, object: object): Promise<void> {
+    const { status, body } = await this.#ask('POST', collection, JSON.stringify(object));
+    if (status !== 201) throw new Error(`the test's API server answered ${status} to a POST of ${collection}: ${body}`);
+  }
+
+  /** Defines kinds; returns once objects of them can be written. A new kind is announced before its storage is there. */
+  async define(...definitions: readonly Definition[]): Promise<void> {
+    await Promise.all(definitions.map(async (definition) => await this.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition)));
+    for (const { spec } of definitions) for (const { name } of spec.versions) await this.#until(`/apis/${spec.group}/${name}/${spec.names.plural}`);
   }
 
   async #until(at: string): Promise<void> {
     await waitFor(
       async () => {
         for (const child of [this.#etcd, this.#apiServer]) if (child !== undefined && hasEnded(child)) throw new Error(`a server ended early: ${this.#lastWords()}`);
-        return (await this.#answers(at)) ? true : undefined;
+        return (await this.#ask('GET', at).catch(() => undefined))?.status === 200 ? true : undefined;
       },
       { signal: new AbortController().signal, timeoutMs: READY_TIMEOUT_MS, everyMs: 50, what: () => `${at} of the test's API server: ${this.#lastWords()}` },
     );
   }
 
-  #answers(at: string): Promise<boolean> {
+  #ask(method: string, at: string, content?: string): Promise<{ readonly status: number | undefined; readonly body: string }> {
     const file = (name: string): Buffer => readFileSync(path.join(this.#directory, name));
-    return new Promise((resolve) => {
-      const asked = request({ host: '127.0.0.1', port: this.#ports.api, path: at, agent: false, timeout: 5000, ca: file('ca.crt'), cert: file('admin.crt'), key: file('admin.key') }, (answer) => {
-        answer.resume().once('end', () => resolve(answer.statusCode === 200)).once('error', () => resolve(false));
+    const headers = content === undefined ? {} : { 'content-type': 'application/json' };
+    return new Promise((resolve, reject) => {
+      const asked = request({ host: '127.0.0.1', port: this.#ports.api, method, path: at, headers, agent: false, timeout: 5000, ca: file('ca.crt'), cert: file('admin.crt'), key: file('admin.key') }, (answer) => {
+        let body = '';
+        answer.setEncoding('utf8').on('data', (text: string) => (body += text)).once('end', () => resolve({ status: answer.statusCode, body })).once('error', reject);
       });
-      asked.once('timeout', () => asked.destroy()).once('error', () => resolve(false)).end();
+      asked.once('timeout', () => asked.destroy(new Error('no answer'))).once('error', reject).end(content);
     });
   }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KubernetesObjectApi, type KubernetesObject, PatchStrategy } from '@kubernetes/client-node';
-import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
+import { type Definition, TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import test from 'ava';
 import pino from 'pino';
 import { MemoryObjectSource } from './memory-object-source.ts';
@@ -86,20 +86,14 @@ test.serial('kubernetes: an API server that is away is asked less and less often
 
 test.serial('kubernetes: a kind that is defined later is followed from then on', async (t) => {
   const kind = { apiVersion: 'test.landbridge.dev/v1', kind: 'Thing', plural: 'things' };
-  const client = KubernetesObjectApi.makeApiClient(server.config);
   const stop = new AbortController();
   const reflector = new Reflector(server.gatedConfig, kind, silent);
   const synced = Promise.withResolvers<void>();
   reflector.start(synced.resolve, stop.signal);
   await delay(200);
   t.false(reflector.synced);
-  const definition = {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: 'things.test.landbridge.dev' },
-    spec: { group: 'test.landbridge.dev', scope: 'Cluster', names: { kind: 'Thing', plural: 'things' }, versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }] },
-  };
-  await client.create(definition);
+  const spec = { group: 'test.landbridge.dev', scope: 'Cluster', names: { kind: 'Thing', plural: 'things' }, versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }] };
+  await server.define({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: 'things.test.landbridge.dev' }, spec } as Definition);
   await synced.promise;
   t.true(reflector.synced);
   t.deepEqual(reflector.list(), []);

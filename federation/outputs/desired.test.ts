@@ -141,6 +141,13 @@ test('an object of somebody else is left alone, with all that would depend on it
   }
 });
 
+test('without ports only a headless import is written, since the API server takes no other Service without one', (t) => {
+  const { objects, skipped } = desiredObjects([exampleImport({ ports: [] })], new ExampleApiServer().existing());
+  t.deepEqual(objects, []);
+  t.regex(skipped.get('shop/cart') ?? '', /port/);
+  t.is(desiredObjects([exampleImport({ ports: [], type: 'Headless' })], new ExampleApiServer().existing()).objects.length, 1);
+});
+
 test('a ServiceEntry is made only where Istio has them', (t) => {
   t.false(kinds(settled(exampleImport())).includes('ServiceEntry'));
   const entry = settled(exampleImport({ clusters: [{ ...part('west', endpoint('a'), { ...endpoint('b', '10.0.0.2'), ready: false }), network: 'n1' }, part('east', endpoint('c', '10.0.0.3'))] }), true).find(({ kind }) => kind === 'ServiceEntry');

@@ -39,9 +39,11 @@ export function desiredObjects(imports: Iterable<ImportedService>, existing: Exi
   return { objects, skipped };
 }
 
-function reasonToSkip({ namespace, name }: ImportedService, existing: ExistingObjects): string | undefined {
+function reasonToSkip({ namespace, name, type, ports }: ImportedService, existing: ExistingObjects): string | undefined {
   if (CLOSED_NAMESPACES.has(namespace)) return `nothing is imported into ${namespace}`;
   if (!existing.namespaces.has(namespace)) return `there is no namespace ${namespace} here`;
+  // A Service needs one; only a headless one can do without.
+  if (type === 'ClusterSetIP' && ports.length === 0) return 'no cluster says a port of it';
   const derived = derivedServiceName(namespace, name);
   for (const object of [existing.imports.get(`${namespace}/${name}`), existing.services.get(`${namespace}/${derived}`)]) {
     if (object !== undefined && object.metadata?.labels?.[MANAGED_BY_LABEL] !== MANAGED_BY) return `${object.kind ?? 'an object'} ${keyOf(object)} is somebody else's`;

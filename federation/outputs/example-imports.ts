@@ -82,7 +82,7 @@ const ports = fc.oneof(
 const endpointArbitrary: fc.Arbitrary<Endpoint> = fc.record({ number: fc.nat({ max: 5 }), zone: fc.constantFrom('', 'a'), hostname: fc.option(fc.constantFrom('h0', 'h1'), { nil: undefined }), ready: fc.boolean(), ipv6: fc.boolean(), http: fc.constantFrom(8080, 8081) })
   .map(({ number, zone, hostname, ready, ipv6, http }) => ({
     ...endpoint(`pod-${number}`),
-    addresses: [`10.0.0.${number}`, ...(ipv6 ? [`fd00::${number}`] : [])],
+    addresses: [`10.0.0.${number}`, ...(ipv6 ? [`fd00::${number + 1}`] : [])],
     ports: [{ name: '', protocol: 'TCP', port: 8000 }, { name: 'http', protocol: 'TCP', port: http }, { name: 'dns', protocol: 'UDP', port: 5353 }],
     zone,
     ready,

@@ -3,10 +3,11 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { Logger } from 'pino';
 import { keyOf, MCS_GROUP } from '../kubernetes/types.ts';
 import { metrics } from '../metrics.ts';
-import type { Change } from './changes.ts';
+import { type Change, covers } from './changes.ts';
 
 const FIELD_MANAGER = 'landbridge-federation';
 const NOT_FOUND = 404;
+const INVALID = 422;
 
 /** Writes objects to the API server by server-side apply; what others own in them is left to them. */
 export class Writer {
@@ -24,7 +25,7 @@ export class Writer {
   async write({ verb, object }: Change): Promise<boolean> {
     const kind = object.kind ?? '';
     try {
-      if (verb === 'apply') await this.#objects.patch(object, undefined, undefined, FIELD_MANAGER, true, PatchStrategy.ServerSideApply);
+      if (verb === 'apply') await this.#apply(object);
       else await this.#objects.delete(object, undefined, undefined, undefined, undefined, 'Background', { preconditions: { ...(object.metadata?.uid === undefined ? {} : { uid: object.metadata.uid }) } });
       metrics.outputWrites.inc({ kind, verb });
       this.#log.debug({ kind, object: keyOf(object), verb }, 'written');
@@ -34,6 +35,15 @@ export class Writer {
       this.#failed(kind, keyOf(object), thrown);
       return false;
     }
+  }
+
+  async #apply(object: KubernetesObject): Promise<void> {
+    const applied = await this.#objects.patch(object, undefined, undefined, FIELD_MANAGER, true, PatchStrategy.ServerSideApply).catch((thrown: unknown) => {
+      if ((thrown as { code?: unknown }).code !== INVALID) throw thrown;
+      return undefined;
+    });
+    // An apply leaves entries of lists that others made, such as a port of a Service, and may then be invalid because of them. A merge replaces lists as a whole.
+    if (!covers(applied, object)) await this.#objects.patch(object, undefined, undefined, FIELD_MANAGER, undefined, PatchStrategy.MergePatch);
   }
 
   /** Merges into the status of a ServiceImport or ServiceExport. */
