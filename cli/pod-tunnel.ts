@@ -1,6 +1,6 @@
 /** A byte stream to a port of a pod, through the API server. */
 import { Duplex, PassThrough } from 'node:stream';
-import { orAborted } from '@landbridge/federation/bus/nats-link.ts';
+import { orAborted } from '@landbridge/core/or-aborted.ts';
 import type { ClusterAccess } from './cluster-access.ts';
 
 export interface PodTunnel {

@@ -48,6 +48,10 @@ export class Discovery {
     return this.#ready.promise;
   }
 
+  get isReady(): boolean {
+    return this.#synced.size === TYPES.length;
+  }
+
   get bundles(): ReadonlyMap<string, readonly X509Certificate[]> {
     return this.#bundles;
   }
@@ -140,7 +144,7 @@ export class Discovery {
     for (const { name, version } of response.resources) versions.set(name, version);
     for (const name of response.removedResources) versions.delete(name);
     this.#synced.add(response.typeUrl);
-    if (this.#synced.size === TYPES.length) this.#ready.resolve();
+    if (this.isReady) this.#ready.resolve();
     return problems.length === 0 ? ok(true) : err(problems.slice(0, 5).join('; '));
   }
 }

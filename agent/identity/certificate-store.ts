@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
+import { orAborted } from '@landbridge/core/or-aborted.ts';
 import type { Logger } from 'pino';
 import { metrics } from '../metrics.ts';
 import type { CertificateAuthority } from './ca-client.ts';
@@ -95,17 +96,5 @@ export class CertificateStore {
 
   #count(): void {
     metrics.certificates.set([...this.#entries.values()].filter(({ current }) => current !== undefined && current.notAfterMs > Date.now()).length);
-  }
-}
-
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, isIPv4, type Server, Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
 import { HBONE_PORT, OUTBOUND_PORT, PLAINTEXT_PORT, type SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
@@ -117,7 +118,7 @@ export class PodProxy implements AsyncDisposable {
     }
     const local: Party = { address: source, workload: this.#pod.name, namespace: this.#pod.namespace, cluster: this.#context.cluster, identity: this.#identity };
     const { discovery, accessLog } = this.#context;
-    const told = await Promise.race([discovery.ready.then(() => true), once(this.#closing.signal, 'abort').then(() => false), once(AbortSignal.timeout(DISCOVERY_TIMEOUT_MS), 'abort').then(() => false)]);
+    const told = discovery.isReady || (await this.#untilTold());
     if (!told) {
       accessLog.refused({ direction: 'outbound', tunnel: 'none', source: local, destination: { address: destination } }, 'discovery has not told anything yet');
       return reset(socket);
@@ -128,6 +129,18 @@ export class PodProxy implements AsyncDisposable {
       return reset(socket);
     }
     await this.#carry(socket, local, chosen);
+  }
+
+  /** Waits for discovery's first answer; false where it takes too long. */
+  async #untilTold(): Promise<boolean> {
+    const stop = new AbortController();
+    const signal = AbortSignal.any([this.#closing.signal, stop.signal]);
+    try {
+      // Stopped below, or by the end of the proxy.
+      return await Promise.race([this.#context.discovery.ready.then(() => true), delay(DISCOVERY_TIMEOUT_MS, false, { signal }).catch(() => false)]);
+    } finally {
+      stop.abort();
+    }
   }
 
   async #carry(socket: Socket, source: Party, chosen: Exclude<Route, { kind: 'refuse' }>): Promise<void> {

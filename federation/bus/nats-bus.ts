@@ -1,5 +1,6 @@
 /** The bus on a NATS hub: a JetStream key-value bucket with the last value of each key. */
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { orAborted } from '@landbridge/core/or-aborted.ts';
 import { MAX_RECORD_BYTES } from '@landbridge/core/records.ts';
 import { jetstream, jetstreamManager, StorageType } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
@@ -10,7 +11,7 @@ import { OPERATION_HEADER, STREAM, SUBJECT_PREFIX } from './bucket-delivery.ts';
 import { watchBucket } from './bucket-watch.ts';
 import { BUCKET, type Bus, type BusEvent, type BusState } from './bus.ts';
 import { type HubAccess, hubAccess } from './hub-access.ts';
-import { NatsLink, orAborted, type Session } from './nats-link.ts';
+import { NatsLink, type Session } from './nats-link.ts';
 
 export interface NatsBusOptions {
   /** Makes the bucket when it is missing; only the founder may. */

@@ -1,5 +1,6 @@
 /** A connection to the hub that is opened again for ever. */
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { orAborted } from '@landbridge/core/or-aborted.ts';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import type { BusState } from './bus.ts';
@@ -153,19 +154,6 @@ export class NatsLink implements AsyncDisposable {
     this.#session = undefined;
     this.#state = { kind: 'connecting', since: Date.now(), lastError: reason };
     if (!this.closed) this.#options.log.warn({ reason }, 'no connection to the hub');
-  }
-}
-
-/** Settles as the promise does, or rejects with the signal's reason if that is aborted before. */
-export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }
 

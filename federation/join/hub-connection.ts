@@ -1,6 +1,6 @@
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import { hubTls } from '../bus/hub-access.ts';
-import { orAborted } from '../bus/nats-link.ts';
+import { orAborted } from '@landbridge/core/or-aborted.ts';
 
 export interface HubConnectionOptions {
   readonly urls: readonly string[];
