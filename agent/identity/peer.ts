@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { parseSpiffeId, type SpiffeId } from '@landbridge/core/identity.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 

@@ -13,7 +13,7 @@ import type { Discovery } from '../discovery/xds-client.ts';
 import type { CertificateStore } from '../identity/certificate-store.ts';
 import { metrics } from '../metrics.ts';
 import type { LocalPod } from '../pods/local-pod.ts';
-import { type AccessLog, type ConnectionRecord, type Party } from './access-log.ts';
+import type { AccessLog, ConnectionRecord, Party } from './access-log.ts';
 import { HboneServer } from './hbone-server.ts';
 import { relay } from './relay.ts';
 import { reset } from './reset.ts';
