@@ -11,9 +11,9 @@ import { startGrpcServer } from './grpc-server.ts';
 import { startHealthServer } from './health-server.ts';
 import { makeLog } from './log.ts';
 import { Membership } from './hub/membership.ts';
+import { KubernetesSecretStore } from './kubernetes/kubernetes-secret-store.ts';
 import type { ObjectSource, ResourceKind } from './kubernetes/object-source.ts';
 import { Reflector } from './kubernetes/reflector.ts';
-import { SecretStore } from './kubernetes/secret-store.ts';
 import { SecretTokenStore } from './kubernetes/secret-token-store.ts';
 import { tokenReviewer } from './kubernetes/token-review.ts';
 import { Writer } from './outputs/writer.ts';
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   const { signal } = stop;
   const kubernetes = new KubeConfig();
   kubernetes.loadFromDefault();
-  const secrets = new SecretStore(kubernetes, config.namespace);
+  const secrets = new KubernetesSecretStore(kubernetes, config.namespace);
 
   const authority = await loadAuthority(secrets, config.trustDomain, Date.now());
   const roots = [authority.rootDer];
