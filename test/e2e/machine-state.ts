@@ -29,7 +29,7 @@ export function readMachineState(): MachineState {
     links: list('/sys/class/net'),
     routes: lines('ip', ['route', 'show', 'table', 'all']),
     sysctls: SYSCTLS.map((name) => `${name} ${read(`/proc/sys/${name}`)}`),
-    processes: list('/proc').filter((name) => /^\d+$/.test(name)).map((pid) => read(`/proc/${pid}/comm`)).filter((name) => SERVERS.test(name)).sort(),
+    processes: list('/proc').filter((name) => /^\d+$/.test(name) && !isZombie(name)).map((pid) => read(`/proc/${pid}/comm`)).filter((name) => SERVERS.test(name)).sort(),
   };
 }
 
@@ -52,3 +52,6 @@ function read(file: string): string {
 }
 
 const lines = (command: string, args: readonly string[]): string[] => execFileSync(command, args, { encoding: 'utf8' }).trim().split('\n').map((line) => line.trim()).sort();
+
+/** A process that has ended and waits for the machine's init to collect its status is not left by the lab. */
+const isZombie = (pid: string): boolean => /^State:\s+Z/m.test(read(`/proc/${pid}/status`));
