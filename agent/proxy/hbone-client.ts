@@ -30,9 +30,11 @@ export class HboneClient implements TunnelClient {
   readonly #pool = new Map<string, Set<Pooled>>();
   readonly #dials = new Map<string, Promise<Pooled>>();
   readonly #closing = new AbortController();
+  readonly #idleMs: number;
 
-  constructor(bundles: () => TrustBundles) {
+  constructor(bundles: () => TrustBundles, idleMs: number = IDLE_MS) {
     this.#bundles = bundles;
+    this.#idleMs = idleMs;
   }
 
   async open(source: TunnelSource, target: TunnelTarget, signal: AbortSignal): Promise<Duplex> {
@@ -85,7 +87,9 @@ export class HboneClient implements TunnelClient {
     session.on('goaway', forget);
     // The streams tell; without a listener the error would end the process.
     session.on('error', forget);
-    session.setTimeout(IDLE_MS, () => {
+    session.setTimeout(this.#idleMs);
+    // Not the callback of setTimeout(), which is called once: a stream may be open the first time.
+    session.on('timeout', () => {
       if (pooled.streams === 0) session.close();
     });
     return pooled;
