@@ -37,6 +37,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   libelf1: ['/usr/lib/x86_64-linux-gnu/libelf.so.1'],
   'linux-libc-dev': ['/usr/include/linux/bpf.h'],
   tcpdump: ['/usr/bin/tcpdump', '/usr/sbin/tcpdump'],
+  bpftool: ['/usr/sbin/bpftool'],
   ethtool: ['/usr/sbin/ethtool', '/sbin/ethtool'],
 };
 
