@@ -121,7 +121,8 @@ async function install(plan: LabPlan, image: string, signal: AbortSignal): Promi
 
 async function finish(plan: LabPlan, image: string, signal: AbortSignal): Promise<void> {
   const [founder, second] = plan.clusters;
-  const caller = plan.shape.joined > 1 ? (second ?? founder) : founder;
+  // Without routes between pod ranges, only a call inside a cluster can be answered.
+  const caller = plan.shape.joined > 1 && plan.shape.flat ? (second ?? founder) : founder;
   const marker = `marker-${randomBytes(6).toString('hex')}`;
   const answer = await waitFor(
     async () => {
