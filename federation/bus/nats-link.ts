@@ -31,6 +31,8 @@ export class NatsLink implements AsyncDisposable {
   readonly #done: Promise<void>;
   #state: BusState = { kind: 'connecting', since: Date.now() };
   #session: { readonly session: Session; readonly end: AbortController } | undefined;
+  /** Also while it is being opened again: the client goes on with that until it is closed. */
+  #connection: NatsConnection | undefined;
   #opened = Promise.withResolvers<void>();
   /** 0 until the first connect, whose attempts are paced by {@link #run}; then one more than the attempts since the last disconnect. */
   #reconnects = 0;
@@ -61,9 +63,8 @@ export class NatsLink implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     this.#opened.resolve();
-    const connection = this.#session?.session.connection;
     this.#offline('closed');
-    await connection?.close();
+    await this.#connection?.close();
     await this.#done;
     this.#state = { kind: 'closed' };
   }
@@ -72,9 +73,9 @@ export class NatsLink implements AsyncDisposable {
     let failures = 0;
     while (!this.closed) {
       try {
-        const connection = await this.#dial();
+        this.#connection = await this.#dial();
         failures = 0;
-        await this.#follow(connection);
+        await this.#follow(this.#connection);
       } catch (thrown) {
         const message = errorText(thrown);
         const since = this.#state.kind === 'connecting' ? this.#state.since : Date.now();
