@@ -8,8 +8,9 @@ import { makeFounderCredentials } from '@landbridge/federation/join/founder-cred
 import { connectHub } from '@landbridge/federation/join/hub-connection.ts';
 import { makeHubTls } from '@landbridge/federation/join/hub-material.ts';
 import { bootstrapInboxPrefix, REDEEM_SUBJECT, userPublicKeyOf } from '@landbridge/federation/join/hub-users.ts';
+import { makeJoinKeys } from '@landbridge/federation/join/join-keys.ts';
 import { encodeJoinToken, type JoinToken, parseJoinToken } from '@landbridge/federation/join/join-token.ts';
-import { type JoinRequest, joinWithToken, makeJoinKeys } from '@landbridge/federation/join/redeem.ts';
+import { type JoinRequest, joinWithToken } from '@landbridge/federation/join/redeem.ts';
 import { serveRedeem } from '@landbridge/federation/join/redeem-service.ts';
 import { makeMemoryTokenStore } from '@landbridge/federation/join/token-store.ts';
 import { openMember } from '@landbridge/federation/records/members.ts';

@@ -8,6 +8,7 @@ import { openNatsBus, type NatsBus } from '../bus/nats-bus.ts';
 import { type CreatedToken, JoinAuthority, type TokenRequest } from '../join/authority.ts';
 import { type HubAuthority, type HubCredentials, parseHubAuthority, parseHubCredentials } from '../join/credentials.ts';
 import { makeFounderCredentials } from '../join/founder-credentials.ts';
+import type { JoinKeys } from '../join/join-keys.ts';
 import { joinWithToken } from '../join/redeem.ts';
 import { serveRedeem } from '../join/redeem-service.ts';
 import type { TokenStore } from '../join/token-store.ts';
@@ -16,6 +17,7 @@ import { keepMembers } from '../records/member-keeper.ts';
 import type { Member } from '../records/members.ts';
 import { type ClusterView, emptyPeers, type PeerState, reducePeers, views } from '../records/peer-table.ts';
 import { Publisher } from '../records/publisher.ts';
+import { KeptJoinKeys } from './kept-join-keys.ts';
 
 const AUTHORITY_SECRET = 'landbridge-hub-authority';
 const CREDENTIALS_SECRET = 'landbridge-hub-credentials';
@@ -50,6 +52,7 @@ interface Session {
 /** This cluster's place in the clusterset: alone, the founder, or a member. Follows what the others say and says its own. */
 export class Membership {
   readonly #options: MembershipOptions;
+  readonly #joinKeys: KeptJoinKeys;
   #session: Session | undefined;
   #records: ReadonlyMap<string, RecordBody> | undefined;
   /** Whether Secrets were read once, so that "no hub" is known and not only not found yet. */
@@ -58,6 +61,7 @@ export class Membership {
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+    this.#joinKeys = new KeptJoinKeys(options.secrets);
   }
 
   /** Views of all members, this cluster among them. */
@@ -121,7 +125,13 @@ export class Membership {
     if (known !== undefined || this.#session !== undefined) {
       throw new LandbridgeError('already-joined', `cluster ${cluster} is a member of a clusterset already`, { hint: `To join another one, delete the Secret ${CREDENTIALS_SECRET} and restart the federation service.` });
     }
-    const { credentials, members } = await joinWithToken({ token, cluster, trustDomain, roots: roots.map((root) => root.toString('base64')), network, signal, clock });
+    const keys = async (authorityPublicKey: string): Promise<JoinKeys> => await this.#joinKeys.keysFor(authorityPublicKey);
+    const { credentials, members } = await joinWithToken({ token, keys, cluster, trustDomain, roots: roots.map((root) => root.toString('base64')), network, signal, clock }).catch(async (thrown: unknown) => {
+      // A key that was revoked between two attempts can not come back, and a new one may.
+      if (thrown instanceof LandbridgeError && thrown.code === 'member-revoked') await this.#forgetJoinKeys();
+      throw thrown;
+    });
+    // From here on the keys are in the credentials; whoever follows them forgets the others.
     await secrets.write(CREDENTIALS_SECRET, { 'credentials.json': JSON.stringify(credentials) }, undefined);
     this.#joined.resolve();
     return members.map((member) => member.cluster);
@@ -140,6 +150,7 @@ export class Membership {
           this.#joined = Promise.withResolvers();
           continue;
         }
+        await this.#forgetJoinKeys();
         await this.#follow(found.credentials, found.authority, signal);
       } catch (thrown) {
         if (signal.aborted) return;
@@ -149,6 +160,16 @@ export class Membership {
         // Aborting ends the loop's condition.
         await delay(waitMs, undefined, { signal }).catch(() => {});
       }
+    }
+  }
+
+  /** What is left of them is tidied up another time. */
+  async #forgetJoinKeys(): Promise<void> {
+    try {
+      await this.#joinKeys.forget();
+    } catch (thrown) {
+      const { code, message } = LandbridgeError.from(thrown);
+      this.#options.log.warn({ scope: 'membership', code, error: message }, 'the keys of the join could not be forgotten');
     }
   }
 

@@ -6,7 +6,7 @@ import { openMember, signMember } from '../records/members.ts';
 import { parsePrivateKey } from './ed25519.ts';
 import { type ExampleFounder, encodeQuestion, makeExampleFounder, makeRoot, memberOnBus } from './example-founder.ts';
 import { memberPermissions } from './hub-users.ts';
-import { makeJoinKeys } from './redeem.ts';
+import { makeJoinKeys } from './join-keys.ts';
 import { parseRedeemAnswer, type RedeemAnswer } from './redeem-messages.ts';
 import { encodeStoredTokens, saveConflict, type TokenState, type TokenStore } from './token-store.ts';
 

@@ -18,7 +18,7 @@ export const UserSeedSchema = Type.String({ pattern: '^SU[A-Z2-7]{56}$' });
 export const UserPublicKeySchema = Type.String({ pattern: '^U[A-Z2-7]{55}$' });
 export const JwtSchema = Type.String({ pattern: '^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$', maxLength: 16 * 1024 });
 export const ClusterLabelSchema = Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' });
-const PrivateKeyPemSchema = Type.String({ pattern: '^-----BEGIN PRIVATE KEY-----', maxLength: 1024 });
+export const PrivateKeyPemSchema = Type.String({ pattern: '^-----BEGIN PRIVATE KEY-----', maxLength: 1024 });
 
 /** Key `hub.json` of the Secret landbridge-hub-authority. Whoever holds it decides who is a member. */
 export const HubAuthoritySchema = Type.Object({

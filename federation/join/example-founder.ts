@@ -11,7 +11,7 @@ import { makeEd25519Keys } from './ed25519.ts';
 import { makeHubTls } from './hub-material.ts';
 import { parseJoinToken, type JoinToken } from './join-token.ts';
 import { encodeRedeemRequest, parseRedeemAnswer, type RedeemAnswer } from './redeem-messages.ts';
-import type { JoinKeys } from './redeem.ts';
+import type { JoinKeys } from './join-keys.ts';
 import { makeMemoryTokenStore, type TokenStore } from './token-store.ts';
 
 /** Any certificate of an authority will do as a root. */

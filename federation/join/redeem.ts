@@ -5,18 +5,12 @@ import { AuthorizationError, type NatsConnection, NoRespondersError, RequestErro
 import { retryDelay, waitFor } from '../bus/retry-delay.ts';
 import { type Member, openMember } from '../records/members.ts';
 import type { HubCredentials } from './credentials.ts';
-import { type Ed25519Keys, makeEd25519Keys } from './ed25519.ts';
 import { connectHub } from './hub-connection.ts';
-import { bootstrapInboxPrefix, makeUserKeys, REDEEM_SUBJECT, type UserKeys, userPublicKeyOf } from './hub-users.ts';
+import { bootstrapInboxPrefix, REDEEM_SUBJECT, userPublicKeyOf } from './hub-users.ts';
 import { answerMalformed, founderUnreachable, hubUnreachable, tokenExpired, tokenForAnotherCluster, tokenRefusedByHub } from './join-errors.ts';
+import { type JoinKeys, makeJoinKeys } from './join-keys.ts';
 import { type JoinToken, parseJoinToken } from './join-token.ts';
 import { encodeRedeemRequest, parseRedeemAnswer, type RedeemAnswer } from './redeem-messages.ts';
-
-/** A caller that keeps them can ask again with the same token after its process died. */
-export interface JoinKeys {
-  readonly user: UserKeys;
-  readonly record: Ed25519Keys;
-}
 
 export interface JoinRequest {
   readonly token: string;
@@ -28,7 +22,8 @@ export interface JoinRequest {
   readonly signal: AbortSignal;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
-  readonly keys?: JoinKeys;
+  /** A caller that keeps them can ask again with the same token after its process died. A function is asked once the token was found good. */
+  readonly keys?: JoinKeys | ((authorityPublicKey: string) => Promise<JoinKeys>);
   /** How long the hub and the founder may be away. */
   readonly timeoutMs?: number;
 }
@@ -42,18 +37,16 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 10_000;
 
-export function makeJoinKeys(): JoinKeys {
-  return { user: makeUserKeys(), record: makeEd25519Keys() };
-}
-
 export async function joinWithToken(request: JoinRequest): Promise<Joined> {
-  const { cluster, trustDomain, network, signal, clock, keys = makeJoinKeys(), timeoutMs = DEFAULT_TIMEOUT_MS } = request;
+  const { cluster, trustDomain, network, signal, clock, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
   signal.throwIfAborted();
   const parsed = parseJoinToken(request.token);
   if (!parsed.ok) throw parsed.error;
   const token = parsed.value;
   if (token.cluster !== cluster) throw tokenForAnotherCluster(token.cluster, cluster);
   if (clock() >= token.exp * 1000) throw tokenExpired(token.cluster, token.exp);
+  const { keys: given = makeJoinKeys() } = request;
+  const keys = typeof given === 'function' ? await given(token.authorityPublicKey) : given;
   const question = encodeRedeemRequest(
     { code: token.code, cluster, userPublicKey: keys.user.publicKey, recordPublicKey: keys.record.publicKey, trustDomain, roots: [...request.roots], network },
     keys.record.privateKeyPem,

@@ -42,14 +42,6 @@ export class KubernetesSecretStore implements SecretStore {
     }
   }
 
-  async remove(name: string): Promise<void> {
-    try {
-      await this.#core.deleteNamespacedSecret({ name, namespace: this.#namespace });
-    } catch (thrown) {
-      if (codeOf(thrown) !== NOT_FOUND) throw unreadable(`Secret ${name}`, thrown);
-    }
-  }
-
   async writeConfigMap(name: string, data: Readonly<Record<string, string>>): Promise<void> {
     const namespace = this.#namespace;
     const body = { metadata: { name, namespace, labels: { 'app.kubernetes.io/managed-by': 'landbridge' } }, data: { ...data } };

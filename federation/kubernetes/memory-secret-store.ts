@@ -16,7 +16,8 @@ export class MemorySecretStore implements SecretStore {
     this.#secrets.set(name, { values: { ...values }, resourceVersion: String(this.#version) });
   }
 
-  async remove(name: string): Promise<void> {
+  /** As an administrator may; the service itself has no right to. */
+  remove(name: string): void {
     this.#secrets.delete(name);
   }
 

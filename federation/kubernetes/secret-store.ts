@@ -13,8 +13,6 @@ export interface SecretStore {
    * @throws LandbridgeError `conflict` (retryable) where somebody else wrote or removed it meanwhile
    */
   write(name: string, values: Readonly<Record<string, string>>, resourceVersion: string | undefined): Promise<void>;
-  /** One that is not there is removed already. */
-  remove(name: string): Promise<void>;
   /** Makes a ConfigMap hold exactly these values. */
   writeConfigMap(name: string, data: Readonly<Record<string, string>>): Promise<void>;
 }

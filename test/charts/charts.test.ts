@@ -131,3 +131,11 @@ for (const [kind, file] of [['ServiceExport', 'serviceexports.yaml'], ['ServiceI
     for (const version of spec.versions) t.deepEqual(version.subresources, { status: {} });
   });
 }
+
+test('the federation service may write each of its Secrets by name, and only read what the founder was given', async (t) => {
+  const rules = (await render('federation', EAST)).filter(({ kind }) => kind === 'Role').flatMap((role) => role.rules as { resources: string[]; resourceNames?: string[]; verbs: string[] }[]);
+  const verbs = new Map<string, string[]>();
+  for (const rule of rules.filter(({ resources }) => resources.includes('secrets'))) for (const name of rule.resourceNames ?? ['*']) verbs.set(name, [...(verbs.get(name) ?? []), ...rule.verbs].sort());
+  const written = ['landbridge-ca', 'landbridge-hub-credentials', 'landbridge-join-keys', 'landbridge-join-tokens'];
+  t.deepEqual(Object.fromEntries(verbs), { '*': ['create'], 'landbridge-hub-authority': ['get'], ...Object.fromEntries(written.map((name) => [name, ['get', 'patch', 'update']])) });
+});
