@@ -2,6 +2,9 @@ import { WAN, type LabPlan } from './plan.ts';
 import { planNetwork } from './routes.ts';
 import { run } from './run.ts';
 
+/** By its path: npm puts programs of packages before those of the machine, and one of them has this name. */
+const NFT = '/usr/sbin/nft';
+
 /** Makes all network namespaces of the lab with their links, routes and settings. */
 export async function makeNetwork(plan: LabPlan, signal: AbortSignal): Promise<void> {
   const namespaces = planNetwork(plan);
@@ -11,7 +14,7 @@ export async function makeNetwork(plan: LabPlan, signal: AbortSignal): Promise<v
     const lines = Object.entries(sysctls).map(([file, value]) => `echo ${value} > /proc/sys/net/${file}`);
     await run(inNetwork(netns, ['sh', '-ec', lines.join('\n')]), { signal });
     await run(['ip', '-n', netns, '-batch', '-'], { signal, input: `${commands.join('\n')}\n` });
-    if (ruleset !== undefined) await run(inNetwork(netns, ['nft', '-f', '-']), { signal, input: ruleset });
+    if (ruleset !== undefined) await run(inNetwork(netns, [NFT, '-f', '-']), { signal, input: ruleset });
   }
 }
 
