@@ -2,8 +2,13 @@ import test from 'ava';
 import { parseCommand } from './command-line.ts';
 
 test('without a word, or with options only, the lab is brought up', (t) => {
-  t.deepEqual(parseCommand([]), { ok: true, value: { kind: 'up', shape: { clusters: 2, workers: 1, flat: true, joined: 2 } } });
-  t.deepEqual(parseCommand(['--clusters', '3', '--joined', '2', '--no-flat']), { ok: true, value: { kind: 'up', shape: { clusters: 3, workers: 1, flat: false, joined: 2 } } });
+  t.deepEqual(parseCommand([]), { ok: true, value: { kind: 'up', shape: { clusters: 2, workers: 1, flat: true, bare: false, joined: 2 } } });
+  t.deepEqual(parseCommand(['--clusters', '3', '--joined', '2', '--no-flat']), { ok: true, value: { kind: 'up', shape: { clusters: 3, workers: 1, flat: false, bare: false, joined: 2 } } });
+});
+
+test('bare clusters are asked for by name', (t) => {
+  const parsed = parseCommand(['up', '--bare']);
+  t.true(parsed.ok && parsed.value.kind === 'up' && parsed.value.shape.bare);
 });
 
 test('arguments of other programs are passed on as they are', (t) => {

@@ -8,13 +8,12 @@ const LABELS = { 'k8s-app': 'kube-dns' };
  * The multicluster zone answers from ServiceImports (docs of CoreDNS' kubernetes plugin, `multicluster`). Answers are
  * kept a second at most, also those that there is nothing: a service that has just been imported is found at once.
  */
-const COREFILE = `.:53 {
+const corefile = (multicluster: boolean): string => `.:53 {
     errors
     ready
-    kubernetes cluster.local clusterset.local in-addr.arpa {
+    kubernetes cluster.local ${multicluster ? 'clusterset.local ' : ''}in-addr.arpa {
         pods insecure
-        multicluster clusterset.local
-        ttl 1
+${multicluster ? '        multicluster clusterset.local\n' : ''}        ttl 1
     }
     cache {
         success 9984 1
@@ -24,8 +23,8 @@ const COREFILE = `.:53 {
 }
 `;
 
-/** CoreDNS as a Deployment with its Service at the cluster's DNS address. Needs the CRD of ServiceImport. */
-export function corednsManifests(cluster: ClusterPlan): readonly object[] {
+/** CoreDNS as a Deployment with its Service at the cluster's DNS address. `multicluster` needs the CRD of ServiceImport. */
+export function corednsManifests(cluster: ClusterPlan, multicluster: boolean): readonly object[] {
   const named = (name: string): object => ({ name, namespace: NAMESPACE });
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: named('coredns') },
@@ -46,7 +45,7 @@ export function corednsManifests(cluster: ClusterPlan): readonly object[] {
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:coredns' },
       subjects: [{ kind: 'ServiceAccount', name: 'coredns', namespace: NAMESPACE }],
     },
-    { apiVersion: 'v1', kind: 'ConfigMap', metadata: named('coredns'), data: { Corefile: COREFILE } },
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: named('coredns'), data: { Corefile: corefile(multicluster) } },
     {
       apiVersion: 'apps/v1',
       kind: 'Deployment',

@@ -11,6 +11,8 @@ import { toolPath } from './tools.ts';
 
 export const COREDNS_IMAGE = 'lab.local/coredns:1';
 export const DEMO_IMAGE = 'lab.local/demo:1';
+/** For a hub inside a cluster, as last-mile.sh can make one; the lab's own runs beside the clusters. */
+export const HUB_IMAGE = 'lab.local/nats-server:1';
 export const PRODUCT_REPOSITORY = 'lab.local/landbridge';
 
 /** Workspaces that are in the product's image. */
@@ -20,15 +22,17 @@ const PRODUCT_ENVIRONMENT = { PATH: '/usr/local/bin:/bin', NODE_ENV: 'production
 
 /** Images of the lab itself. */
 export async function labImages(signal: AbortSignal): Promise<readonly Image[]> {
-  const program = (name: 'pause' | 'coredns' | 'demo', at: string): TarEntry => ({ kind: 'file', path: at, mode: 0o755, source: { file: toolPath(name) } });
-  const [pause, coredns, demo] = await Promise.all([
+  const program = (name: 'pause' | 'coredns' | 'demo' | 'nats-server', at: string): TarEntry => ({ kind: 'file', path: at, mode: 0o755, source: { file: toolPath(name) } });
+  const [pause, coredns, demo, hub] = await Promise.all([
     makeLayer([program('pause', 'pause')], signal),
     makeLayer([program('coredns', 'coredns')], signal),
     makeLayer([program('demo', 'bin/demo'), ...busybox(), ...accounts()], signal),
+    makeLayer([program('nats-server', 'nats-server')], signal),
   ]);
   return [
     { name: PAUSE_IMAGE, layers: [pause], entrypoint: ['/pause'], env: {} },
     { name: COREDNS_IMAGE, layers: [coredns], entrypoint: ['/coredns'], env: {} },
+    { name: HUB_IMAGE, layers: [hub], entrypoint: ['/nats-server'], env: {} },
     { name: DEMO_IMAGE, layers: [demo], entrypoint: ['/bin/demo'], env: { PATH: '/bin' } },
   ];
 }

@@ -90,6 +90,8 @@ install_charts() { # NAME
   for chart in federation agent; do
     helm upgrade --install "landbridge-$chart" "$charts/$chart" --namespace "$namespace" \
       --set-string "cluster.name=$1" --set-string "image.repository=${image%:*}" --set-string "image.tag=${image##*:}" >/dev/null
+    # It makes the ConfigMap that agents mount: one that starts before waits a minute for the kubelet to see it.
+    [ "$chart" = agent ] || kubectl -n "$namespace" rollout status deployment landbridge-federation --timeout=300s
   done
 }
 

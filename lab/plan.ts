@@ -11,6 +11,8 @@ export interface LabShape {
   readonly flat: boolean;
   /** How many clusters join the first one's clusterset, itself counted; the others stay alone. 1..clusters */
   readonly joined: number;
+  /** Clusters only: nothing of the product but its image on the nodes, and a DNS that knows nothing of other clusters. */
+  readonly bare: boolean;
 }
 
 export interface NodePlan {

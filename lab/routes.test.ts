@@ -2,7 +2,7 @@ import test from 'ava';
 import { planLab, WAN } from './plan.ts';
 import { planNetwork } from './routes.ts';
 
-const of = (flat: boolean) => new Map(planNetwork(planLab({ joined: 2, clusters: 2, workers: 1, flat })).map((plan) => [plan.netns, plan]));
+const of = (flat: boolean) => new Map(planNetwork(planLab({ joined: 2, bare: false, clusters: 2, workers: 1, flat })).map((plan) => [plan.netns, plan]));
 
 test('every node reaches the pods of its neighbours directly and everything else by the router', (t) => {
   const node = of(true).get('lb-east-worker')!;
@@ -25,5 +25,5 @@ test('a lab that is not flat routes no pod range between clusters and translates
 });
 
 test('the router comes first, because it makes the links of the nodes', (t) => {
-  t.is(planNetwork(planLab({ clusters: 1, joined: 1, workers: 1, flat: true }))[0]?.netns, WAN);
+  t.is(planNetwork(planLab({ clusters: 1, joined: 1, bare: false, workers: 1, flat: true }))[0]?.netns, WAN);
 });

@@ -31,6 +31,7 @@ export async function up(shape: LabShape, signal: AbortSignal): Promise<void> {
     }
     say('the lab is running: bringing the product up to date');
     await prepare(shape, signal);
+    if (shape.bare) return print('The lab is bare: there is nothing of the product to bring up to date.');
     await update(planLab(shape), state.image, signal);
     return;
   }
@@ -61,7 +62,7 @@ async function create(plan: LabPlan, signal: AbortSignal): Promise<void> {
   await makeNetwork(plan, signal);
   const base = productBase(signal);
   const store = (async () => await makeImageStore([...(await labImages(signal)), await base], signal))();
-  const hub = startHub(signal);
+  const hub = plan.shape.bare ? Promise.resolve() : startHub(signal);
   const clusters = Promise.all(plan.clusters.map(async (cluster) => {
     await startCluster(cluster, store, signal);
     await waitForNodes(cluster, signal);
@@ -73,6 +74,7 @@ async function create(plan: LabPlan, signal: AbortSignal): Promise<void> {
     return built;
   });
   say(`the image ${image.name} is on all nodes`);
+  if (plan.shape.bare) return await finishBare(plan, image.name, signal);
   const [founder] = plan.clusters;
   await apply(founder.name, [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } }], signal);
   await kubectl(founder.name, ['apply', '--server-side', '-f', authoritySecretFile], { signal });
@@ -102,7 +104,7 @@ async function update(plan: LabPlan, runningImage: string | undefined, signal: A
 async function install(plan: LabPlan, image: string, signal: AbortSignal): Promise<void> {
   await Promise.all(plan.clusters.map(async (cluster) => {
     await installChart(cluster, 'federation', image, signal);
-    await apply(cluster.name, corednsManifests(cluster), signal);
+    await apply(cluster.name, corednsManifests(cluster, true), signal);
     await deployClient(cluster, signal);
     await waitForFederation(cluster, signal);
     // After the federation service: it makes the ConfigMap with the root that agents mount.
@@ -117,6 +119,15 @@ async function install(plan: LabPlan, image: string, signal: AbortSignal): Promi
     await waitForDemo(cluster, 'client', signal);
   }));
   await waitForDemo(founder, 'echo', signal);
+}
+
+async function finishBare(plan: LabPlan, image: string, signal: AbortSignal): Promise<void> {
+  await Promise.all(plan.clusters.map(async (cluster) => {
+    await apply(cluster.name, corednsManifests(cluster, false), signal);
+    await kubectl(cluster.name, ['-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=120s'], { signal });
+  }));
+  writeState({ shape: plan.shape, phase: 'up', image });
+  print(`\n${plan.clusters.length} clusters are up with nothing in them but CoreDNS. The product's image on all nodes is ${image}.\n\nThe lab is up after ${Math.round(elapsedSeconds())} s.`);
 }
 
 async function finish(plan: LabPlan, image: string, signal: AbortSignal): Promise<void> {
