@@ -61,7 +61,7 @@ export function isAtLeast(have: Kernel, want: Kernel): boolean {
 
 /** Installs what is missing of Debian's packages, then refuses a machine that can not run the lab, naming everything it lacks. */
 export async function prepareMachine(requirements: MachineRequirements, signal: AbortSignal): Promise<void> {
-  await installPackages(signal);
+  await installPackages(PACKAGES, signal);
   // A module that is built in or not needed is not an error; what it is for fails by name later.
   for (const name of MODULES) await outcomeOf(['modprobe', '-q', name], { signal }).catch(() => undefined);
   const lacking = [...(await lackingOfKernel(signal)), ...(await lackingOfSpace(requirements)), ...(await lackingOfCommands(signal))];
@@ -114,8 +114,9 @@ async function lackingOfCommands(signal: AbortSignal): Promise<string[]> {
   return lacking;
 }
 
-async function installPackages(signal: AbortSignal): Promise<void> {
-  const missing = Object.entries(PACKAGES).filter(([, files]) => !files.some((file) => existsSync(file))).map(([name]) => name);
+/** Installs Debian packages of which none of the files is there. @throws LandbridgeError `machine-unfit` */
+export async function installPackages(packages: Readonly<Record<string, readonly string[]>>, signal: AbortSignal): Promise<void> {
+  const missing = Object.entries(packages).filter(([, files]) => !files.some((file) => existsSync(file))).map(([name]) => name);
   if (missing.length === 0) return;
   if (!existsSync('/usr/bin/apt-get')) {
     throw new LandbridgeError('machine-unfit', `these are missing, and this is not a Debian to install them on: ${missing.join(', ')}`, {

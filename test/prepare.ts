@@ -1,16 +1,21 @@
 import path from 'node:path';
-import { prepareMachine } from '@landbridge/lab/machine.ts';
+import { installPackages, prepareMachine } from '@landbridge/lab/machine.ts';
 import { run } from '@landbridge/lab/run.ts';
 import { buildTools, toolPath, toolsAreBuilt } from '@landbridge/lab/tools.ts';
 import { REPOSITORY } from './command.ts';
 
-/** Nodes of the lab that the end-to-end tests start: two clusters of two. */
-const NODES = 4;
+/** Nodes of the lab that the end-to-end tests start: three clusters of two. */
+const NODES = 6;
+/** What tests run beyond what the lab does. */
+const TEST_PACKAGES = { ruby: ['/usr/bin/ruby'] };
 
 /** Installs and builds what tests start: Debian packages, the servers that the lab pins, BPF programs. */
 export async function prepare(signal: AbortSignal): Promise<void> {
   // Without root nothing can be installed; what is missing then fails by name in the test that needs it.
-  if (process.getuid?.() === 0) await prepareMachine({ nodes: NODES, toolsAreBuilt: toolsAreBuilt() }, signal);
+  if (process.getuid?.() === 0) {
+    await prepareMachine({ nodes: NODES, toolsAreBuilt: toolsAreBuilt() }, signal);
+    await installPackages(TEST_PACKAGES, signal);
+  }
   await buildTools(signal);
   await run([process.execPath, path.join(REPOSITORY, 'ebpf/build.ts')], { signal, cwd: REPOSITORY });
   process.env['LANDBRIDGE_NATS_SERVER'] = toolPath('nats-server');
