@@ -6,8 +6,8 @@ import { REPOSITORY } from './command.ts';
 
 /** Nodes of the lab that the end-to-end tests start: three clusters of two. */
 const NODES = 6;
-/** What tests run beyond what the lab does. */
-const TEST_PACKAGES = { ruby: ['/usr/bin/ruby'] };
+/** What tests run beyond what the lab does: Vagrant comes with its Ruby. */
+const TEST_PACKAGES = { ruby: ['/usr/bin/ruby'], vagrant: ['/usr/bin/vagrant'] };
 
 /** Installs and builds what tests start: Debian packages, the servers that the lab pins, BPF programs. */
 export async function prepare(signal: AbortSignal): Promise<void> {

@@ -1,8 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Ajv } from 'ajv';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { parse } from 'yaml';
 import { REPOSITORY } from './command.ts';
 
@@ -58,8 +59,36 @@ const KIND_CLUSTER = {
 
 const inRepository = (file: string): string => path.join(REPOSITORY, file);
 
-test('the Vagrantfile is Ruby', (t) => {
-  t.is(execFileSync('ruby', ['-c', inRepository('Vagrantfile')], { encoding: 'utf8' }).trim(), 'Syntax OK');
+function runs(t: ExecutionContext, argv: readonly [string, ...string[]], options: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {}): string {
+  const [command, ...args] = argv;
+  const { error, status, stdout, stderr } = spawnSync(command, args, { cwd: REPOSITORY, encoding: 'utf8', input: options.input ?? '', env: { ...process.env, ...options.env } });
+  if (error !== undefined) t.fail(`${command} can not be started (${error.message}): install it, or run the tests as root so that they do`);
+  t.is(status, 0, stdout + stderr);
+  return stdout + stderr;
+}
+
+test('the Vagrantfile is Ruby without a warning', (t) => {
+  t.is(runs(t, ['ruby', '-wc', 'Vagrantfile']).trim(), 'Syntax OK');
+});
+
+test('the Vagrantfile has only settings that Vagrant knows', (t) => {
+  const home = mkdtempSync(path.join(tmpdir(), 'landbridge-vagrant-'));
+  t.teardown(() => rmSync(home, { recursive: true, force: true }));
+  // No virtual machines can be made here, so the settings that are a provider's own are left out.
+  const said = runs(t, ['vagrant', 'validate', '--ignore-provider'], { env: { VAGRANT_HOME: home, VAGRANT_DOTFILE_PATH: path.join(home, 'state'), VAGRANT_CHECKPOINT_DISABLE: '1' } });
+  t.regex(said, /validated successfully/);
+});
+
+/** Heredocs of the Vagrantfile named SHELL, with a word for each `#{…}` that Ruby would fill in. */
+const provisioners = [...readFileSync(inRepository('Vagrantfile'), 'utf8').matchAll(/<<~SHELL\n([\s\S]*?)\n *SHELL\n/g)].map(([, text = '']) => {
+  const lines = text.split('\n');
+  const indentation = Math.min(...lines.filter((line) => line.trim() !== '').map((line) => line.search(/\S/)));
+  return lines.map((line) => line.slice(indentation)).join('\n').replaceAll(/#\{[^}]*\}/g, 'word');
+});
+
+test('what the Vagrantfile runs in its machines are shell scripts', (t) => {
+  t.is(provisioners.length, 3);
+  for (const script of provisioners) runs(t, ['sh', '-n'], { input: `${script}\n` });
 });
 
 for (const file of ['lab/kind/east.yaml', 'lab/kind/west.yaml']) {
@@ -77,7 +106,6 @@ test('the clusters of kind have ranges of their own', (t) => {
 for (const file of globSync('{lab,test,wire,.ci}/**/{*.sh,run}', { cwd: REPOSITORY, exclude: (name) => name === 'node_modules' })) {
   test(`${file} is a shell script`, (t) => {
     const bash = readFileSync(inRepository(file), 'utf8').startsWith('#!/usr/bin/env bash') || file === '.ci/run';
-    execFileSync(bash ? 'bash' : 'sh', ['-n', inRepository(file)], { stdio: 'pipe' });
-    t.pass();
+    runs(t, [bash ? 'bash' : 'sh', '-n', file]);
   });
 }
