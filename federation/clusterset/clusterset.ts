@@ -111,7 +111,17 @@ export class Clusterset {
       if (signal.aborted) return;
       this.#followServiceEntries(notify, signal);
       if (!this.synced) continue;
-      if (!(await this.#reconcile())) setTimeout(notify, RETRY_MS);
+      if (!(await this.#attempt())) setTimeout(notify, RETRY_MS);
+    }
+  }
+
+  /** What could not be computed leaves agents and objects as they are: ending would take away what still works. */
+  async #attempt(): Promise<boolean> {
+    try {
+      return await this.#reconcile();
+    } catch (thrown) {
+      this.#options.log.error({ err: thrown, stack: thrown instanceof Error ? thrown.stack : undefined }, 'the clusterset could not be computed');
+      return false;
     }
   }
 
