@@ -7,6 +7,7 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { Certificate } from '../identity/certificate-store.ts';
 import { type TrustBundles, verifyPeer } from '../identity/peer.ts';
 import { formatAuthority } from './authority.ts';
+import { LIVENESS, type LivenessTimes, watchLiveness } from './liveness.ts';
 import { ALPN, allRoots, TLS_VERSION } from './trust.ts';
 import type { TunnelClient, TunnelSource, TunnelTarget } from './tunnel.ts';
 
@@ -21,7 +22,10 @@ const KEEPALIVE_MS = 30_000;
 
 interface Pooled {
   readonly session: http2.ClientHttp2Session;
+  readonly idleMs: number;
   streams: number;
+  /** Runs while there is no stream. Not the session's own timeout, which each PING begins anew. */
+  idle: NodeJS.Timeout | undefined;
 }
 
 /** HBONE over node:http2, with a pool of sessions for each source, peer and certificate. */
@@ -31,10 +35,12 @@ export class HboneClient implements TunnelClient {
   readonly #dials = new Map<string, Promise<Pooled>>();
   readonly #closing = new AbortController();
   readonly #idleMs: number;
+  readonly #liveness: LivenessTimes;
 
-  constructor(bundles: () => TrustBundles, idleMs: number = IDLE_MS) {
+  constructor(bundles: () => TrustBundles, times: { readonly idleMs?: number; readonly liveness?: LivenessTimes } = {}) {
     this.#bundles = bundles;
-    this.#idleMs = idleMs;
+    this.#idleMs = times.idleMs ?? IDLE_MS;
+    this.#liveness = times.liveness ?? LIVENESS;
   }
 
   async open(source: TunnelSource, target: TunnelTarget, signal: AbortSignal): Promise<Duplex> {
@@ -74,7 +80,7 @@ export class HboneClient implements TunnelClient {
     const secure = await handshake(source.socket(isIPv4(target.endpoint.ip) ? 'IPv4' : 'IPv6'), target, certificate, this.#bundles(), signal);
     const session = http2.connect('https://hbone.invalid', { createConnection: () => secure, settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false } });
     session.on('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
-    const pooled: Pooled = { session, streams: 0 };
+    const pooled: Pooled = { session, idleMs: this.#idleMs, streams: 0, idle: undefined };
     let sessions = this.#pool.get(key);
     if (sessions === undefined) this.#pool.set(key, (sessions = new Set()));
     const pool = sessions;
@@ -87,11 +93,7 @@ export class HboneClient implements TunnelClient {
     session.on('goaway', forget);
     // The streams tell; without a listener the error would end the process.
     session.on('error', forget);
-    session.setTimeout(this.#idleMs);
-    // Not the callback of setTimeout(), which is called once: a stream may be open the first time.
-    session.on('timeout', () => {
-      if (pooled.streams === 0) session.close();
-    });
+    watchLiveness(session, this.#liveness);
     return pooled;
   }
 
@@ -143,8 +145,11 @@ async function handshake(socket: Socket, target: TunnelTarget, certificate: Cert
 
 async function openStream(pooled: Pooled, target: TunnelTarget, signal: AbortSignal): Promise<Duplex> {
   pooled.streams++;
+  clearTimeout(pooled.idle);
   const stream = pooled.session.request({ ':method': 'CONNECT', ':authority': formatAuthority(target.destination) }, { endStream: false });
-  stream.once('close', () => pooled.streams--);
+  stream.once('close', () => {
+    if (--pooled.streams === 0) pooled.idle = setTimeout(() => pooled.session.close(), pooled.idleMs).unref();
+  });
   const abort = (): void => stream.close(http2.constants.NGHTTP2_CANCEL);
   signal.addEventListener('abort', abort, { once: true });
   try {

@@ -8,6 +8,7 @@ import type { Certificate } from '../identity/certificate-store.ts';
 import { type TrustBundles, type VerifiedPeer, verifyPeer } from '../identity/peer.ts';
 import { parseAuthority } from './authority.ts';
 import { CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './hbone-client.ts';
+import { LIVENESS, watchLiveness } from './liveness.ts';
 import { ALPN, allRoots, TLS_VERSION } from './trust.ts';
 import type { TunnelRequest, TunnelServer } from './tunnel.ts';
 
@@ -79,6 +80,7 @@ export class HboneServer implements TunnelServer {
     const session = http2.performServerHandshake(socket, { settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS } });
     this.#sessions.add(session);
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    watchLiveness(session, LIVENESS);
     session.on('close', () => this.#sessions.delete(session));
     // Streams see the end of the session as their own abort.
     session.on('error', (error) => this.#options.log.debug({ peer: peer.value.id, error: error.message }, 'tunnel session ended'));
