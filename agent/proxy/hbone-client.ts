@@ -144,9 +144,9 @@ async function handshake(socket: Socket, target: TunnelTarget, certificate: Cert
 }
 
 async function openStream(pooled: Pooled, target: TunnelTarget, signal: AbortSignal): Promise<Duplex> {
+  const stream = pooled.session.request({ ':method': 'CONNECT', ':authority': formatAuthority(target.destination) }, { endStream: false });
   pooled.streams++;
   clearTimeout(pooled.idle);
-  const stream = pooled.session.request({ ':method': 'CONNECT', ':authority': formatAuthority(target.destination) }, { endStream: false });
   stream.once('close', () => {
     if (--pooled.streams === 0) pooled.idle = setTimeout(() => pooled.session.close(), pooled.idleMs).unref();
   });
