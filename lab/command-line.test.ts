@@ -6,9 +6,8 @@ test('without a word, or with options only, the lab is brought up', (t) => {
   t.deepEqual(parseCommand(['--clusters', '3', '--joined', '2', '--no-flat']), { ok: true, value: { kind: 'up', shape: { clusters: 3, workers: 1, flat: false, bare: false, joined: 2 } } });
 });
 
-test('bare clusters are asked for by name', (t) => {
-  const parsed = parseCommand(['up', '--bare']);
-  t.true(parsed.ok && parsed.value.kind === 'up' && parsed.value.shape.bare);
+test('bare clusters are not joined', (t) => {
+  t.deepEqual(parseCommand(['up', '--bare']), { ok: true, value: { kind: 'up', shape: { clusters: 2, workers: 1, flat: true, bare: true, joined: 1 } } });
 });
 
 test('arguments of other programs are passed on as they are', (t) => {
@@ -16,7 +15,7 @@ test('arguments of other programs are passed on as they are', (t) => {
   t.deepEqual(parseCommand(['node', 'west', 'worker', 'ip', 'addr']), { ok: true, value: { kind: 'node', cluster: 'west', node: 'worker', argv: ['ip', 'addr'] } });
 });
 
-for (const argv of [['start'], ['up', '--clusters', '0'], ['up', '--clusters', 'two'], ['up', '--joined', '3'], ['up', '--unknown'], ['kubectl'], ['logs', 'west'], ['node', 'west', 'worker'], ['down', 'now']]) {
+for (const argv of [['start'], ['up', '--clusters', '0'], ['up', '--clusters', 'two'], ['up', '--joined', '3'], ['up', '--bare', '--joined', '2'], ['up', '--unknown'], ['kubectl'], ['logs', 'west'], ['node', 'west', 'worker'], ['down', 'now']]) {
   test(`${argv.join(' ')} is refused with a sentence`, (t) => {
     const parsed = parseCommand(argv);
     t.false(parsed.ok);

@@ -13,8 +13,9 @@ export type Command =
 
 export const USAGE = `usage: npm run lab -- [COMMAND]
 
-  up [--clusters N] [--workers N] [--flat|--no-flat] [--joined N] [--bare]
-                              start the lab, or bring the one that runs up to date (the default)
+  up [--clusters N] [--workers N] [--flat|--no-flat] [--joined N | --bare]
+                              start the lab, or bring the one that runs up to date (the default);
+                              --bare: clusters that have the images, and nothing of the product in them
   status                      show what runs where
   down                        end everything and remove it
   kubectl CLUSTER ARGS…       run kubectl as administrator of a cluster
@@ -60,13 +61,14 @@ function parseUp(argv: readonly string[]): Result<Command> {
   try {
     const { values } = parseArgs({ args: [...argv], options: { clusters: { type: 'string' }, workers: { type: 'string' }, flat: { type: 'boolean' }, joined: { type: 'string' }, bare: { type: 'boolean' } }, allowNegative: true });
     const clusters = values.clusters === undefined ? DEFAULT_CLUSTERS : Number(values.clusters);
+    const bare = values.bare ?? false;
     const shape = parseShape({
       clusters,
       workers: values.workers === undefined ? 1 : Number(values.workers),
       // Until there are gateways, clusters reach each other in no other way.
       flat: values.flat ?? true,
-      bare: values.bare ?? false,
-      joined: values.joined === undefined ? clusters : Number(values.joined),
+      bare,
+      joined: values.joined === undefined ? (bare ? 1 : clusters) : Number(values.joined),
     });
     return shape.ok ? ok({ kind: 'up', shape: shape.value }) : shape;
   } catch (thrown) {

@@ -8,18 +8,45 @@ const LABELS = { 'k8s-app': 'kube-dns' };
  * The multicluster zone answers from ServiceImports (docs of CoreDNS' kubernetes plugin, `multicluster`). Answers are
  * kept a second at most, also those that there is nothing: a service that has just been imported is found at once.
  */
-const corefile = (multicluster: boolean): string => `.:53 {
+const COREFILE = `.:53 {
     errors
     ready
-    kubernetes cluster.local ${multicluster ? 'clusterset.local ' : ''}in-addr.arpa {
+    kubernetes cluster.local clusterset.local in-addr.arpa {
         pods insecure
-${multicluster ? '        multicluster clusterset.local\n' : ''}        ttl 1
+        multicluster clusterset.local
+        ttl 1
     }
     cache {
         success 9984 1
         denial 9984 1
         servfail 0
     }
+}
+`;
+
+/** What kubeadm installs, and so what is in most clusters before Landbridge comes. */
+const STOCK_COREFILE = `.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    prometheus :9153
+    forward . /etc/resolv.conf {
+       max_concurrent 1000
+    }
+    cache 30 {
+       disable success cluster.local
+       disable denial cluster.local
+    }
+    loop
+    reload
+    loadbalance
 }
 `;
 
@@ -35,7 +62,7 @@ export function corednsManifests(cluster: ClusterPlan, multicluster: boolean): r
       rules: [
         { apiGroups: [''], resources: ['services', 'pods', 'namespaces'], verbs: ['list', 'watch'] },
         { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
-        { apiGroups: ['multicluster.x-k8s.io'], resources: ['serviceimports'], verbs: ['list', 'watch'] },
+        ...(multicluster ? [{ apiGroups: ['multicluster.x-k8s.io'], resources: ['serviceimports'], verbs: ['list', 'watch'] }] : []),
       ],
     },
     {
@@ -45,7 +72,7 @@ export function corednsManifests(cluster: ClusterPlan, multicluster: boolean): r
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:coredns' },
       subjects: [{ kind: 'ServiceAccount', name: 'coredns', namespace: NAMESPACE }],
     },
-    { apiVersion: 'v1', kind: 'ConfigMap', metadata: named('coredns'), data: { Corefile: corefile(multicluster) } },
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: named('coredns'), data: { Corefile: multicluster ? COREFILE : STOCK_COREFILE } },
     {
       apiVersion: 'apps/v1',
       kind: 'Deployment',

@@ -68,6 +68,7 @@ export function parseShape(input: LabShape): Result<LabShape> {
   if (!Number.isInteger(input.joined) || input.joined < 1 || input.joined > input.clusters) {
     return err(`--joined takes a number from 1 to the number of clusters, ${input.clusters}`);
   }
+  if (input.bare && input.joined !== 1) return err('--bare joins no clusters, so --joined has no place beside it');
   return ok(input);
 }
 

@@ -27,7 +27,7 @@ export async function up(shape: LabShape, signal: AbortSignal): Promise<void> {
   const state = readState();
   if (state?.phase === 'up') {
     if (JSON.stringify(state.shape) !== JSON.stringify(shape)) {
-      throw new LandbridgeError('other-shape', `a lab of ${state.shape.clusters} clusters with ${state.shape.workers} workers each is running`, { hint: 'End it first: npm run lab -- down' });
+      throw new LandbridgeError('other-shape', `a ${state.shape.bare ? 'bare ' : ''}lab of ${state.shape.clusters} clusters with ${state.shape.workers} workers each is running`, { hint: 'End it first: npm run lab -- down' });
     }
     say('the lab is running: bringing the product up to date');
     await prepare(shape, signal);
