@@ -14,6 +14,11 @@ import type { TunnelRequest, TunnelServer } from './tunnel.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const MAX_STREAMS = 1000;
+/**
+ * An application that resets its connections is no attack, and over the limit nghttp2 ends the whole session with all
+ * its streams; its default of 33 in a second is meant for browsers (CVE-2023-44487).
+ */
+const RESET_LIMITS = { streamResetBurst: 20_000, streamResetRate: 10_000 };
 const KEEPALIVE_MS = 30_000;
 const BAD_REQUEST = 400;
 
@@ -77,7 +82,7 @@ export class HboneServer implements TunnelServer {
     }
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEPALIVE_MS);
-    const session = http2.performServerHandshake(socket, { settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS } });
+    const session = http2.performServerHandshake(socket, { ...RESET_LIMITS, settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS } });
     this.#sessions.add(session);
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     watchLiveness(session, LIVENESS);

@@ -119,6 +119,22 @@ export function tunnelContract(test: TestFn, name: string, make: TunnelMaker): v
     });
   });
 
+  test(`${name}: thousands of aborted streams leave the others alone`, async (t) => {
+    await withTunnel({}, async (open, seen) => {
+      const witness = await open();
+      for (let round = 0; round < 60; round++) {
+        const streams = await Promise.all(Array.from({ length: 50 }, async () => await open()));
+        for (const stream of streams) {
+          stream.on('error', () => {});
+          reset(stream);
+        }
+      }
+      witness.end('still here');
+      t.is((await readAll(witness)).toString(), 'still here');
+      t.is(seen.connections, 1);
+    });
+  });
+
   test(`${name}: a refusal names its status`, async (t) => {
     await withTunnel({ onRequest: (request) => request.refuse(503) }, async (open) => {
       const error = await t.throwsAsync<LandbridgeError>(open());
