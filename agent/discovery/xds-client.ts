@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Client, credentials } from '@grpc/grpc-js';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import { type DeltaDiscoveryRequest, DeltaDiscoveryRequestSchema, type DeltaDiscoveryResponse, DeltaDiscoveryResponseSchema } from '@landbridge/wire/gen/discovery_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
 import type { Logger } from 'pino';
@@ -16,7 +16,7 @@ export const TRUST_BUNDLE_TYPE = 'type.googleapis.com/landbridge.v1.TrustBundle'
 const TYPES = [ADDRESS_TYPE, TRUST_BUNDLE_TYPE] as const;
 /** envoy.service.discovery.v3.AggregatedDiscoveryService */
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
-const RETRY_CAP_MS = 3000;
+const RETRY = { firstMs: 100, mostMs: 3000 };
 
 export interface DiscoveryNode {
   readonly name: string;
@@ -71,10 +71,9 @@ export class Discovery {
       } catch (thrown) {
         if (signal.aborted) return;
         if (performance.now() - startedAt > 10_000) failures = 0;
-        const waitMs = Math.random() * Math.min(RETRY_CAP_MS, 100 * 2 ** Math.min(failures++, 10));
+        const waitMs = retryDelay(failures++, RETRY);
         this.#log.warn({ error: LandbridgeError.from(thrown).message, retry_ms: Math.round(waitMs) }, 'discovery stream ended');
-        // Aborting ends the loop's condition.
-        await delay(waitMs, undefined, { signal }).catch(() => {});
+        await waitFor(waitMs, signal);
       }
     }
   }

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
 import { orAborted } from '@landbridge/core/or-aborted.ts';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import type { Logger } from 'pino';
 import { metrics } from '../metrics.ts';
 import type { CertificateAuthority } from './ca-client.ts';
@@ -18,7 +18,7 @@ export interface Certificate {
 }
 
 const LIFETIME_SECONDS = 24 * 3600;
-const RETRY_CAP_MS = 10_000;
+const RETRY = { mostMs: 10_000 };
 
 type Entry = { users: number; current: Certificate | undefined; readonly first: PromiseWithResolvers<Certificate>; readonly stop: AbortController; readonly changed: Set<() => void> };
 
@@ -86,11 +86,10 @@ export class CertificateStore {
       } catch (thrown) {
         if (signal.aborted) return;
         metrics.certificateFailures.inc();
-        waitMs = Math.random() * Math.min(RETRY_CAP_MS, 200 * 2 ** Math.min(failures++, 10));
+        waitMs = retryDelay(failures++, RETRY);
         this.#log.warn({ identity, error: LandbridgeError.from(thrown).message, retry_ms: Math.round(waitMs) }, 'no certificate yet');
       }
-      // Aborting ends the loop's condition.
-      await delay(waitMs, undefined, { signal }).catch(() => {});
+      await waitFor(waitMs, signal);
     }
   }
 

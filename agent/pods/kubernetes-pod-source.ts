@@ -1,10 +1,11 @@
 import { CoreV1Api, type KubeConfig, type KubernetesObject, ListWatch, PatchStrategy, setHeaderOptions, type V1Namespace, type V1Pod, Watch } from '@kubernetes/client-node';
 import { setTimeout as delay } from 'node:timers/promises';
+import { retryDelay } from '@landbridge/core/retry-delay.ts';
 import type { Logger } from 'pino';
 import { localPod, REDIRECTION_ANNOTATION } from './enrolment.ts';
 import type { LocalPod, PodSource } from './local-pod.ts';
 
-const RETRY_CAP_MS = 5000;
+const RETRY = { firstMs: 100, mostMs: 5000 };
 
 /** Pods of one node, from the API server. */
 export class KubernetesPodSource implements PodSource {
@@ -59,7 +60,7 @@ export class KubernetesPodSource implements PodSource {
     signal.addEventListener('abort', () => first.resolve(), { once: true });
     const onError = (error: unknown): void => {
       if (signal.aborted) return;
-      const waitMs = Math.random() * Math.min(RETRY_CAP_MS, 100 * 2 ** Math.min(failures++, 10));
+      const waitMs = retryDelay(failures++, RETRY);
       this.#log.warn({ error: String(error), retry_ms: Math.round(waitMs) }, 'watching the API server failed');
       // Aborting ends the wait, and with it the attempts.
       delay(waitMs, undefined, { signal }).then(attempt, () => {});

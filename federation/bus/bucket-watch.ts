@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { BucketDelivery, STREAM } from './bucket-delivery.ts';
 import type { BusEvent } from './bus.ts';
 import type { NatsLink, Session } from './nats-link.ts';
-import { retryDelay, waitFor } from './retry-delay.ts';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 
 export interface BucketWatchOptions {
   readonly link: NatsLink;

@@ -5,7 +5,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import type { BusState } from './bus.ts';
 import type { HubAccess } from './hub-access.ts';
-import { retryDelay, waitFor } from './retry-delay.ts';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 
 export interface NatsLinkOptions {
   readonly access: HubAccess;

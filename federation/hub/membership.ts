@@ -2,6 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { RecordBody } from '@landbridge/core/records.ts';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import type { Logger } from 'pino';
 import type { BusState } from '../bus/bus.ts';
 import { openNatsBus, type NatsBus } from '../bus/nats-bus.ts';
@@ -23,7 +24,6 @@ const AUTHORITY_SECRET = 'landbridge-hub-authority';
 const CREDENTIALS_SECRET = 'landbridge-hub-credentials';
 /** How often a cluster without a hub looks whether it was given one. */
 const SECRET_POLL_MS = 1000;
-const RETRY_CAP_MS = 5000;
 
 export interface MembershipOptions {
   readonly cluster: string;
@@ -154,11 +154,10 @@ export class Membership {
         await this.#follow(found.credentials, found.authority, signal);
       } catch (thrown) {
         if (signal.aborted) return;
-        const waitMs = Math.random() * Math.min(RETRY_CAP_MS, 200 * 2 ** Math.min(failures++, 10));
+        const waitMs = retryDelay(failures++);
         const error = LandbridgeError.from(thrown);
         log.warn({ scope: 'membership', code: error.code, error: error.message, hint: error.hint, retry_ms: Math.round(waitMs) }, 'the hub can not be followed');
-        // Aborting ends the loop's condition.
-        await delay(waitMs, undefined, { signal }).catch(() => {});
+        await waitFor(waitMs, signal);
       }
     }
   }

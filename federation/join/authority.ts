@@ -4,7 +4,7 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { parseClusterName } from '@landbridge/core/names.ts';
 import type { Logger } from 'pino';
 import { type Bus, busKey, MEMBERS } from '../bus/bus.ts';
-import { waitFor } from '../bus/retry-delay.ts';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import { type Member, signMember } from '../records/members.ts';
 import { type Applicant, admit, isAdmitted, objection } from './admission.ts';
 import type { HubAuthority, HubCredentials } from './credentials.ts';
@@ -24,8 +24,7 @@ export const MAX_TOKEN_SECONDS = 24 * 60 * 60;
 export const MAX_TOKEN_USES = 100;
 /** How often a save is tried again when others save too. */
 const SAVE_ATTEMPTS = 10;
-const FIRST_SAVE_PAUSE_MS = 20;
-const MAX_SAVE_PAUSE_MS = 500;
+const SAVE_RETRY = { firstMs: 20, mostMs: 500 };
 /** The joiner waits ten seconds for an answer. */
 const REDEEM_TIMEOUT_MS = 8_000;
 
@@ -192,7 +191,7 @@ export class JoinAuthority {
         return await this.#options.store.save({ version: state.version, tokens }, signal);
       } catch (thrown) {
         if (!(thrown instanceof LandbridgeError && thrown.code === 'conflict') || attempt === SAVE_ATTEMPTS) throw thrown;
-        await waitFor(Math.random() * Math.min(MAX_SAVE_PAUSE_MS, FIRST_SAVE_PAUSE_MS * 2 ** attempt), signal);
+        await waitFor(retryDelay(attempt, SAVE_RETRY), signal);
         signal.throwIfAborted();
       }
     }

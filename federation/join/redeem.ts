@@ -2,7 +2,7 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { decode } from '@nats-io/jwt';
 import { AuthorizationError, type NatsConnection, NoRespondersError, RequestError, UserAuthenticationExpiredError } from '@nats-io/transport-node';
-import { retryDelay, waitFor } from '../bus/retry-delay.ts';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import { type Member, openMember } from '../records/members.ts';
 import type { HubCredentials } from './credentials.ts';
 import { connectHub } from './hub-connection.ts';

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type KubeConfig, type KubernetesListObject, KubernetesObjectApi, type KubernetesObject, ListWatch, Watch } from '@kubernetes/client-node';
+import { retryDelay } from '@landbridge/core/retry-delay.ts';
 import type { Logger } from 'pino';
 import type { ObjectSource, ResourceKind } from './object-source.ts';
 
-const RETRY_CAP_MS = 5000;
+const RETRY = { firstMs: 100, mostMs: 5000 };
 
 /** Objects of an API server, by list and watch. */
 export class Reflector<T extends KubernetesObject> implements ObjectSource<T> {
@@ -43,7 +44,7 @@ export class Reflector<T extends KubernetesObject> implements ObjectSource<T> {
     if (signal.aborted) return;
     const onError = (error: unknown): void => {
       if (signal.aborted) return;
-      const waitMs = Math.random() * Math.min(RETRY_CAP_MS, 100 * 2 ** Math.min(this.#failures++, 10));
+      const waitMs = retryDelay(this.#failures++, RETRY);
       this.#log.warn({ kind: this.#kind.kind, error: String(error).slice(0, 300), retry_ms: Math.round(waitMs) }, 'watching the API server failed');
       // Aborting ends the wait, and with it the attempts.
       delay(waitMs, undefined, { signal }).then(attempt, () => {});

@@ -2,7 +2,7 @@
 import { compareVersions, type Version } from '@landbridge/wire/record.ts';
 import type { Logger } from 'pino';
 import { type Bus, busKey, MEMBERS, splitBusKey } from '../bus/bus.ts';
-import { retryDelay, waitFor } from '../bus/retry-delay.ts';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import { openMember, type VerifiedMember } from './members.ts';
 import type { RecordPublicKey } from './record-signature.ts';
 

@@ -4,7 +4,7 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { type RecordBody, recordKey } from '@landbridge/core/records.ts';
 import type { Logger } from 'pino';
 import { type Bus, type BusEvent, busKey, splitBusKey } from '../bus/bus.ts';
-import { retryDelay, waitFor } from '../bus/retry-delay.ts';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import { OwnRecords, type SignedRecord } from './own-records.ts';
 
 export interface PublisherOptions {
