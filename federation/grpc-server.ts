@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
 import { type handleBidiStreamingCall, type handleUnaryCall, Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { CREATE_CERTIFICATE_METHOD, DELTA_ADS_METHOD } from '@landbridge/wire/protocol.ts';
 
 export interface GrpcServerOptions {
   readonly port: number;
@@ -12,8 +13,8 @@ export interface GrpcServerOptions {
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const raw = { requestSerialize: (bytes: Buffer) => bytes, requestDeserialize: (bytes: Buffer) => bytes, responseSerialize: (bytes: Buffer) => bytes, responseDeserialize: (bytes: Buffer) => bytes };
 
-const CERTIFICATES: ServiceDefinition = { CreateCertificate: { path: '/istio.v1.auth.IstioCertificateService/CreateCertificate', requestStream: false, responseStream: false, ...raw } };
-const DISCOVERY: ServiceDefinition = { DeltaAggregatedResources: { path: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources', requestStream: true, responseStream: true, ...raw } };
+const CERTIFICATES: ServiceDefinition = { CreateCertificate: { path: CREATE_CERTIFICATE_METHOD, requestStream: false, responseStream: false, ...raw } };
+const DISCOVERY: ServiceDefinition = { DeltaAggregatedResources: { path: DELTA_ADS_METHOD, requestStream: true, responseStream: true, ...raw } };
 
 /** Serves agents: certificates and discovery, over TLS with a certificate of this cluster's own authority. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<AsyncDisposable> {

@@ -7,10 +7,11 @@ import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinit
 import { type DeltaDiscoveryRequest, DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema } from '@landbridge/wire/gen/discovery_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
 import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
+import { ADDRESS_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import test, { type ExecutionContext } from 'ava';
 import pino from 'pino';
 import { TestAuthority } from '../identity/test-identities.ts';
-import { ADDRESS_TYPE, Discovery, TRUST_BUNDLE_TYPE } from './xds-client.ts';
+import { Discovery } from './xds-client.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-xds-'));
 const west = new TestAuthority('west.example');

@@ -6,16 +6,13 @@ import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import { type DeltaDiscoveryRequest, DeltaDiscoveryRequestSchema, type DeltaDiscoveryResponse, DeltaDiscoveryResponseSchema } from '@landbridge/wire/gen/discovery_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
+import { ADDRESS_TYPE, DELTA_ADS_METHOD, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import type { Logger } from 'pino';
 import { authorization, CHANNEL_OPTIONS, type ControlPlaneAccess } from '../identity/ca-client.ts';
 import { metrics } from '../metrics.ts';
 import { parseAddress, Registry } from './registry.ts';
 
-export const ADDRESS_TYPE = 'type.googleapis.com/istio.workload.Address';
-export const TRUST_BUNDLE_TYPE = 'type.googleapis.com/landbridge.v1.TrustBundle';
 const TYPES = [ADDRESS_TYPE, TRUST_BUNDLE_TYPE] as const;
-/** envoy.service.discovery.v3.AggregatedDiscoveryService */
-const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
 const RETRY = { firstMs: 100, mostMs: 3000 };
 
 export interface DiscoveryNode {
@@ -80,7 +77,7 @@ export class Discovery {
 
   async #stream(signal: AbortSignal): Promise<void> {
     const client = new Client(new URL(this.#access.address).host, credentials.createSsl(this.#access.rootPem()), CHANNEL_OPTIONS);
-    const call = client.makeBidiStreamRequest(METHOD, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, authorization(this.#access));
+    const call = client.makeBidiStreamRequest(DELTA_ADS_METHOD, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, authorization(this.#access));
     const send = (request: DeltaDiscoveryRequest): void => {
       call.write(Buffer.from(toBinary(DeltaDiscoveryRequestSchema, request)));
     };

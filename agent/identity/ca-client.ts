@@ -3,9 +3,8 @@ import { Client, type ClientOptions, credentials, Metadata } from '@grpc/grpc-js
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
 import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '@landbridge/wire/gen/ca_pb.js';
+import { CREATE_CERTIFICATE_METHOD } from '@landbridge/wire/protocol.ts';
 
-/** istio.v1.auth.IstioCertificateService. */
-const METHOD = '/istio.v1.auth.IstioCertificateService/CreateCertificate';
 const TIMEOUT_MS = 10_000;
 
 export interface IssuedCertificate {
@@ -66,7 +65,7 @@ export class GrpcCertificateAuthority implements CertificateAuthority {
         metadata: { ImpersonatedIdentity: identity } as JsonObject,
       });
       const response = await new Promise<Uint8Array>((resolve, reject) => {
-        const call = client.makeUnaryRequest(METHOD, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, Buffer.from(toBinary(IstioCertificateRequestSchema, request)), metadata, { deadline: Date.now() + TIMEOUT_MS }, (error, value) => {
+        const call = client.makeUnaryRequest(CREATE_CERTIFICATE_METHOD, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, Buffer.from(toBinary(IstioCertificateRequestSchema, request)), metadata, { deadline: Date.now() + TIMEOUT_MS }, (error, value) => {
           if (error === null && value !== undefined) resolve(value);
           else reject(new LandbridgeError('certificate-refused', `no certificate for ${identity}: ${error?.details ?? 'empty answer'}`, { retryable: true, cause: error }));
         });

@@ -1,10 +1,9 @@
 import type { V1Namespace, V1Pod } from '@kubernetes/client-node';
+import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import type { LocalPod } from './local-pod.ts';
 
 /** Istio's label and ours mean the same; ours wins where both are set. */
 export const MODE_LABELS = ['landbridge.dev/dataplane-mode', 'istio.io/dataplane-mode'] as const;
-/** Set on a pod once it is captured; istiod and our federation service then tell others to use HBONE for it. */
-export const REDIRECTION_ANNOTATION = 'ambient.istio.io/redirection';
 
 type Labels = Readonly<Record<string, string>> | undefined;
 

@@ -2,7 +2,8 @@ import { CoreV1Api, type KubeConfig, type KubernetesObject, ListWatch, PatchStra
 import { setTimeout as delay } from 'node:timers/promises';
 import { retryDelay } from '@landbridge/core/retry-delay.ts';
 import type { Logger } from 'pino';
-import { localPod, REDIRECTION_ANNOTATION } from './enrolment.ts';
+import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
+import { localPod } from './enrolment.ts';
 import type { LocalPod, PodSource } from './local-pod.ts';
 
 const RETRY = { firstMs: 100, mostMs: 5000 };

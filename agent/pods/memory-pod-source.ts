@@ -1,6 +1,7 @@
 import type { V1Namespace, V1Pod } from '@kubernetes/client-node';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { localPod, REDIRECTION_ANNOTATION } from './enrolment.ts';
+import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
+import { localPod } from './enrolment.ts';
 import type { LocalPod, PodSource } from './local-pod.ts';
 
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;

@@ -1,6 +1,6 @@
 /** What every source of pods does; run against each kind of it by pod-source.test.ts. */
 import type { SerialFn, TestFn } from 'ava';
-import { REDIRECTION_ANNOTATION } from './enrolment.ts';
+import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import type { LocalPod, PodSource } from './local-pod.ts';
 
 type Labels = Readonly<Record<string, string>>;

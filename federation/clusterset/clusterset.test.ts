@@ -2,13 +2,13 @@ import { fromBinary } from '@bufbuild/protobuf';
 import type { KubernetesObject, V1EndpointSlice, V1Service } from '@kubernetes/client-node';
 import type { ServicePort, ServiceRecord } from '@landbridge/core/records.ts';
 import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
+import { ADDRESS_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import { MCS_SOURCE_LABEL, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
 import { derivedServiceName } from '../outputs/names.ts';
 import { endpoint } from '../records/example-records.ts';
 import type { ClusterView } from '../records/peer-table.ts';
 import { exampleEndpoint, exampleExport, examplePod, exampleService, exampleSlice } from '../registry/example-objects.ts';
-import { ADDRESS_TYPE, TRUST_BUNDLE_TYPE } from '../xds/resources.ts';
 import { ExampleCluster, exampleView } from './example-cluster.ts';
 
 const derived = derivedServiceName('shop', 'cart');

@@ -1,5 +1,6 @@
 import type { KubernetesObject, V1Pod, V1Service } from '@kubernetes/client-node';
 import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import type { Logger } from 'pino';
 import type { FederationConfig } from '../config.ts';
 import type { Membership } from '../hub/membership.ts';
@@ -13,7 +14,7 @@ import { withCondition, type Writer } from '../outputs/writer.ts';
 import { type ExportedService, exportedServices, exportRecords, exportValidity } from '../registry/exports.ts';
 import { type LocalService, localServices } from '../registry/local-endpoints.ts';
 import type { AdsService } from '../xds/ads-service.ts';
-import { ADDRESS_TYPE, addressResources, AUTHORIZATION_TYPE, type Resource, TRUST_BUNDLE_TYPE, trustBundleResources } from '../xds/resources.ts';
+import { addressResources, type Resource, trustBundleResources } from '../xds/resources.ts';
 import { asHeld, type HeldImports, heldImports, isHeld } from './held-imports.ts';
 
 const KINDS = {

@@ -46,7 +46,6 @@ export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 export const MCS_SERVICE_LABEL = 'multicluster.kubernetes.io/service-name';
 export const MCS_SOURCE_LABEL = 'multicluster.kubernetes.io/source-cluster';
 export const DERIVED_SERVICE_ANNOTATION = 'multicluster.kubernetes.io/derived-service';
-export const REDIRECTION_ANNOTATION = 'ambient.istio.io/redirection';
 
 export const keyOf = (object: KubernetesObject): string => `${object.metadata?.namespace ?? ''}/${object.metadata?.name ?? ''}`;
 export const isOurs = (object: KubernetesObject): boolean => object.metadata?.labels?.[MANAGED_BY_LABEL] === MANAGED_BY;

@@ -1,9 +1,10 @@
 import type { V1EndpointSlice, V1Node, V1Pod, V1Service } from '@kubernetes/client-node';
 import { RecordBodySchema, recordKey } from '@landbridge/core/records.ts';
+import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import fc from 'fast-check';
 import { Value } from 'typebox/value';
-import { REDIRECTION_ANNOTATION, SERVICE_NAME_LABEL } from '../kubernetes/types.ts';
+import { SERVICE_NAME_LABEL } from '../kubernetes/types.ts';
 import { clusterObjects, exampleExport } from './example-objects.ts';
 import { exportedServices, exportRecords } from './exports.ts';
 import { localServices } from './local-endpoints.ts';

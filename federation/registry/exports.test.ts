@@ -1,6 +1,7 @@
 import { type Endpoint, MAX_ENDPOINTS_PER_SHARD, MAX_RECORD_BYTES } from '@landbridge/core/records.ts';
+import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
-import { MANAGED_BY, MANAGED_BY_LABEL, REDIRECTION_ANNOTATION } from '../kubernetes/types.ts';
+import { MANAGED_BY, MANAGED_BY_LABEL } from '../kubernetes/types.ts';
 import { endpoint, exampleKeys } from '../records/example-records.ts';
 import { signRecord } from '../records/record-signature.ts';
 import { clusterObjects, exampleEndpoint, exampleExport, examplePod, exampleService, exampleSlice } from './example-objects.ts';

@@ -1,6 +1,7 @@
+import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import type { V1Endpoint } from '@kubernetes/client-node';
 import test from 'ava';
-import { REDIRECTION_ANNOTATION, SLICE_MANAGER, SLICE_MANAGER_LABEL } from '../kubernetes/types.ts';
+import { SLICE_MANAGER, SLICE_MANAGER_LABEL } from '../kubernetes/types.ts';
 import { clusterObjects, exampleEndpoint, examplePod, exampleService, exampleSlice } from './example-objects.ts';
 import { type LocalEndpoint, localServices, takesHbone } from './local-endpoints.ts';
 

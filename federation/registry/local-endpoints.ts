@@ -1,5 +1,6 @@
+import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import type { V1Endpoint, V1EndpointSlice, V1Pod, V1Service } from '@kubernetes/client-node';
-import { type ClusterObjects, keyOf, REDIRECTION_ANNOTATION, SERVICE_NAME_LABEL, SLICE_MANAGER, SLICE_MANAGER_LABEL } from '../kubernetes/types.ts';
+import { type ClusterObjects, keyOf, SERVICE_NAME_LABEL, SLICE_MANAGER, SLICE_MANAGER_LABEL } from '../kubernetes/types.ts';
 
 /** One endpoint of a service of this cluster. */
 export interface LocalEndpoint {

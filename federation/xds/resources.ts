@@ -10,9 +10,6 @@ import { isOurs } from '../kubernetes/types.ts';
 import type { ImportedService } from '../merge/merge.ts';
 import { type LocalEndpoint, type LocalService, takesHbone } from '../registry/local-endpoints.ts';
 
-export const ADDRESS_TYPE = 'type.googleapis.com/istio.workload.Address';
-export const TRUST_BUNDLE_TYPE = 'type.googleapis.com/landbridge.v1.TrustBundle';
-export const AUTHORIZATION_TYPE = 'type.googleapis.com/istio.security.Authorization';
 
 export interface Resource {
   /** Changes with the bytes. */

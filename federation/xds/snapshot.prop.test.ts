@@ -1,6 +1,7 @@
+import { ADDRESS_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import fc from 'fast-check';
-import { ADDRESS_TYPE, type Resource, sourceOf, TRUST_BUNDLE_TYPE } from './resources.ts';
+import { type Resource, sourceOf } from './resources.ts';
 import { delta, type Snapshot } from './snapshot.ts';
 
 const name = fc.constantFrom('west//Pod/shop/a', 'west//Pod/shop/b', 'east//Pod/shop/a', 'shop/cart.shop.svc.clusterset.local', 'shop/cart.shop.svc.cluster.local', 'east/discovery.k8s.io/EndpointSlice/default/kubernetes/10.0.0.1');

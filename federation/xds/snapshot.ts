@@ -1,4 +1,5 @@
-import { type Resource, sourceOf, TRUST_BUNDLE_TYPE } from './resources.ts';
+import { TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
+import { type Resource, sourceOf } from './resources.ts';
 
 /** What agents are told at one moment. */
 export interface Snapshot {

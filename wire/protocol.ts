@@ -1,0 +1,14 @@
+/** Names that both ends of a protocol must have alike. */
+
+/** Type URLs of delta ADS. */
+export const ADDRESS_TYPE = 'type.googleapis.com/istio.workload.Address';
+export const AUTHORIZATION_TYPE = 'type.googleapis.com/istio.security.Authorization';
+export const TRUST_BUNDLE_TYPE = 'type.googleapis.com/landbridge.v1.TrustBundle';
+
+/** envoy.service.discovery.v3.AggregatedDiscoveryService */
+export const DELTA_ADS_METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
+/** istio.v1.auth.IstioCertificateService */
+export const CREATE_CERTIFICATE_METHOD = '/istio.v1.auth.IstioCertificateService/CreateCertificate';
+
+/** Set to `enabled` on a pod once an agent captures it; istiod and our federation service then tell others to use HBONE for it. */
+export const REDIRECTION_ANNOTATION = 'ambient.istio.io/redirection';
