@@ -1,3 +1,4 @@
+import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import type { Logger } from 'pino';
 import { metrics } from '../metrics.ts';
@@ -55,8 +56,13 @@ export class AccessLog {
 
   /** A connection that was never carried. */
   refused(record: ConnectionRecord, reason: string): void {
-    this.open(record)({ sent: 0, received: 0, error: reason });
+    this.open(record)(notCarried(reason));
   }
+}
+
+/** The outcome of a connection that ended before any byte was carried. */
+export function notCarried(thrown: unknown): RelayOutcome {
+  return { sent: 0, received: 0, error: typeof thrown === 'string' ? thrown : LandbridgeError.from(thrown).message };
 }
 
 function fields(prefix: 'src' | 'dst', party: Party): Record<string, string> {

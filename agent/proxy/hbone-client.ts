@@ -5,10 +5,10 @@ import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { Certificate } from '../identity/certificate-store.ts';
-import { type TrustBundles, verifyPeer } from '../identity/peer.ts';
+import type { TrustBundles } from '../identity/peer.ts';
 import { formatAuthority } from './authority.ts';
 import { LIVENESS, type LivenessTimes, watchLiveness } from './liveness.ts';
-import { ALPN, allRoots, TLS_VERSION } from './trust.ts';
+import { ALPN, allRoots, peerOf, TLS_VERSION } from './trust.ts';
 import type { TunnelClient, TunnelSource, TunnelTarget } from './tunnel.ts';
 
 const DIAL_TIMEOUT_MS = 10_000;
@@ -126,9 +126,8 @@ async function handshake(socket: Socket, target: TunnelTarget, certificate: Cert
       checkServerIdentity: () => undefined,
     });
     await once(secure, 'secureConnect');
-    const leaf = secure.getPeerX509Certificate();
-    const peer = leaf === undefined ? undefined : verifyPeer(leaf, bundles, Date.now());
-    const problem = secure.alpnProtocol !== ALPN ? 'the peer does not speak HTTP/2' : peer?.ok !== true ? (peer?.error ?? 'the peer has no certificate') : peer.value.id === target.identity ? undefined : `the peer is ${peer.value.id}`;
+    const peer = peerOf(secure, bundles);
+    const problem = !peer.ok ? peer.error : peer.value.id === target.identity ? undefined : `the peer is ${peer.value.id}`;
     if (problem !== undefined) {
       secure.destroy();
       throw new LandbridgeError('tunnel-identity', `tunnel to ${formatAuthority(target.endpoint)}, where ${target.identity} was expected: ${problem}`);

@@ -5,11 +5,11 @@ import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import type { Logger } from 'pino';
 import type { Certificate } from '../identity/certificate-store.ts';
-import { type TrustBundles, type VerifiedPeer, verifyPeer } from '../identity/peer.ts';
+import type { TrustBundles, VerifiedPeer } from '../identity/peer.ts';
 import { parseAuthority } from './authority.ts';
 import { CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './hbone-client.ts';
 import { LIVENESS, watchLiveness } from './liveness.ts';
-import { ALPN, allRoots, TLS_VERSION } from './trust.ts';
+import { ALPN, allRoots, peerOf, TLS_VERSION } from './trust.ts';
 import type { TunnelRequest, TunnelServer } from './tunnel.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -72,11 +72,9 @@ export class HboneServer implements TunnelServer {
   }
 
   #accept(socket: tls.TLSSocket): void {
-    const leaf = socket.getPeerX509Certificate();
-    const peer = leaf === undefined ? undefined : verifyPeer(leaf, this.#options.bundles(), Date.now());
-    const problem = socket.alpnProtocol !== ALPN ? 'the peer does not speak HTTP/2' : peer?.ok === true ? undefined : (peer?.error ?? 'the peer has no certificate');
-    if (problem !== undefined || peer?.ok !== true) {
-      this.#options.onRefusedPeer(socket.remoteAddress ?? '', problem ?? '');
+    const peer = peerOf(socket, this.#options.bundles());
+    if (!peer.ok) {
+      this.#options.onRefusedPeer(socket.remoteAddress ?? '', peer.error);
       socket.destroy();
       return;
     }

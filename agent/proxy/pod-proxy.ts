@@ -13,7 +13,7 @@ import type { Discovery } from '../discovery/xds-client.ts';
 import type { CertificateStore } from '../identity/certificate-store.ts';
 import { metrics } from '../metrics.ts';
 import type { LocalPod } from '../pods/local-pod.ts';
-import type { AccessLog, ConnectionRecord, Party } from './access-log.ts';
+import { type AccessLog, type ConnectionRecord, notCarried, type Party } from './access-log.ts';
 import { HboneServer } from './hbone-server.ts';
 import { relay } from './relay.ts';
 import { reset } from './reset.ts';
@@ -159,7 +159,7 @@ export class PodProxy implements AsyncDisposable {
       const far = chosen.kind === 'hbone' ? await this.#tunnel(chosen.workload, chosen.destination, expected) : await this.#dial(chosen.destination);
       closed(await relay(socket, far));
     } catch (thrown) {
-      closed({ sent: 0, received: 0, error: LandbridgeError.from(thrown).message });
+      closed(notCarried(thrown));
       reset(socket);
     }
   }
@@ -190,7 +190,7 @@ export class PodProxy implements AsyncDisposable {
     try {
       closed(await relay(socket, await this.#dial(destination)));
     } catch (thrown) {
-      closed({ sent: 0, received: 0, error: LandbridgeError.from(thrown).message });
+      closed(notCarried(thrown));
       reset(socket);
     }
   }
@@ -214,7 +214,7 @@ export class PodProxy implements AsyncDisposable {
     try {
       application = await this.#dial(destination);
     } catch (thrown) {
-      closed({ sent: 0, received: 0, error: LandbridgeError.from(thrown).message });
+      closed(notCarried(thrown));
       return request.refuse(SERVICE_UNAVAILABLE);
     }
     closed(await relay(request.accept(), application));
