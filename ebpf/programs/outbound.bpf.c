@@ -18,6 +18,17 @@ static __always_inline int is_agent(void)
 	return bpf_map_lookup_elem(&agents, &cgroup) != 0;
 }
 
+/* The captured pod that a socket connects from; none for others, for the agent itself, and for what is no stream. */
+static __always_inline struct pod *captured_pod(struct bpf_sock_addr *ctx)
+{
+	__u64 netns;
+
+	if (ctx->type != SOCK_STREAM || !ctx->sk || is_agent())
+		return 0;
+	netns = bpf_get_netns_cookie(ctx);
+	return bpf_map_lookup_elem(&pods, &netns);
+}
+
 static __always_inline int is_loopback4(__be32 ip)
 {
 	return (bpf_ntohl(ip) >> 24) == 127;
@@ -37,14 +48,9 @@ static __always_inline int remember(struct bpf_sock *sk, const struct endpoint *
 SEC("cgroup/connect4")
 int lb_connect4(struct bpf_sock_addr *ctx)
 {
-	__u64 netns;
-	struct pod *pod;
+	struct pod *pod = captured_pod(ctx);
 	struct endpoint original = {};
 
-	if (ctx->type != SOCK_STREAM || !ctx->sk || is_agent())
-		return PROCEED;
-	netns = bpf_get_netns_cookie(ctx);
-	pod = bpf_map_lookup_elem(&pods, &netns);
 	if (!pod || is_loopback4(ctx->user_ip4) || ctx->user_ip4 == pod->ip4)
 		return PROCEED;
 	original.ip[2] = bpf_htonl(0xffff);
@@ -72,14 +78,9 @@ int lb_connect4(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect6")
 int lb_connect6(struct bpf_sock_addr *ctx)
 {
-	__u64 netns;
-	struct pod *pod;
+	struct pod *pod = captured_pod(ctx);
 	struct endpoint original = {};
 
-	if (ctx->type != SOCK_STREAM || !ctx->sk || is_agent())
-		return PROCEED;
-	netns = bpf_get_netns_cookie(ctx);
-	pod = bpf_map_lookup_elem(&pods, &netns);
 	if (!pod)
 		return PROCEED;
 	original.ip[0] = ctx->user_ip6[0];
