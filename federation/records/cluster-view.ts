@@ -20,9 +20,13 @@ export interface ClusterView {
 
 /** A table and a member never change, so neither does what was made of them. */
 const made = new WeakMap<ClusterTable, ClusterView>();
+const madeOfState = new WeakMap<PeerState, ReadonlyMap<string, ClusterView>>();
 
 /** One for each member that is not revoked, also for one that has said nothing yet, and for this cluster itself. */
 export function views(state: PeerState): ReadonlyMap<string, ClusterView> {
+  // Asked for again and again between two events: whether a cluster is complete is a question of every object.
+  const known = madeOfState.get(state);
+  if (known !== undefined) return known;
   const result = new Map<string, ClusterView>();
   for (const [cluster, { member }] of state.members) {
     const table = state.tables.get(cluster);
@@ -34,6 +38,7 @@ export function views(state: PeerState): ReadonlyMap<string, ClusterView> {
     }
     result.set(cluster, view);
   }
+  madeOfState.set(state, result);
   return result;
 }
 
