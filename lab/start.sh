@@ -1,20 +1,10 @@
 #!/bin/sh
-# Starts the lab with the Node.js of the repository, whichever Node.js and npm called it.
+# Starts the lab with the Node.js of the repository.
 set -eu
 cd "$(dirname "$0")/.."
 
-say() { printf '%s\n' "$*" >&2; }
+[ "$(uname -s)" = Linux ] || { echo "The lab runs on Linux only: it is made of network namespaces, cgroups and eBPF." >&2; exit 69; }
+[ "$(id -u)" = 0 ] || { echo "The lab needs root for namespaces, cgroups and eBPF: run it as root, for example with sudo -E npm run lab." >&2; exit 77; }
 
-[ "$(uname -s)" = Linux ] || { say "The lab runs on Linux only: it is made of network namespaces, cgroups and eBPF."; exit 69; }
-[ "$(id -u)" = 0 ] || { say "The lab needs root for namespaces, cgroups and eBPF: run it as root, for example with sudo -E npm run lab."; exit 77; }
-
-node=node_modules/.bin/node
-if ! [ -x "$node" ] || ! "$node" -e 'process.exit(process.versions.node.startsWith("24.") ? 0 : 1)' 2>/dev/null; then
-  say "Installing the npm packages of the repository, Node.js 24 among them (npm ci)."
-  npm ci --ignore-scripts --no-audit --no-fund >&2
-fi
-"$node" -e 'process.exit(process.versions.node.startsWith("24.") ? 0 : 1)' 2>/dev/null || {
-  say "node_modules/.bin/node is not Node.js 24: remove node_modules and run npm ci --ignore-scripts on an x86-64 machine."
-  exit 69
-}
+. lab/use-node.sh
 exec "$node" lab/main.ts "$@"
