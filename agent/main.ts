@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { KubeConfig } from '@kubernetes/client-node';
-import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { fatalLine } from '@landbridge/core/errors.ts';
 import pino from 'pino';
 import { Capture } from './capture/capture.ts';
 import { findCgroup2, readEnvironment } from './config.ts';
@@ -54,8 +54,7 @@ main().then(
   // Open connections must not keep a stopped agent alive.
   () => process.exit(0),
   (thrown: unknown) => {
-    const error = LandbridgeError.from(thrown);
-    process.stderr.write(`${JSON.stringify({ level: 'fatal', code: error.code, msg: error.message, hint: error.hint, ...(error.code === 'internal' ? { stack: (error.cause as Error | undefined)?.stack } : {}) })}\n`);
+    process.stderr.write(fatalLine(thrown));
     process.exit(1);
   },
 );

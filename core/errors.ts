@@ -29,3 +29,9 @@ export class LandbridgeError extends Error {
     return new LandbridgeError(code, thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown });
   }
 }
+
+/** The last line of a service's log: why it ends, as JSON. A stack only where nobody foresaw the error. */
+export function fatalLine(thrown: unknown): string {
+  const { code, message: msg, hint, cause } = LandbridgeError.from(thrown);
+  return `${JSON.stringify({ level: 'fatal', code, msg, hint, ...(code === 'internal' ? { stack: (cause as Error | undefined)?.stack } : {}) })}\n`;
+}

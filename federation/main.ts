@@ -1,5 +1,5 @@
 import { KubeConfig } from '@kubernetes/client-node';
-import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { fatalLine } from '@landbridge/core/errors.ts';
 import { startAdminServer } from './admin/admin-server.ts';
 import { Authenticator } from './ca/authenticator.ts';
 import { CertificateService } from './ca/certificate-service.ts';
@@ -68,8 +68,7 @@ main().then(
   // Watches that are still open must not keep a stopped service alive.
   () => process.exit(0),
   (thrown: unknown) => {
-    const error = LandbridgeError.from(thrown);
-    process.stderr.write(`${JSON.stringify({ level: 'fatal', code: error.code, msg: error.message, hint: error.hint, ...(error.code === 'internal' ? { stack: (error.cause as Error | undefined)?.stack } : {}) })}\n`);
+    process.stderr.write(fatalLine(thrown));
     process.exit(1);
   },
 );
