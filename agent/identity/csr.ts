@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPair, type KeyObject, sign } from 'node:crypto';
+import { generateKeyPair, type KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
 import forge from 'node-forge';
@@ -31,8 +31,6 @@ export async function makeRequest(identity: SpiffeId): Promise<KeyAndRequest> {
     requestPem: `-----BEGIN CERTIFICATE REQUEST-----\n${Buffer.from(der, 'latin1').toString('base64').replace(/.{64}/g, '$&\n').trimEnd()}\n-----END CERTIFICATE REQUEST-----\n`,
   };
 }
-
-export const parseKey = (pem: string): KeyObject => createPrivateKey(pem);
 
 function requestInfo(publicKey: KeyObject, identity: SpiffeId): forge.asn1.Asn1 {
   const subjectPublicKeyInfo = asn1.fromDer(publicKey.export({ type: 'spki', format: 'der' }).toString('latin1'), { decodeBitStrings: false } as never);

@@ -9,6 +9,7 @@ import { openNatsBus, type NatsBus } from '../bus/nats-bus.ts';
 import { type CreatedToken, JoinAuthority, type TokenRequest } from '../join/authority.ts';
 import { type HubAuthority, type HubCredentials, parseHubAuthority, parseHubCredentials } from '../join/credentials.ts';
 import { makeFounderCredentials } from '../join/founder-credentials.ts';
+import { alreadyJoined } from '../join/join-errors.ts';
 import type { JoinKeys } from '../join/join-keys.ts';
 import { joinWithToken } from '../join/redeem.ts';
 import { serveRedeem } from '../join/redeem-service.ts';
@@ -123,7 +124,7 @@ export class Membership {
     const { cluster, trustDomain, network, roots, secrets, clock } = this.#options;
     const known = await secrets.read(CREDENTIALS_SECRET);
     if (known !== undefined || this.#session !== undefined) {
-      throw new LandbridgeError('already-joined', `cluster ${cluster} is a member of a clusterset already`, { hint: `To join another one, delete the Secret ${CREDENTIALS_SECRET} and restart the federation service.` });
+      throw alreadyJoined(cluster);
     }
     const keys = async (authorityPublicKey: string): Promise<JoinKeys> => await this.#joinKeys.keysFor(authorityPublicKey);
     const { credentials, members } = await joinWithToken({ token, keys, cluster, trustDomain, roots: roots.map((root) => root.toString('base64')), network, signal, clock }).catch(async (thrown: unknown) => {

@@ -33,8 +33,8 @@ export function tokenForAnotherCluster(tokenCluster: string, cluster: string): L
 }
 
 export function alreadyJoined(cluster: string): LandbridgeError {
-  return new LandbridgeError('already-joined', `Cluster "${cluster}" is already a member of a federation.`, {
-    hint: 'landbridge status shows its members. To leave it, delete the Secret landbridge-hub-credentials and restart landbridge-federation.',
+  return new LandbridgeError('already-joined', `cluster ${cluster} is a member of a clusterset already`, {
+    hint: 'To join another one, delete the Secret landbridge-hub-credentials and restart the federation service.',
   });
 }
 
