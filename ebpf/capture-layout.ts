@@ -15,8 +15,11 @@ export interface SocketAddress {
 export type ListenerKind = 'hbone' | 'plaintext';
 
 export const POD_BYTES = 4;
+export const AGENT_BYTES = 8;
+export const CGROUP_KEY_BYTES = 8;
 export const NETNS_KEY_BYTES = 8;
 export const ENDPOINT_BYTES = 20;
+export const DIAL_KEY_BYTES = 36;
 
 export function netnsKey(cookie: bigint): Buffer {
   const key = Buffer.alloc(NETNS_KEY_BYTES);
@@ -30,14 +33,35 @@ export function podValue(address: string): Buffer {
   return Buffer.from(addressBytes(address).subarray(12));
 }
 
+/** struct pod of a pod whose connections are not redirected yet: its ports are kept for the agent. */
+export const RESERVED_POD = Buffer.alloc(POD_BYTES);
+
 /** struct flow: a connection's namespace and source as the accepted socket has it. */
 export function flowKey(netnsCookie: bigint, source: SocketAddress): Buffer {
+  return flowKeyOf(netnsCookie, addressBytes(source.ip), source.port);
+}
+
+/** As {@link flowKey}, of an address in 16 bytes. */
+export function flowKeyOf(netnsCookie: bigint, ip: Uint8Array, port: number): Buffer {
   const key = Buffer.alloc(32);
   key.writeBigUInt64LE(netnsCookie, 0);
-  key.set(addressBytes(source.ip), 8);
-  key.writeUInt16BE(source.port, 24);
+  key.set(ip, 8);
+  key.writeUInt16BE(port, 24);
   return key;
 }
+
+/** struct dial, of addresses in 16 bytes: `remote` is where the SYN comes from, `local` where it arrives. */
+export function dialKey(remoteIp: Uint8Array, remotePort: number, localIp: Uint8Array, localPort: number): Buffer {
+  const key = Buffer.alloc(DIAL_KEY_BYTES);
+  key.set(remoteIp, 0);
+  key.set(localIp, 16);
+  key.writeUInt16BE(remotePort, 32);
+  key.writeUInt16BE(localPort, 34);
+  return key;
+}
+
+/** The value of `dials`. */
+export const DIAL_VALUE = Buffer.from([1]);
 
 /** struct listener_key. */
 export function listenerKey(address: string, kind: ListenerKind): Buffer {
