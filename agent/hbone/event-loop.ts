@@ -1,0 +1,133 @@
+import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { Epoll, Event, takeWakes } from '@landbridge/native/epoll.ts';
+import { close } from '@landbridge/native/stream-socket.ts';
+
+/** What is told of events on a descriptor: bits of {@link Event}. */
+export interface EventHandler {
+  onEvents(events: number): void;
+}
+
+/** Work that is done once at the end of a round, however often it was asked for in it. */
+export interface Task {
+  /** Whether it waits already; the loop's to change. */
+  isScheduled: boolean;
+  run(): void;
+}
+
+/** Something that comes due at some time; see DeadlineList. */
+export interface Deadlines {
+  readonly nextMs: number;
+  expire(nowMs: number): void;
+}
+
+/** Messages of the main thread handled in one round, so that traffic goes on between them. */
+const MESSAGES_PER_ROUND = 64;
+const MAX_WAIT_MS = 60_000;
+
+/**
+ * The loop of one data thread. A round: events, then messages, then tasks, then deadlines. Between two rounds no
+ * connection is in the middle of anything: the one point where their state may be frozen.
+ */
+export class EventLoop {
+  readonly #epoll = new Epoll();
+  readonly #handlers: (EventHandler | undefined)[] = [];
+  readonly #tags: number[] = [];
+  readonly #deadlines: Deadlines[] = [];
+  #tasks: Task[] = [];
+  #isStopped = false;
+  /** Monotonic, of the current round. */
+  nowMs = performance.now();
+
+  /** Begins to report events of a descriptor that does not block. @throws SystemCallError */
+  add(fd: number, kind: 'stream' | 'listener', handler: EventHandler): void {
+    const tag = ((this.#tags[fd] ?? 0) + 1) | 0;
+    this.#tags[fd] = tag;
+    this.#handlers[fd] = handler;
+    this.#epoll.add(fd, kind, tag);
+  }
+
+  /** Before the descriptor is closed. */
+  remove(fd: number): void {
+    this.#handlers[fd] = undefined;
+    this.#epoll.remove(fd);
+  }
+
+  /** Ends the events of a descriptor and closes it. */
+  close(fd: number): void {
+    this.remove(fd);
+    close(fd);
+  }
+
+  schedule(task: Task): void {
+    if (task.isScheduled) return;
+    task.isScheduled = true;
+    this.#tasks.push(task);
+  }
+
+  watch(deadlines: Deadlines): void {
+    this.#deadlines.push(deadlines);
+  }
+
+  /** Calls `handle` for each message of a port, whose sender wakes the loop by an eventfd after posting. */
+  follow(port: MessagePort, waker: number, handle: (message: unknown) => void): void {
+    const round: Task = {
+      isScheduled: false,
+      run: () => {
+        for (let i = 0; i < MESSAGES_PER_ROUND; i++) {
+          const received = receiveMessageOnPort(port);
+          if (received === undefined) return;
+          handle(received.message);
+        }
+        this.schedule(round);
+      },
+    };
+    this.add(waker, 'listener', {
+      onEvents: () => {
+        takeWakes(waker);
+        this.schedule(round);
+      },
+    });
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Runs until it is stopped. */
+  run(): void {
+    while (!this.#isStopped) this.#round();
+    this.#epoll[Symbol.dispose]();
+  }
+
+  #round(): void {
+    const epoll = this.#epoll;
+    const count = epoll.wait(this.#tasks.length > 0 ? 0 : this.#waitMs());
+    this.nowMs = performance.now();
+    for (let i = 0; i < count; i++) {
+      const fd = epoll.fd(i);
+      // The descriptor may have been closed, and given to another socket, earlier in this round.
+      if (this.#tags[fd] === epoll.tag(i)) this.#handlers[fd]?.onEvents(epoll.events(i));
+    }
+    if (this.#tasks.length > 0) {
+      const tasks = this.#tasks;
+      this.#tasks = [];
+      for (let i = 0; i < tasks.length; i++) {
+        const task = tasks[i] as Task;
+        task.isScheduled = false;
+        task.run();
+      }
+    }
+    for (let i = 0; i < this.#deadlines.length; i++) (this.#deadlines[i] as Deadlines).expire(this.nowMs);
+  }
+
+  #waitMs(): number {
+    let until = MAX_WAIT_MS;
+    for (let i = 0; i < this.#deadlines.length; i++) {
+      const left = (this.#deadlines[i] as Deadlines).nextMs - this.nowMs;
+      if (left < until) until = left;
+    }
+    return until <= 0 ? 0 : Math.ceil(until);
+  }
+}
+
+export { Event };

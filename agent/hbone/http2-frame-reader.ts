@@ -1,0 +1,146 @@
+import type { NativeMemory } from '@landbridge/native/memory.ts';
+import { CLIENT_PREFACE, ERROR_CODE, type ErrorCode, FRAME_FLAG, FRAME_HEADER_BYTES, FRAME_TYPE, readUint31 } from '@landbridge/wire/http2-frames.ts';
+import { MAX_CONTROL_BYTES, MAX_FRAME_BYTES, MAX_HEADER_LIST_BYTES } from './http2-limits.ts';
+
+/** Takes frames as they come in. */
+export interface FrameSink {
+  /** Whether the connection has failed: nothing more is read. */
+  readonly isOver: boolean;
+  /** A DATA frame begins; its whole length counts for flow control. */
+  onDataBegin(streamId: number, length: number): void;
+  /** A part of its content. */
+  onData(memory: NativeMemory, at: number, size: number): void;
+  onDataEnd(streamId: number, endStream: boolean): void;
+  /** Any other frame, whole. The payload is good until the call returns. */
+  onFrame(type: number, flags: number, streamId: number, payload: Buffer): void;
+  /** A frame of a type that nobody knows, which is skipped (RFC 9113, section 4.1). */
+  onUnknown(streamId: number): void;
+  fail(code: ErrorCode, reason: string): void;
+}
+
+const PREFACE = Buffer.from(CLIENT_PREFACE);
+const EMPTY = Buffer.alloc(0);
+const KNOWN_TYPES = FRAME_TYPE.CONTINUATION;
+
+/**
+ * Cuts what arrives into frames (RFC 9113, section 4). DATA passes through in the pieces in which it comes; other
+ * frames are short and are put together first.
+ */
+export class Http2FrameReader {
+  readonly #sink: FrameSink;
+  /** Of the client's preface that is still to come. */
+  #prefaceLeft: number;
+  readonly #header = Buffer.alloc(FRAME_HEADER_BYTES);
+  #headerSize = 0;
+  #isInFrame = false;
+  #length = 0;
+  #type = 0;
+  #flags = 0;
+  #streamId = 0;
+  /** Of the payload. */
+  #left = 0;
+  /** Padding of the DATA frame under way; -1 until its length was read. */
+  #padding = 0;
+  #collected: Buffer | undefined;
+  #collectedSize = 0;
+
+  constructor(sink: FrameSink, expectsPreface: boolean) {
+    this.#sink = sink;
+    this.#prefaceLeft = expectsPreface ? PREFACE.length : 0;
+  }
+
+  read(memory: NativeMemory, from: number, to: number): void {
+    const { bytes } = memory;
+    let at = this.#prefaceLeft > 0 ? this.#readPreface(bytes, from, to) : from;
+    while (at < to && !this.#sink.isOver) {
+      if (!this.#isInFrame) {
+        if (this.#headerSize === 0 && to - at >= FRAME_HEADER_BYTES) {
+          this.#begin(bytes, at);
+          at += FRAME_HEADER_BYTES;
+        } else {
+          while (this.#headerSize < FRAME_HEADER_BYTES && at < to) this.#header[this.#headerSize++] = bytes[at++] as number;
+          if (this.#headerSize < FRAME_HEADER_BYTES) return;
+          this.#headerSize = 0;
+          this.#begin(this.#header, 0);
+        }
+        continue;
+      }
+      const size = Math.min(this.#left, to - at);
+      if (this.#type === FRAME_TYPE.DATA) this.#data(memory, at, size);
+      else if (this.#type > KNOWN_TYPES) this.#left -= size;
+      else this.#collect(bytes, at, size);
+      at += size;
+      if (this.#left === 0) this.#end();
+    }
+  }
+
+  #readPreface(bytes: Buffer, from: number, to: number): number {
+    const size = Math.min(this.#prefaceLeft, to - from);
+    const offset = PREFACE.length - this.#prefaceLeft;
+    if (bytes.compare(PREFACE, offset, offset + size, from, from + size) !== 0) {
+      this.#sink.fail(ERROR_CODE.PROTOCOL_ERROR, 'the client does not begin with the preface of HTTP/2');
+      return to;
+    }
+    this.#prefaceLeft -= size;
+    return from + size;
+  }
+
+  #begin(bytes: Buffer, at: number): void {
+    const length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
+    const type = bytes[at + 3] as number;
+    this.#length = this.#left = length;
+    this.#type = type;
+    this.#flags = bytes[at + 4] as number;
+    this.#streamId = readUint31(bytes, at + 5);
+    this.#isInFrame = true;
+    if (length > MAX_FRAME_BYTES) return this.#sink.fail(ERROR_CODE.FRAME_SIZE_ERROR, `a frame of ${length} bytes`);
+    if (type === FRAME_TYPE.DATA) {
+      const isPadded = (this.#flags & FRAME_FLAG.PADDED) !== 0;
+      this.#padding = isPadded ? -1 : 0;
+      if (isPadded && length === 0) return this.#sink.fail(ERROR_CODE.FRAME_SIZE_ERROR, 'a padded frame without length of its padding');
+      this.#sink.onDataBegin(this.#streamId, length);
+    } else if (type <= KNOWN_TYPES) {
+      const most = type === FRAME_TYPE.HEADERS || type === FRAME_TYPE.CONTINUATION ? MAX_HEADER_LIST_BYTES : MAX_CONTROL_BYTES;
+      // GOAWAY may say anything at any length; what it says is not needed.
+      if (length > most) return this.#sink.fail(length > MAX_FRAME_BYTES ? ERROR_CODE.FRAME_SIZE_ERROR : ERROR_CODE.ENHANCE_YOUR_CALM, `a frame of type ${type} of ${length} bytes`);
+    }
+    if (length === 0 && !this.#sink.isOver) this.#end();
+  }
+
+  #data(memory: NativeMemory, at: number, size: number): void {
+    let from = at;
+    let left = size;
+    if (this.#padding < 0) {
+      this.#padding = memory.bytes[from] as number;
+      from++;
+      left--;
+      this.#left--;
+      if (this.#padding > this.#left) return this.#sink.fail(ERROR_CODE.PROTOCOL_ERROR, 'more padding than frame');
+    }
+    const content = Math.min(left, this.#left - this.#padding);
+    if (content > 0) this.#sink.onData(memory, from, content);
+    this.#left -= left;
+  }
+
+  #collect(bytes: Buffer, at: number, size: number): void {
+    this.#left -= size;
+    if (size === this.#length) {
+      this.#collected = bytes.subarray(at, at + size);
+      return;
+    }
+    if (this.#collectedSize === 0) this.#collected = Buffer.allocUnsafeSlow(this.#length);
+    bytes.copy(this.#collected as Buffer, this.#collectedSize, at, at + size);
+    this.#collectedSize += size;
+  }
+
+  #end(): void {
+    this.#isInFrame = false;
+    if (this.#sink.isOver) return;
+    if (this.#type === FRAME_TYPE.DATA) return this.#sink.onDataEnd(this.#streamId, (this.#flags & FRAME_FLAG.END_STREAM) !== 0);
+    if (this.#type > KNOWN_TYPES) return this.#sink.onUnknown(this.#streamId);
+    const payload = this.#collected ?? EMPTY;
+    this.#collected = undefined;
+    this.#collectedSize = 0;
+    this.#sink.onFrame(this.#type, this.#flags, this.#streamId, payload);
+  }
+}

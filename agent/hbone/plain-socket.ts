@@ -1,0 +1,116 @@
+import { closeByReset, EAGAIN, ECONNRESET, lastErrno, receive, send, shutdownWrite, takeError } from '@landbridge/native/stream-socket.ts';
+import { ByteQueue } from './byte-queue.ts';
+import { Event, type EventHandler, type EventLoop } from './event-loop.ts';
+import { ENDED, FAILED, type Near, type NearOwner, NOTHING_YET } from './near.ts';
+
+/** An application's connection: accepted from it or dialled to it. */
+export class PlainSocket implements Near, EventHandler {
+  readonly #loop: EventLoop;
+  readonly fd: number;
+  owner: NearOwner | undefined;
+  /** False while the dial goes on: what is pushed waits. */
+  isConnected: boolean;
+  mayPull = true;
+  #mayPush: boolean;
+  /** The other end sent its FIN or RST: a short read does not tell that nothing is left. */
+  #peerHungUp = false;
+  #isEnding = false;
+  #isEnded = false;
+  /** 0, or why the connection failed. */
+  errno = 0;
+  isClosed = false;
+  readonly #queue = new ByteQueue();
+
+  constructor(loop: EventLoop, fd: number, state: 'connected' | 'connecting') {
+    this.#loop = loop;
+    this.fd = fd;
+    this.isConnected = this.#mayPush = state === 'connected';
+    loop.add(fd, 'stream', this);
+  }
+
+  get queued(): number {
+    return this.#queue.size;
+  }
+
+  get hasFailed(): boolean {
+    return this.errno !== 0;
+  }
+
+  onEvents(events: number): void {
+    if ((events & (Event.IN | Event.HANG_UP | Event.ERROR | Event.PEER_HANG_UP)) !== 0) this.mayPull = true;
+    if ((events & (Event.PEER_HANG_UP | Event.HANG_UP | Event.ERROR)) !== 0) this.#peerHungUp = true;
+    if ((events & Event.ERROR) !== 0) this.#fail(takeError(this.fd));
+    else if ((events & (Event.OUT | Event.HANG_UP)) !== 0) {
+      // A dial that goes on reports HANG_UP before it has begun.
+      if (!this.isConnected && (events & Event.OUT) !== 0) this.isConnected = true;
+      if (this.isConnected) this.#mayPush = true;
+      if (this.#queue.size > 0 || this.#isEnding) this.#flush();
+    }
+    this.owner?.onNear();
+  }
+
+  pull(_bytes: Buffer, address: number, _offset: number, size: number): number {
+    if (this.errno !== 0) return FAILED;
+    const count = receive(this.fd, address, size);
+    if (count > 0) {
+      if (count < size && !this.#peerHungUp) this.mayPull = false;
+      return count;
+    }
+    this.mayPull = false;
+    if (count === 0) return ENDED;
+    if (lastErrno() === EAGAIN) return NOTHING_YET;
+    this.#fail(lastErrno());
+    return FAILED;
+  }
+
+  push(bytes: Buffer, address: number, offset: number, size: number): boolean {
+    if (this.errno !== 0) return false;
+    let sent = 0;
+    if (this.#queue.size === 0 && this.#mayPush) {
+      sent = send(this.fd, address, size);
+      if (sent === size) return true;
+      if (sent < 0) {
+        if (lastErrno() !== EAGAIN) {
+          this.#fail(lastErrno());
+          return false;
+        }
+        sent = 0;
+      }
+      this.#mayPush = false;
+    }
+    this.#queue.append(bytes, offset + sent, size - sent);
+    return true;
+  }
+
+  endPush(): void {
+    this.#isEnding = true;
+    if (this.isConnected) this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#queue.size > 0) {
+      const result = this.#queue.sendTo(this.fd);
+      if (typeof result === 'number') return this.#fail(result);
+      if (!result) this.#mayPush = false;
+    }
+    if (this.#isEnding && !this.#isEnded && this.#queue.size === 0) {
+      this.#isEnded = true;
+      shutdownWrite(this.fd);
+    }
+  }
+
+  #fail(errno: number): void {
+    this.errno = errno === 0 ? ECONNRESET : errno;
+    this.#queue.clear();
+  }
+
+  close(reset: boolean): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.owner = undefined;
+    this.#queue.clear();
+    if (!reset) return this.#loop.close(this.fd);
+    this.#loop.remove(this.fd);
+    closeByReset(this.fd);
+  }
+}

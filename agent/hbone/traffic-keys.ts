@@ -1,0 +1,91 @@
+import { createHmac } from 'node:crypto';
+import { AesGcm, IV_BYTES, nonce } from '@landbridge/native/aes-gcm.ts';
+import type { HandshakeResult } from '@landbridge/native/tls-handshake.ts';
+
+export type Suite = HandshakeResult['suite'];
+
+const PARAMETERS = {
+  TLS_AES_128_GCM_SHA256: { hash: 'sha256', keyBytes: 16 },
+  TLS_AES_256_GCM_SHA384: { hash: 'sha384', keyBytes: 32 },
+} as const;
+
+/**
+ * Keys of one direction of a TLS 1.3 connection (RFC 8446, section 7.3), from its current traffic secret. The secret and
+ * the number of the next record are all that there is to know of it.
+ */
+export class TrafficKeys implements Disposable {
+  readonly suite: Suite;
+  readonly #direction: 'seal' | 'open';
+  /** Of RFC 8446, section 7.2: replaced by each KeyUpdate. */
+  #secret: Buffer;
+  /** Of the next record. It starts anew with each key, long before a number loses precision: see RECORDS_PER_KEY. */
+  records = 0;
+  #iv: Buffer;
+  #ivHigh: number;
+  #ivLow: number;
+  cipher: AesGcm;
+
+  constructor(suite: Suite, secret: Buffer, direction: 'seal' | 'open') {
+    this.suite = suite;
+    this.#direction = direction;
+    this.#secret = secret;
+    [this.cipher, this.#iv] = this.#derive();
+    this.#ivHigh = this.#iv.readUInt32BE(4);
+    this.#ivLow = this.#iv.readUInt32BE(8);
+  }
+
+  #derive(): [AesGcm, Buffer] {
+    const { hash, keyBytes } = PARAMETERS[this.suite];
+    const key = expandLabel(hash, this.#secret, 'key', keyBytes);
+    const cipher = new AesGcm(key, this.#direction);
+    key.fill(0);
+    return [cipher, expandLabel(hash, this.#secret, 'iv', IV_BYTES)];
+  }
+
+  /** Writes the nonce of the next record, and counts it as used (RFC 8446, section 5.3). */
+  useNonce(): void {
+    const bytes = nonce.bytes;
+    const iv = this.#iv;
+    bytes[0] = iv[0] as number;
+    bytes[1] = iv[1] as number;
+    bytes[2] = iv[2] as number;
+    bytes[3] = iv[3] as number;
+    const records = this.records++;
+    const high = this.#ivHigh ^ ((records / 0x100000000) | 0);
+    const low = this.#ivLow ^ records;
+    bytes[4] = high >>> 24;
+    bytes[5] = high >>> 16;
+    bytes[6] = high >>> 8;
+    bytes[7] = high;
+    bytes[8] = low >>> 24;
+    bytes[9] = low >>> 16;
+    bytes[10] = low >>> 8;
+    bytes[11] = low;
+  }
+
+  /** Goes on to the next generation, as KeyUpdate says (RFC 8446, section 7.2). */
+  update(): void {
+    const { hash } = PARAMETERS[this.suite];
+    const next = expandLabel(hash, this.#secret, 'traffic upd', this.#secret.length);
+    this.#secret.fill(0);
+    this.#secret = next;
+    this.cipher[Symbol.dispose]();
+    [this.cipher, this.#iv] = this.#derive();
+    this.#ivHigh = this.#iv.readUInt32BE(4);
+    this.#ivLow = this.#iv.readUInt32BE(8);
+    this.records = 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.cipher[Symbol.dispose]();
+    this.#secret.fill(0);
+    this.#iv.fill(0);
+  }
+}
+
+/** HKDF-Expand-Label with an empty context (RFC 8446, section 7.1). No output here is longer than the hash: one block does. */
+function expandLabel(hash: 'sha256' | 'sha384', secret: Buffer, label: string, length: number): Buffer {
+  const text = `tls13 ${label}`;
+  const info = Buffer.concat([Buffer.from([length >> 8, length & 255, text.length]), Buffer.from(text, 'latin1'), Buffer.from([0, 1])]);
+  return Buffer.from(createHmac(hash, secret).update(info).digest().subarray(0, length));
+}

@@ -1,0 +1,185 @@
+/**
+ * What the main thread and a data thread tell each other. Plain data, copied on the way. The main thread decides where
+ * connections go and who may come; data threads carry them and report.
+ */
+import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
+import type { SpiffeId } from '@landbridge/core/identity.ts';
+import type { RoutePlan, ServiceLabels, WorkloadLabels } from '@landbridge/core/route-plan.ts';
+import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
+
+/** Where an accepted connection was to go. */
+export type OriginalDestination =
+  /** As the kernel's capture remembers it; descriptors of BPF maps. */
+  | { readonly kind: 'captured'; readonly cookie: bigint; readonly originalsMap: number }
+  /** Always there: for listeners that are not of a captured pod. */
+  | { readonly kind: 'fixed'; readonly address: SocketAddress };
+
+/** Listening sockets of one data thread, which closes them in the end; -1 for none. */
+export interface ThreadListeners {
+  readonly outbound: number;
+  readonly plaintext: number;
+  readonly hbone: number;
+}
+
+export interface ApplicationTunnel {
+  readonly port: number;
+  /** Whether connections begin with a PROXY header, version 2. */
+  readonly proxyProtocol: boolean;
+}
+
+/** A pod whose traffic a data thread carries, or a gateway that takes tunnels for others. */
+export interface PodSpec {
+  readonly uid: string;
+  readonly kind: 'pod' | 'gateway';
+  readonly identity: SpiffeId;
+  readonly addresses: readonly string[];
+  readonly labels: WorkloadLabels;
+  /** Of the pod as a client, as the baggage header says it. */
+  readonly baggage: string;
+  readonly network: string;
+  readonly listeners: ThreadListeners;
+  readonly originalDestination: OriginalDestination;
+  /** Descriptor of its network namespace; undefined for the agent's own. */
+  readonly namespace: number | undefined;
+  /** Descriptor of the BPF map of dials with a client's address; undefined where the client's address is not kept. */
+  readonly dialsMap: number | undefined;
+  readonly applicationTunnel: ApplicationTunnel | undefined;
+}
+
+export interface ConnectionTuning {
+  /** Whether pods of this node are joined inside the agent, or by TLS like others. */
+  readonly sameNode: 'relay' | 'tls';
+  readonly maxStreamsPerConnection: number;
+  readonly poolIdleMs: number;
+  readonly dialTimeoutMs: number;
+  /** How long a connection waits for what the main thread has not told yet. */
+  readonly resolveTimeoutMs: number;
+  readonly accessLog: 'all' | 'errors' | 'off';
+}
+
+export type ToThread =
+  | { readonly kind: 'pod'; readonly pod: PodSpec }
+  /** `drain`: its listeners close, and its connections may end by themselves until the deadline. */
+  | { readonly kind: 'pod-gone'; readonly uid: string; readonly drainMs: number }
+  | { readonly kind: 'certificate'; readonly identity: SpiffeId; readonly keyPem: string; readonly chainPem: string }
+  | { readonly kind: 'certificate-gone'; readonly identity: SpiffeId }
+  /** PEM of the roots by the one trust domain that each may vouch for. */
+  | { readonly kind: 'trust'; readonly bundles: readonly (readonly [trustDomain: string, roots: readonly string[]])[] }
+  /** All policies that hold for a pod; until the first one came, nobody may come in. */
+  | { readonly kind: 'policies'; readonly uid: string; readonly policies: readonly AuthorizationPolicy[] }
+  /** An answer to `route`, or a change of it. Undefined: asked for no more. */
+  | { readonly kind: 'plan'; readonly key: string; readonly plan: RoutePlan }
+  | { readonly kind: 'inbound-answer'; readonly id: number; readonly answer: InboundAnswer }
+  | { readonly kind: 'labels-answer'; readonly ip: string; readonly labels: WorkloadLabels | undefined }
+  | { readonly kind: 'report-now'; readonly id: number }
+  | { readonly kind: 'list-connections'; readonly id: number }
+  | { readonly kind: 'access-log'; readonly mode: ConnectionTuning['accessLog'] }
+  | { readonly kind: 'drain'; readonly deadlineMs: number }
+  | { readonly kind: 'stop' };
+
+/** Where an inbound tunnel goes whose authority is not simply the pod's own address. */
+export type InboundAnswer =
+  | { readonly kind: 'dial'; readonly port: number; readonly service: ServiceLabels | undefined; readonly tunnel: ApplicationTunnel | undefined; readonly proxyDestination: SocketAddress | undefined }
+  | { readonly kind: 'forward'; readonly plan: RoutePlan }
+  | { readonly kind: 'refuse'; readonly status: 400 | 503; readonly reason: string };
+
+export type FromThread =
+  | { readonly kind: 'ready' }
+  /** The thread wants the plan for connections of a pod to an address, and every later one until `route-gone`. */
+  | { readonly kind: 'route'; readonly key: string; readonly uid: string; readonly destination: SocketAddress }
+  | { readonly kind: 'route-gone'; readonly key: string }
+  | { readonly kind: 'inbound'; readonly id: number; readonly uid: string; readonly authority: string; readonly localIp: string }
+  | { readonly kind: 'labels'; readonly ip: string; readonly uid: string }
+  | { readonly kind: 'report'; readonly id: number; readonly report: TrafficReport }
+  | { readonly kind: 'connections'; readonly id: number; readonly connections: readonly ConnectionView[] }
+  | { readonly kind: 'warning'; readonly text: string; readonly fields: Readonly<Record<string, string>> }
+  | { readonly kind: 'drained' };
+
+export type Direction = 'outbound' | 'inbound';
+
+/** Response flags of Istio's metrics for TCP. */
+export type ResponseFlag = '-' | 'DENY' | 'CONNECT' | 'TLS_FAILURE' | 'H2_HANDSHAKE_FAILURE' | 'NETWORK_POLICY' | 'IDENTITY_ERROR' | 'CERT_REVOKED';
+
+/** How bytes were carried: `local` between two pods of this node, without TLS. */
+export type Carriage = 'hbone' | 'double-hbone' | 'local' | 'plain';
+
+/** Everything by which connections are counted together. */
+export interface TrafficLabels {
+  readonly direction: Direction;
+  readonly carriage: Carriage;
+  readonly source: WorkloadLabels;
+  readonly destination: WorkloadLabels;
+  readonly service: ServiceLabels | undefined;
+}
+
+/** What happened since the last report to connections with the same labels. */
+export interface SeriesDelta {
+  /** Of this thread; the labels come with the first delta. */
+  readonly series: number;
+  readonly labels: TrafficLabels | undefined;
+  readonly opened: number;
+  /** Ended, by response flag. */
+  readonly closed: readonly (readonly [ResponseFlag, number])[];
+  readonly failed: number;
+  /** From the connection's client to its server. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
+/** One connection that has ended, for the access log. */
+export interface ConnectionEnd {
+  readonly series: number;
+  readonly sourceAddress: string;
+  /** As dialled by the client; of a tunnel, its end. */
+  readonly destinationAddress: string;
+  /** Inside the tunnel. */
+  readonly hboneAddress: string | undefined;
+  /** What the certificates of both sides proved; undefined without TLS. */
+  readonly sourceIdentity: SpiffeId | undefined;
+  readonly destinationIdentity: SpiffeId | undefined;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  readonly durationMs: number;
+  readonly flag: ResponseFlag;
+  readonly error: string | undefined;
+  readonly traceId: string | undefined;
+}
+
+export interface TrafficReport {
+  readonly series: readonly SeriesDelta[];
+  readonly ends: readonly ConnectionEnd[];
+  /** Connection ends that were not kept because too many came at once. */
+  readonly endsDropped: number;
+  /** Tunnels that failed, by direction and reason (FailureReason), since the last report. */
+  readonly failures: readonly (readonly [Direction, reason: string, count: number])[];
+  readonly gauges: ThreadGauges;
+}
+
+export interface ThreadGauges {
+  readonly openConnections: number;
+  /** TLS connections of tunnels. */
+  readonly clientSessions: number;
+  readonly serverSessions: number;
+  readonly handshakes: number;
+  /** Since the last report. */
+  readonly handshakesDone: number;
+  readonly sockets: number;
+  /** Share of time since the last report that the thread was not waiting, 0 to 1. */
+  readonly busy: number;
+}
+
+/** One live connection, for `/connections`. */
+export interface ConnectionView {
+  readonly direction: Direction;
+  readonly carriage: Carriage;
+  readonly source: string;
+  readonly destination: string;
+  readonly hboneAddress: string | undefined;
+  readonly sourceIdentity: string | undefined;
+  readonly destinationIdentity: string | undefined;
+  readonly service: string | undefined;
+  readonly openForMs: number;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+

@@ -1,0 +1,86 @@
+/**
+ * TCP sockets for data threads: plain numbers in and out, no object for a call. Failures are negative results, and
+ * {@link lastErrno} tells why until the next call.
+ */
+import koffi from 'koffi';
+import { errnoOf } from './errno.ts';
+import { viewMemory } from './memory.ts';
+
+const library = koffi.load(null);
+
+const MSG_NOSIGNAL = 0x4000;
+const MSG_MORE = 0x8000;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const SO_LINGER = 13;
+const SHUT_WR = 1;
+
+export const EAGAIN = errnoOf('EAGAIN');
+export const EINPROGRESS = errnoOf('EINPROGRESS');
+export const ECONNRESET = errnoOf('ECONNRESET');
+
+const callRecv = library.func('int recv(int fd, int64_t bytes, int64_t size, int flags)');
+const callSend = library.func('int send(int fd, int64_t bytes, int64_t size, int flags)');
+const callAccept = library.func('int accept4(int fd, int64_t address, int64_t length, int flags)');
+const callConnect = library.func('int connect(int fd, const void *address, int length)');
+const callShutdown = library.func('int shutdown(int fd, int how)');
+const callClose = library.func('int close(int fd)');
+const callSetOption = library.func('int setsockopt(int fd, int level, int name, const void *value, int length)');
+const callGetOption = library.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
+const callName = { local: library.func('int getsockname(int fd, void *address, void *length)'), peer: library.func('int getpeername(int fd, void *address, void *length)') };
+const errnoLocation = library.func('int64_t __errno_location()');
+
+/** errno of this thread: its place never moves, so that reading costs no call. */
+const errno = new Int32Array(viewMemory(errnoLocation() as number, 4));
+
+export const lastErrno = (): number => errno[0] as number;
+
+/** Reads up to `size` bytes to `address`: 0 at the end of the stream, negative for {@link lastErrno}. */
+export const receive = (fd: number, address: number, size: number): number => callRecv(fd, address, size, 0) as number;
+
+/** Writes what fits into the socket's buffer; negative for {@link lastErrno}. `more`: further bytes follow at once. */
+export const send = (fd: number, address: number, size: number, more = false): number => callSend(fd, address, size, more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL) as number;
+
+/** The next connection that waits, not blocking and closed on exec; negative for {@link lastErrno}. */
+export const accept = (fd: number): number => callAccept(fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC) as number;
+
+/** `address`: a sockaddr as {@link encodeSocketAddress} makes it. Negative: EINPROGRESS while it goes on. */
+export const connect = (fd: number, address: Buffer): number => callConnect(fd, address, address.length) as number;
+
+export const shutdownWrite = (fd: number): number => callShutdown(fd, SHUT_WR) as number;
+
+export const close = (fd: number): number => callClose(fd) as number;
+
+const ON = Buffer.from([1, 0, 0, 0]);
+export const setNoDelay = (fd: number): number => callSetOption(fd, IPPROTO_TCP, TCP_NODELAY, ON, 4) as number;
+
+/** struct linger {1, 0}: close() then sends RST, so that half a message does not look like a whole one. */
+const RESET = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+
+/** Closes a connection by RST. */
+export function closeByReset(fd: number): void {
+  callSetOption(fd, SOL_SOCKET, SO_LINGER, RESET, RESET.length);
+  callClose(fd);
+}
+
+const INT_LENGTH = Buffer.from([4, 0, 0, 0]);
+const value = Buffer.alloc(4);
+
+/** Takes the error that a connection met (SO_ERROR); 0 for none. */
+export function takeError(fd: number): number {
+  INT_LENGTH[0] = 4;
+  return callGetOption(fd, SOL_SOCKET, SO_ERROR, value, INT_LENGTH) === 0 ? value.readInt32LE(0) : lastErrno();
+}
+
+const name = Buffer.alloc(28);
+const nameLength = Buffer.alloc(4);
+
+/** The sockaddr of either end, in a buffer that the next call writes over; undefined where the connection is gone. */
+export function socketName(fd: number, end: 'local' | 'peer'): Buffer | undefined {
+  nameLength.writeInt32LE(name.length);
+  return callName[end](fd, name, nameLength) === 0 ? name.subarray(0, nameLength.readInt32LE(0)) : undefined;
+}
