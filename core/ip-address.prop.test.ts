@@ -1,7 +1,7 @@
 import { BlockList, isIP, SocketAddress } from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
-import { formatPrefix, ipBytes, ipFromBytes, isIpv4, parseIp, parsePrefix, prefixContains, prefixFromBytes } from './ip-address.ts';
+import { formatPrefix, ipBytes, ipFromBytes, isIpv4, mappedIpBytes, parseIp, parsePrefix, prefixContains, prefixFromBytes } from './ip-address.ts';
 
 const group = fc.oneof(fc.constantFrom('', '0', '00', '0000', '1', 'ffff', 'FFFF', '12345', 'g', '1.2.3.4', '01.2.3.4'), fc.integer({ min: 0, max: 0xffff }).map((value) => value.toString(16)));
 const decimal = fc.oneof(fc.constantFrom('', '0', '00', '01', '255', '256', '0x1', '1e1', ' 1'), fc.integer({ min: 0, max: 300 }).map(String));
@@ -44,6 +44,8 @@ test('text and bytes are ways to say the same', (t) => {
       t.deepEqual(parseIp(text.value), text, 'the canonical text is its own');
       t.not(isIP(text.value), 0);
       t.deepEqual(ipFromBytes(ipBytes(text.value)), text);
+      t.deepEqual(ipFromBytes(mappedIpBytes(text.value)), text);
+      t.is(mappedIpBytes(text.value).length, 16);
       t.is(ipBytes(text.value).length, isIpv4(text.value) ? 4 : 16);
       if (address.length === 4 || !isIpv4(text.value)) t.deepEqual(Uint8Array.from(ipBytes(text.value)), Uint8Array.from(address));
     }),

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { formatPrefix, ipBytes, ipFromBytes, isIpv4, parseIp, parsePrefix, prefixContains, prefixFromBytes } from './ip-address.ts';
+import { formatPrefix, ipBytes, ipFromBytes, isIpv4, mappedIpBytes, parseIp, parsePrefix, prefixContains, prefixFromBytes } from './ip-address.ts';
 
 const canonical = (text: string): string => {
   const parsed = parseIp(text);
@@ -48,6 +48,7 @@ test('bytes are in network order', (t) => {
   t.deepEqual(ipBytes('2001:db8::ff01' as never), v6);
   t.deepEqual(ipFromBytes(Uint8Array.of(10, 0, 0, 255)), { ok: true, value: '10.0.0.255' as never });
   t.deepEqual(ipBytes('10.0.0.255' as never), Uint8Array.of(10, 0, 0, 255));
+  t.deepEqual(mappedIpBytes('10.0.0.255' as never), Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 255));
   for (const length of [0, 3, 5, 15, 17]) t.false(ipFromBytes(new Uint8Array(length)).ok);
   t.true(isIpv4('10.0.0.255' as never));
   t.false(isIpv4('::' as never));

@@ -39,6 +39,17 @@ export function ipBytes(ip: IpAddress): Uint8Array {
   return bytesOf(ip) as Uint8Array;
 }
 
+/** 16 bytes in network order, IPv4 as ::ffff:a.b.c.d: the form of sockets and kernel maps for both families. */
+export function mappedIpBytes(ip: IpAddress): Uint8Array {
+  const bytes = ipBytes(ip);
+  if (bytes.length === IPV6_BYTES) return bytes;
+  const mapped = new Uint8Array(IPV6_BYTES);
+  mapped[10] = 0xff;
+  mapped[11] = 0xff;
+  mapped.set(bytes, 12);
+  return mapped;
+}
+
 export function isIpv4(ip: IpAddress): boolean {
   return !ip.includes(':');
 }

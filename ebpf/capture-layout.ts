@@ -1,6 +1,6 @@
 /** Byte layouts of the maps of programs/capture.h. */
-import { isIPv4, isIPv6 } from 'node:net';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { ipBytes, ipFromBytes, isIpv4, mappedIpBytes, parseIp } from '@landbridge/core/ip-address.ts';
 
 export const OUTBOUND_PORT = 15001;
 export const PLAINTEXT_PORT = 15006;
@@ -29,8 +29,9 @@ export function netnsKey(cookie: bigint): Buffer {
 
 /** struct pod: the address that redirected IPv4 connections leave with. */
 export function podValue(address: string): Buffer {
-  if (!isIPv4(address)) throw new LandbridgeError('unsupported', `pod address ${address} is not IPv4`, { hint: 'Only pods with an IPv4 address can be captured.' });
-  return Buffer.from(addressBytes(address).subarray(12));
+  const ip = parseIp(address);
+  if (!ip.ok || !isIpv4(ip.value)) throw new LandbridgeError('unsupported', `pod address ${address} is not IPv4`, { hint: 'Only pods with an IPv4 address can be captured.' });
+  return Buffer.from(ipBytes(ip.value));
 }
 
 /** struct pod of a pod whose connections are not redirected yet: its ports are kept for the agent. */
@@ -83,46 +84,16 @@ export function parseEndpoint(value: Buffer): SocketAddress {
   return { ip: addressText(value.subarray(0, 16)), port: value.readUInt16BE(16) };
 }
 
-/** 16 bytes in network order, IPv4 as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2). */
+/** 16 bytes in network order, IPv4 as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2). The kernel names the zone of a link-local address, which maps do not. */
 export function addressBytes(address: string): Buffer {
-  const text = address.startsWith('::ffff:') && isIPv4(address.slice(7)) ? address.slice(7) : address;
-  const bytes = Buffer.alloc(16);
-  if (isIPv4(text)) {
-    bytes.writeUInt16BE(0xffff, 10);
-    bytes.set(text.split('.').map(Number), 12);
-    return bytes;
-  }
-  if (!isIPv6(text)) throw new LandbridgeError('bad-address', `${JSON.stringify(address)} is not an IP address`);
-  const [head = '', tail] = text.replace(/%.*$/, '').split('::');
-  const groups = (part: string): number[] => (part === '' ? [] : part.split(':').flatMap(groupValues));
-  const before = groups(head);
-  const after = tail === undefined ? [] : groups(tail);
-  for (const [i, group] of before.entries()) bytes.writeUInt16BE(group, i * 2);
-  for (const [i, group] of after.entries()) bytes.writeUInt16BE(group, 16 - (after.length - i) * 2);
-  return bytes;
+  const ip = parseIp(address.replace(/%.*$/, ''));
+  if (!ip.ok) throw new LandbridgeError('bad-address', ip.error);
+  return Buffer.from(mappedIpBytes(ip.value));
 }
 
-/** The last 32 bits may be written as IPv4. */
-function groupValues(group: string): number[] {
-  if (!group.includes('.')) return [Number.parseInt(group, 16)];
-  const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
-  return [a * 256 + b, c * 256 + d];
-}
-
+/** Of 16 bytes. */
 export function addressText(bytes: Buffer): string {
-  if (bytes.readUInt16BE(10) === 0xffff && bytes.subarray(0, 10).every((byte) => byte === 0)) return [...bytes.subarray(12)].join('.');
-  return canonicalIpv6(Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(i * 2)));
-}
-
-/** RFC 5952: the longest run of two or more zero groups, the first of equals, is shortened. */
-function canonicalIpv6(groups: readonly number[]): string {
-  let best = { start: 0, length: 1 };
-  for (let start = 0; start < 8; start++) {
-    let length = 0;
-    while (start + length < 8 && groups[start + length] === 0) length++;
-    if (length > best.length) best = { start, length };
-  }
-  const text = (part: readonly number[]): string => part.map((group) => group.toString(16)).join(':');
-  if (best.length < 2) return text(groups);
-  return `${text(groups.slice(0, best.start))}::${text(groups.slice(best.start + best.length))}`;
+  const ip = ipFromBytes(bytes);
+  if (!ip.ok) throw new LandbridgeError('bad-address', ip.error);
+  return ip.value;
 }

@@ -57,7 +57,7 @@ test('an address becomes the bytes that it means, and no other text becomes any'
   }));
 });
 
-/** The one form that URLs have of an address. */
+/** The one form that URLs have of an address, an IPv4 address being what it is mapped to. */
 function canonical(ip: string): string {
-  return new URL(isIP(ip) === 6 ? `http://[${ip}]` : `http://${ip}`).hostname;
+  return new URL(`http://[${isIP(ip) === 6 ? ip : `::ffff:${ip}`}]`).hostname;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { isIPv4, isIPv6 } from 'node:net';
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { V1Pod } from '@kubernetes/client-node';
+import { ipBytes, parseIp } from '@landbridge/core/ip-address.ts';
 import { CLUSTERSET_DOMAIN, clusterHost, clustersetHost } from '@landbridge/core/names.ts';
 import type { Endpoint, ServicePort } from '@landbridge/core/records.ts';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
@@ -202,15 +202,7 @@ function resource(bytes: Uint8Array): Resource {
 }
 
 /** Peers may say any text: what is no address, or one that only means something on its own host, is left out. */
-function addressBytes(ip: string): Uint8Array[] {
-  if (isIPv4(ip)) return [Uint8Array.from(ip.split('.').map(Number))];
-  if (!isIPv6(ip) || ip.includes('%')) return [];
-  // The last four bytes may be written as an IPv4 address (RFC 4291, section 2.2).
-  const hex = ip.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes: string[]) => [[bytes[0], bytes[1]], [bytes[2], bytes[3]]].map(([high, low]) => (Number(high) * 256 + Number(low)).toString(16)).join(':'));
-  const [head = '', tail] = hex.split('::');
-  const groups = (text: string): number[] => (text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16)));
-  const before = groups(head);
-  const after = tail === undefined ? [] : groups(tail);
-  const all = [...before, ...new Array<number>(8 - before.length - after.length).fill(0), ...after];
-  return [Uint8Array.from(all.flatMap((group) => [group >> 8, group & 0xff]))];
+function addressBytes(text: string): Uint8Array[] {
+  const ip = parseIp(text);
+  return ip.ok ? [ipBytes(ip.value)] : [];
 }
