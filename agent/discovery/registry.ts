@@ -1,42 +1,30 @@
-import { fromBinary } from '@bufbuild/protobuf';
-import { err, ok, type Result } from '@landbridge/core/result.ts';
-import { addressText } from '@landbridge/ebpf/capture-layout.ts';
-import { AddressSchema, type Service as WireService, TunnelProtocol, type Workload as WireWorkload, WorkloadStatus } from '@landbridge/wire/gen/workload_pb.js';
+import { parseIp } from '@landbridge/core/ip-address.ts';
+import { AddressRanges } from './address-ranges.ts';
+import { type AddressRange, hostKey, ipOf, type Service, type Workload } from './wds-address.ts';
 
-export interface Workload {
-  readonly kind: 'workload';
-  /** `<cluster>//Pod/<namespace>/<name>` */
-  readonly uid: string;
-  readonly name: string;
-  readonly namespace: string;
-  /** `<network>/<ip>` */
-  readonly addresses: readonly string[];
-  readonly tunnel: 'hbone' | 'none';
-  readonly trustDomain: string;
-  readonly serviceAccount: string;
-  readonly cluster: string;
-  readonly node: string;
-  readonly network: string;
-  readonly healthy: boolean;
-  /** Target ports by service port, by service key. */
-  readonly services: ReadonlyMap<string, ReadonlyMap<number, number>>;
-}
-
-export interface Service {
-  readonly kind: 'service';
-  /** `<namespace>/<hostname>` */
-  readonly key: string;
-  readonly name: string;
-  readonly namespace: string;
-  readonly hostname: string;
-  /** `<network>/<ip>` */
-  readonly addresses: readonly string[];
-  readonly ports: ReadonlySet<number>;
-}
+export { networkAddress, type Service, type Workload } from './wds-address.ts';
 
 export interface AddressDelta {
   readonly updated: readonly (Workload | Service)[];
   readonly removed: readonly string[];
+}
+
+/** What may be found differently than before. */
+export interface RegistryChange {
+  /** Keys of services that changed themselves or in their endpoints, and of hostnames of workloads. */
+  readonly services: ReadonlySet<string>;
+  /** `<network>/<ip>` */
+  readonly addresses: ReadonlySet<string>;
+  readonly ranges: readonly AddressRange[];
+  /** Networks whose gateways changed. */
+  readonly gatewayNetworks: ReadonlySet<string>;
+}
+
+/** Who a pod is, to find it among the workloads that claim its address. */
+export interface LocalWorkloadName {
+  readonly namespace: string;
+  readonly name: string;
+  readonly serviceAccount: string;
 }
 
 /**
@@ -45,46 +33,114 @@ export interface AddressDelta {
  */
 const RETIRED_MS = 60_000;
 const MAX_RETIRED = 4096;
+/** How Istio's control plane begins the uid of a gateway to another network: `NetworkGateway/<network>/<address>/<port>`. */
+const GATEWAY_UID = 'NetworkGateway/';
 
-/** What discovery says is where: workloads and services with indexes by address. Holds exactly the resources last told. */
+/**
+ * What discovery says is where: workloads and services with indexes by address and hostname. Holds exactly the resources
+ * last told; what is found does not depend on the order in which they came.
+ */
 export class Registry {
   readonly #retired = new Map<string, { readonly service: Service; readonly untilMs: number }>();
   readonly #resources = new Map<string, Workload | Service>();
-  readonly #workloadByAddress = new Map<string, Workload>();
-  readonly #serviceByAddress = new Map<string, Service>();
+  /** All that claim an address, the one to believe first. */
+  readonly #workloadsByAddress = new Map<string, Workload[]>();
+  readonly #workloadsByHost = new Map<string, Workload[]>();
+  readonly #servicesByAddress = new Map<string, Service[]>();
+  readonly #servicesByRange = new AddressRanges<Service>();
+  readonly #servicesByHostname = new Map<string, Service[]>();
+  /** By key of service, whether that is known yet or not. */
   readonly #endpoints = new Map<string, Map<string, Workload>>();
+  readonly #gateways = new Map<string, Workload[]>();
 
-  apply(delta: AddressDelta, nowMs: number = Date.now()): void {
+  apply(delta: AddressDelta, nowMs: number = Date.now()): RegistryChange {
+    const change = new Change();
     for (const name of delta.removed) {
       const resource = this.#resources.get(name);
-      this.#remove(name);
-      if (resource?.kind === 'service') this.#retire(resource, nowMs);
+      this.#remove(name, change);
+      if (resource?.kind === 'service') this.#retire(resource, resource.addresses, nowMs, change);
     }
     for (const resource of delta.updated) {
       const name = resource.kind === 'workload' ? resource.uid : resource.key;
-      this.#remove(name);
+      const before = this.#resources.get(name);
+      this.#remove(name, change);
       this.#resources.set(name, resource);
       if (resource.kind === 'workload') this.#addWorkload(resource);
-      else for (const address of resource.addresses) this.#serviceByAddress.set(address, resource);
+      else this.#addService(resource);
+      change.add(resource);
+      if (before?.kind === 'service' && resource.kind === 'service') this.#retire(before, before.addresses.filter((address) => !resource.addresses.includes(address)), nowMs, change);
     }
+    return change;
   }
 
-  workloadAt(address: string): Workload | undefined {
-    return this.#workloadByAddress.get(address);
+  workload(uid: string): Workload | undefined {
+    const resource = this.#resources.get(uid);
+    return resource?.kind === 'workload' ? resource : undefined;
   }
 
-  serviceAt(address: string): Service | undefined {
-    return this.#serviceByAddress.get(address);
+  /** `at` is `<network>/<ip>`. */
+  workloadAt(at: string): Workload | undefined {
+    return this.#workloadsByAddress.get(at)?.[0];
+  }
+
+  /** The workload that a pod of this node is; none before discovery has told of it. */
+  localWorkload(at: string, { namespace, name, serviceAccount }: LocalWorkloadName): Workload | undefined {
+    return this.#workloadsByAddress.get(at)?.find((workload) => workload.namespace === namespace && workload.name === name && workload.serviceAccount === serviceAccount);
+  }
+
+  workloadByHost(namespace: string, hostname: string): Workload | undefined {
+    return this.#workloadsByHost.get(hostKey(namespace, hostname))?.[0];
+  }
+
+  service(key: string): Service | undefined {
+    const resource = this.#resources.get(key);
+    return resource?.kind === 'service' ? resource : undefined;
+  }
+
+  /**
+   * The service that has the address, or a range around it. Several may: the client's namespace is preferred, then the
+   * longest prefix, then the canonical one. Without a client all are visible.
+   */
+  serviceAt(at: string, clientNamespace?: string): Service | undefined {
+    const exact = preferred(this.#servicesByAddress.get(at), clientNamespace);
+    if (exact !== undefined) return exact;
+    const ip = parseIp(ipOf(at));
+    if (!ip.ok) return undefined;
+    let first: Service | undefined;
+    for (const { values } of this.#servicesByRange.around(at.slice(0, at.lastIndexOf('/')), ip.value)) {
+      const service = preferred([...values].sort(byKey), clientNamespace);
+      if (service?.namespace === clientNamespace) return service;
+      first ??= service;
+    }
+    return first;
+  }
+
+  serviceByHostname(hostname: string, clientNamespace?: string): Service | undefined {
+    return preferred(this.#servicesByHostname.get(hostname), clientNamespace);
   }
 
   /** A service that had the address until a short time ago. */
-  retiredAt(address: string, nowMs: number): Service | undefined {
-    const retired = this.#retired.get(address);
-    return retired !== undefined && nowMs < retired.untilMs ? retired.service : undefined;
+  retiredAt(at: string, nowMs: number): Service | undefined {
+    return this.retirement(at, nowMs)?.service;
   }
 
+  retirement(at: string, nowMs: number): { readonly service: Service; readonly untilMs: number } | undefined {
+    const retired = this.#retired.get(at);
+    return retired !== undefined && nowMs < retired.untilMs ? retired : undefined;
+  }
+
+  /** Healthy or not, in the order of their uids. */
   endpointsOf(service: Service): readonly Workload[] {
-    return [...(this.#endpoints.get(service.key)?.values() ?? [])];
+    return [...(this.#endpoints.get(service.key)?.values() ?? [])].sort(byUid);
+  }
+
+  isEndpoint(service: Service, uid: string): boolean {
+    return this.#endpoints.get(service.key)?.has(uid) === true;
+  }
+
+  /** The gateways through which a network is reached, as far as the control plane tells of them by themselves. */
+  gatewaysOf(network: string): readonly Workload[] {
+    return this.#gateways.get(network) ?? [];
   }
 
   count(): { readonly workloads: number; readonly services: number } {
@@ -98,13 +154,20 @@ export class Registry {
     return [...this.#resources.keys()];
   }
 
-  #retire(service: Service, nowMs: number): void {
-    for (const [address, { untilMs }] of this.#retired) if (untilMs <= nowMs || this.#retired.size >= MAX_RETIRED) this.#retired.delete(address);
-    for (const address of service.addresses) this.#retired.set(address, { service, untilMs: nowMs + RETIRED_MS });
+  #retire(service: Service, addresses: readonly string[], nowMs: number, change: Change): void {
+    if (addresses.length === 0) return;
+    for (const [address, { untilMs }] of this.#retired) {
+      if (untilMs > nowMs && this.#retired.size < MAX_RETIRED) continue;
+      this.#retired.delete(address);
+      change.addresses.add(address);
+    }
+    for (const address of addresses) this.#retired.set(address, { service, untilMs: nowMs + RETIRED_MS });
   }
 
   #addWorkload(workload: Workload): void {
-    for (const address of workload.addresses) this.#workloadByAddress.set(address, workload);
+    if (!workload.hostNetwork) for (const address of workload.addresses) insert(this.#workloadsByAddress, address, workload, byClaim);
+    if (workload.hostname !== '') insert(this.#workloadsByHost, hostKey(workload.namespace, workload.hostname), workload, byUid);
+    if (workload.uid.startsWith(GATEWAY_UID)) insert(this.#gateways, workload.network, workload, byUid);
     for (const key of workload.services.keys()) {
       let endpoints = this.#endpoints.get(key);
       if (endpoints === undefined) this.#endpoints.set(key, (endpoints = new Map()));
@@ -112,16 +175,26 @@ export class Registry {
     }
   }
 
-  #remove(name: string): void {
+  #addService(service: Service): void {
+    for (const address of service.addresses) insert(this.#servicesByAddress, address, service, byKey);
+    for (const range of service.ranges) this.#servicesByRange.add(range, service);
+    insert(this.#servicesByHostname, service.hostname, service, byKey);
+  }
+
+  #remove(name: string, change: Change): void {
     const resource = this.#resources.get(name);
     if (resource === undefined) return;
     this.#resources.delete(name);
+    change.add(resource);
     if (resource.kind === 'service') {
-      for (const address of resource.addresses) if (this.#serviceByAddress.get(address) === resource) this.#serviceByAddress.delete(address);
+      for (const address of resource.addresses) withdraw(this.#servicesByAddress, address, resource);
+      for (const range of resource.ranges) this.#servicesByRange.remove(range, resource);
+      withdraw(this.#servicesByHostname, resource.hostname, resource);
       return;
     }
-    // An address may have gone to a newer workload already.
-    for (const address of resource.addresses) if (this.#workloadByAddress.get(address) === resource) this.#workloadByAddress.delete(address);
+    for (const address of resource.addresses) withdraw(this.#workloadsByAddress, address, resource);
+    withdraw(this.#workloadsByHost, hostKey(resource.namespace, resource.hostname), resource);
+    withdraw(this.#gateways, resource.network, resource);
     for (const key of resource.services.keys()) {
       const endpoints = this.#endpoints.get(key);
       endpoints?.delete(name);
@@ -130,65 +203,71 @@ export class Registry {
   }
 }
 
-export const networkAddress = (network: string, ip: string): string => `${network}/${ip}`;
+class Change implements RegistryChange {
+  readonly services = new Set<string>();
+  readonly addresses = new Set<string>();
+  readonly ranges: AddressRange[] = [];
+  readonly gatewayNetworks = new Set<string>();
 
-/** Decodes one istio.workload.Address. Total: what can not be understood is an error that names it. */
-export function parseAddress(bytes: Uint8Array): Result<Workload | Service> {
-  let type: { case: 'workload'; value: WireWorkload } | { case: 'service'; value: WireService } | { case: undefined };
-  try {
-    type = fromBinary(AddressSchema, bytes).type as typeof type;
-  } catch (thrown) {
-    return err(`not an Address: ${String(thrown)}`);
-  }
-  switch (type.case) {
-    case 'workload':
-      return parseWorkload(type.value);
-    case 'service':
-      return parseService(type.value);
-    default:
-      return err('an Address with neither workload nor service');
+  add(resource: Workload | Service): void {
+    for (const address of resource.addresses) this.addresses.add(address);
+    if (resource.kind === 'service') {
+      this.services.add(resource.key);
+      this.ranges.push(...resource.ranges);
+      return;
+    }
+    for (const key of resource.services.keys()) this.services.add(key);
+    if (resource.hostname !== '') this.services.add(hostKey(resource.namespace, resource.hostname));
+    if (resource.uid.startsWith(GATEWAY_UID)) this.gatewayNetworks.add(resource.network);
   }
 }
 
-function parseWorkload(wire: WireWorkload): Result<Workload> {
-  if (wire.uid === '') return err('a workload without uid');
-  const addresses: string[] = [];
-  for (const bytes of wire.addresses) {
-    const ip = parseIp(bytes);
-    if (ip === undefined) return err(`workload ${wire.uid}: an address of ${bytes.length} bytes`);
-    addresses.push(networkAddress(wire.network, ip));
-  }
-  return ok({
-    kind: 'workload',
-    uid: wire.uid,
-    name: wire.name,
-    namespace: wire.namespace,
-    addresses,
-    tunnel: wire.tunnelProtocol === TunnelProtocol.HBONE ? 'hbone' : 'none',
-    // Istio leaves its default trust domain out (workload.proto, trust_domain).
-    trustDomain: wire.trustDomain || 'cluster.local',
-    serviceAccount: wire.serviceAccount || 'default',
-    cluster: wire.clusterId,
-    node: wire.node,
-    network: wire.network,
-    healthy: wire.status === WorkloadStatus.HEALTHY,
-    services: new Map(Object.entries(wire.services).map(([key, list]) => [key, new Map(list.ports.map((port) => [port.servicePort, port.targetPort]))])),
-  });
+/** As if the workload had changed: for what is known of it elsewhere, such as whether it is captured here. */
+export function changeOf(workload: Workload): RegistryChange {
+  const change = new Change();
+  change.add(workload);
+  return change;
 }
 
-function parseService(wire: WireService): Result<Service> {
-  if (wire.hostname === '' || wire.namespace === '') return err('a service without hostname or namespace');
-  const key = `${wire.namespace}/${wire.hostname}`;
-  const addresses: string[] = [];
-  for (const address of wire.addresses) {
-    const ip = parseIp(address.address);
-    if (ip === undefined) return err(`service ${key}: an address of ${address.address.length} bytes`);
-    addresses.push(networkAddress(address.network, ip));
-  }
-  return ok({ kind: 'service', key, name: wire.name, namespace: wire.namespace, hostname: wire.hostname, addresses, ports: new Set(wire.ports.map((port) => port.servicePort)) });
+const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const byKey = (a: Service, b: Service): number => byText(a.key, b.key);
+const byUid = (a: Workload, b: Workload): number => byText(a.uid, b.uid);
+
+/**
+ * Who is believed where several claim an address: pods, since nobody else can set theirs, before others; what is in the
+ * mesh before what is not; then what is healthy, as the address of a pod that ended may be given to another at once.
+ */
+function byClaim(a: Workload, b: Workload): number {
+  return claim(b) - claim(a) || byUid(a, b);
 }
 
-function parseIp(bytes: Uint8Array): string | undefined {
-  if (bytes.length === 4) return bytes.join('.');
-  return bytes.length === 16 ? addressText(Buffer.from(bytes)) : undefined;
+function claim({ uid, tunnel, healthy }: Workload): number {
+  return (uid.includes('//Pod/') ? 4 : 0) + (tunnel === 'hbone' ? 2 : 0) + (healthy ? 1 : 0);
+}
+
+/** In the client's namespace, or canonical, or the first that is visible. */
+function preferred(services: readonly Service[] | undefined, clientNamespace: string | undefined): Service | undefined {
+  let canonical: Service | undefined;
+  let first: Service | undefined;
+  for (const service of services ?? []) {
+    if (clientNamespace !== undefined && service.namespace === clientNamespace) return service;
+    if (clientNamespace !== undefined && service.visibility === 'namespace') continue;
+    if (service.canonical) canonical ??= service;
+    first ??= service;
+  }
+  return canonical ?? first;
+}
+
+function insert<T>(map: Map<string, T[]>, key: string, value: T, order: (a: T, b: T) => number): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else if (!list.includes(value)) list.splice(list.findLastIndex((each) => order(each, value) <= 0) + 1, 0, value);
+}
+
+function withdraw<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const list = map.get(key);
+  const at = list?.indexOf(value) ?? -1;
+  if (list === undefined || at < 0) return;
+  if (list.length === 1) map.delete(key);
+  else list.splice(at, 1);
 }

@@ -1,25 +1,12 @@
-import { create, toBinary } from '@bufbuild/protobuf';
-import { AddressSchema, TunnelProtocol, WorkloadStatus } from '@landbridge/wire/gen/workload_pb.js';
 import test from 'ava';
 import fc from 'fast-check';
-import { parseAddress, Registry, type Service, type Workload } from './registry.ts';
+import type { Service, Workload } from './registry.ts';
 import { Balancer, route } from './route.ts';
+import { registryOf, servesAt, serviceOf, workloadOf } from './test-resources.ts';
 
-const key = 'demo/echo.demo.svc.clusterset.local';
-const service: Service = { kind: 'service', key, name: 'echo', namespace: 'demo', hostname: 'echo.demo.svc.clusterset.local', addresses: ['/10.9.0.1'], ports: new Set([8080, 9090]) };
-
-function workload(n: number, over: Partial<Workload> = {}): Workload {
-  return {
-    kind: 'workload', uid: `east//Pod/demo/echo-${n}`, name: `echo-${n}`, namespace: 'demo', addresses: [`/10.1.0.${n}`], tunnel: 'hbone', trustDomain: 'east.example', serviceAccount: 'echo',
-    cluster: 'east', node: 'n', network: '', healthy: true, services: new Map([[key, new Map([[8080, 80]])]]), ...over,
-  };
-}
-
-function registryOf(...resources: (Workload | Service)[]): Registry {
-  const registry = new Registry();
-  registry.apply({ updated: resources, removed: [] });
-  return registry;
-}
+const service: Service = serviceOf('echo', { addresses: ['/10.9.0.1'], ports: new Map([[8080, 0], [9090, 0]]) });
+const { key } = service;
+const workload = (n: number, over: Partial<Workload> = {}): Workload => workloadOf(n, { services: servesAt(service), ...over });
 
 const { choose } = new Balancer();
 
@@ -88,12 +75,4 @@ test('connections spread over all endpoints, and less of them go to those that h
   const counts = endpoints.map((each) => held.filter(({ chosen }) => chosen === each).length);
   t.true(counts.every((count) => count >= 90 && count <= 110), counts.join());
   for (const each of held) each.held[Symbol.dispose]();
-});
-
-test('any bytes give an answer; a good address is understood', (t) => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => typeof parseAddress(bytes).ok === 'boolean'));
-  const good = toBinary(AddressSchema, create(AddressSchema, { type: { case: 'workload', value: { uid: 'a//Pod/b/c', addresses: [Uint8Array.of(10, 0, 0, 1)], tunnelProtocol: TunnelProtocol.HBONE, status: WorkloadStatus.HEALTHY } } }));
-  const parsed = parseAddress(good);
-  t.true(parsed.ok && parsed.value.kind === 'workload' && parsed.value.addresses[0] === '/10.0.0.1' && parsed.value.trustDomain === 'cluster.local');
-  t.false(parseAddress(toBinary(AddressSchema, create(AddressSchema, { type: { case: 'workload', value: { uid: 'x', addresses: [Uint8Array.of(1, 2)] } } }))).ok);
 });

@@ -10,7 +10,8 @@ import { ADDRESS_TYPE, DELTA_ADS_METHOD, TRUST_BUNDLE_TYPE } from '@landbridge/w
 import type { Logger } from 'pino';
 import { authorization, CHANNEL_OPTIONS, type ControlPlaneAccess } from '../identity/ca-client.ts';
 import { metrics } from '../metrics.ts';
-import { parseAddress, Registry } from './registry.ts';
+import { Registry } from './registry.ts';
+import { parseAddress } from './wds-address.ts';
 
 const TYPES = [ADDRESS_TYPE, TRUST_BUNDLE_TYPE] as const;
 const RETRY = { firstMs: 100, mostMs: 3000 };
