@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinition } from '@grpc/grpc-js';
+import { Action, AuthorizationSchema } from '@landbridge/wire/gen/authorization_pb.js';
 import { type DeltaDiscoveryRequest, DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema } from '@landbridge/wire/gen/discovery_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
 import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
-import { ADDRESS_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import test, { type ExecutionContext } from 'ava';
 import pino from 'pino';
 import { TestAuthority } from '../identity/test-identities.ts';
@@ -93,6 +94,7 @@ const workload = (uid: string, last: number): { name: string; version: string; v
   version: `v${last}`,
   value: toBinary(AddressSchema, create(AddressSchema, { type: { case: 'workload', value: { uid, addresses: [Uint8Array.of(10, 0, 0, last)] } } })),
 });
+const policy = (name: string, action = Action.DENY): { name: string; version: string; value: Uint8Array } => ({ name: `demo/${name}`, version: '', value: toBinary(AuthorizationSchema, create(AuthorizationSchema, { namespace: 'demo', name, action })) });
 const bundle = { name: 'west.example', version: 'b1', value: toBinary(TrustBundleSchema, create(TrustBundleSchema, { trustDomain: 'west.example', roots: [west.root.raw] })) };
 
 test('asks for everything with its token, applies and confirms what it is told', async (t) => {
@@ -104,6 +106,9 @@ test('asks for everything with its token, applies and confirms what it is told',
   t.false(discovery.isReady);
   plane.answer(ADDRESS_TYPE, 'n1', [workload('east//Pod/a/b', 1)]);
   plane.answer(TRUST_BUNDLE_TYPE, 'n2', [bundle]);
+  await plane.request(({ responseNonce }) => responseNonce === 'n2');
+  t.false(discovery.isReady, 'without policies nothing may be let in yet');
+  plane.answer(AUTHORIZATION_TYPE, 'n0', []);
   await discovery.ready;
   t.is(discovery.registry.workloadAt('/10.0.0.1')?.uid, 'east//Pod/a/b');
   t.is(discovery.bundles.get('west.example')?.[0]?.fingerprint256, west.root.fingerprint256);
@@ -123,6 +128,53 @@ test('refuses what it can not understand by name, and keeps the rest', async (t)
   t.truthy(discovery.registry.workloadAt('/10.0.0.2'));
 });
 
+test('what was refused is not said to be held, and what was held before stays', async (t) => {
+  const before = await new ControlPlane().start();
+  const discovery = follow(t, before.port);
+  await before.request(({ typeUrl }) => typeUrl === ADDRESS_TYPE);
+  before.answer(ADDRESS_TYPE, 'n1', [workload('east//Pod/a/b', 1), { name: 'bad', version: 'v', value: Uint8Array.of(255, 255) }]);
+  before.answer(ADDRESS_TYPE, 'n2', [{ name: 'east//Pod/a/b', version: 'v2', value: Uint8Array.of(255, 255) }]);
+  await before.request(({ responseNonce }) => responseNonce === 'n2');
+  t.truthy(discovery.registry.workloadAt('/10.0.0.1'));
+  await before[Symbol.asyncDispose]();
+  await using after = await new ControlPlane().start(before.port);
+  const first = await after.request(({ typeUrl }) => typeUrl === ADDRESS_TYPE);
+  t.deepEqual(first.initialResourceVersions, { 'east//Pod/a/b': 'v1' });
+});
+
+test('policies are followed, and whoever wants hears of each change', async (t) => {
+  await using plane = await new ControlPlane().start();
+  const discovery = follow(t, plane.port);
+  const heard: string[] = [];
+  const listening = discovery.onPoliciesChange((names) => heard.push([...names].sort().join()));
+  const first = await plane.request(({ typeUrl }) => typeUrl === AUTHORIZATION_TYPE);
+  t.deepEqual(first.resourceNamesSubscribe, ['*']);
+  plane.answer(AUTHORIZATION_TYPE, 'n1', [policy('a'), policy('b')]);
+  plane.answer(AUTHORIZATION_TYPE, 'n2', [policy('c'), policy('d', 9 as Action)], ['demo/a']);
+  const refused = await plane.request(({ responseNonce }) => responseNonce === 'n2');
+  t.regex(refused.errorDetail?.message ?? '', /^demo\/d: action 9/);
+  t.deepEqual([...discovery.policies.keys()].sort(), ['demo/b', 'demo/c']);
+  t.is(discovery.policies.get('demo/b')?.action, 'deny');
+  listening[Symbol.dispose]();
+  plane.answer(AUTHORIZATION_TYPE, 'n3', [], ['demo/b']);
+  await plane.request(({ responseNonce }) => responseNonce === 'n3');
+  t.deepEqual(heard, ['demo/a,demo/b', 'demo/a,demo/c']);
+});
+
+test('whoever wants hears what changed in the registry, after it did', async (t) => {
+  await using plane = await new ControlPlane().start();
+  const discovery = follow(t, plane.port);
+  const heard: string[] = [];
+  discovery.onRegistryChange(({ addresses }) => {
+    for (const address of addresses) heard.push(`${address} ${discovery.registry.workloadAt(address)?.uid}`);
+  });
+  await plane.request(({ typeUrl }) => typeUrl === ADDRESS_TYPE);
+  plane.answer(ADDRESS_TYPE, 'n1', [workload('east//Pod/a/b', 1)]);
+  plane.answer(ADDRESS_TYPE, 'n2', [], ['east//Pod/a/b']);
+  await plane.request(({ responseNonce }) => responseNonce === 'n2');
+  t.deepEqual(heard, ['/10.0.0.1 east//Pod/a/b', '/10.0.0.1 undefined']);
+});
+
 test('after the control plane was away it says what it has, and that stays in force meanwhile', async (t) => {
   const before = await new ControlPlane().start();
   const { port } = before;
@@ -130,6 +182,7 @@ test('after the control plane was away it says what it has, and that stays in fo
   await before.request(({ typeUrl }) => typeUrl === TRUST_BUNDLE_TYPE);
   before.answer(ADDRESS_TYPE, 'n1', [workload('east//Pod/a/b', 1)]);
   before.answer(TRUST_BUNDLE_TYPE, 'n2', [bundle]);
+  before.answer(AUTHORIZATION_TYPE, 'n3', [policy('p')]);
   await discovery.ready;
   await before[Symbol.asyncDispose]();
   t.truthy(discovery.registry.workloadAt('/10.0.0.1'));

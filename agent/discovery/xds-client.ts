@@ -1,19 +1,21 @@
 import { X509Certificate } from 'node:crypto';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Client, credentials } from '@grpc/grpc-js';
+import { type AuthorizationPolicy, policyKey } from '@landbridge/core/authorization.ts';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import { type DeltaDiscoveryRequest, DeltaDiscoveryRequestSchema, type DeltaDiscoveryResponse, DeltaDiscoveryResponseSchema } from '@landbridge/wire/gen/discovery_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
-import { ADDRESS_TYPE, DELTA_ADS_METHOD, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, DELTA_ADS_METHOD, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import type { Logger } from 'pino';
 import { authorization, CHANNEL_OPTIONS, type ControlPlaneAccess } from '../identity/ca-client.ts';
 import { metrics } from '../metrics.ts';
-import { Registry } from './registry.ts';
+import { parseAuthorization } from './authorization-resource.ts';
+import { type AddressDelta, Registry, type RegistryChange } from './registry.ts';
 import { parseAddress } from './wds-address.ts';
 
-const TYPES = [ADDRESS_TYPE, TRUST_BUNDLE_TYPE] as const;
+const TYPES = [ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE] as const;
 const RETRY = { firstMs: 100, mostMs: 3000 };
 
 export interface DiscoveryNode {
@@ -27,10 +29,13 @@ export interface DiscoveryNode {
 export class Discovery {
   readonly registry = new Registry();
   readonly #bundles = new Map<string, readonly X509Certificate[]>();
+  readonly #policies = new Map<string, AuthorizationPolicy>();
   readonly #versions = new Map<string, Map<string, string>>(TYPES.map((type) => [type, new Map()]));
   readonly #synced = new Set<string>();
   readonly #ready = Promise.withResolvers<void>();
   readonly #bundlesChanged = new Set<() => void>();
+  readonly #registryChanged = new Set<(change: RegistryChange) => void>();
+  readonly #policiesChanged = new Set<(names: ReadonlySet<string>) => void>();
   readonly #access: ControlPlaneAccess;
   readonly #node: DiscoveryNode;
   readonly #log: Logger;
@@ -54,9 +59,23 @@ export class Discovery {
     return this.#bundles;
   }
 
+  /** By `<namespace>/<name>`. */
+  get policies(): ReadonlyMap<string, AuthorizationPolicy> {
+    return this.#policies;
+  }
+
   onBundlesChange(changed: () => void): Disposable {
-    this.#bundlesChanged.add(changed);
-    return { [Symbol.dispose]: () => this.#bundlesChanged.delete(changed) };
+    return listen(this.#bundlesChanged, changed);
+  }
+
+  /** Called after the registry has changed. */
+  onRegistryChange(changed: (change: RegistryChange) => void): Disposable {
+    return listen(this.#registryChanged, changed);
+  }
+
+  /** Called after policies have changed, with the names of those that did. */
+  onPoliciesChange(changed: (names: ReadonlySet<string>) => void): Disposable {
+    return listen(this.#policiesChanged, changed);
   }
 
   /** Runs until the signal aborts; a broken stream is opened anew with the versions that are held. */
@@ -118,32 +137,58 @@ export class Discovery {
     const versions = this.#versions.get(response.typeUrl);
     if (versions === undefined) return err(`type ${response.typeUrl} was not asked for`);
     const problems: string[] = [];
-    if (response.typeUrl === ADDRESS_TYPE) {
-      const updated = response.resources.flatMap(({ name, resource }) => {
-        const parsed = parseAddress(resource?.value ?? new Uint8Array());
-        if (parsed.ok) return [parsed.value];
+    /** What could be understood; what could not is as if it had not been told. */
+    const parseAll = <T>(parse: (bytes: Uint8Array) => Result<T>): { readonly name: string; readonly value: T }[] => response.resources.flatMap(({ name, version, resource }) => {
+      const parsed = parse(resource?.value ?? new Uint8Array());
+      if (!parsed.ok) {
         problems.push(`${name}: ${parsed.error}`);
         return [];
-      });
-      this.registry.apply({ updated, removed: response.removedResources });
-      const { workloads, services } = this.registry.count();
-      metrics.workloads.set(workloads);
-      metrics.services.set(services);
-    } else {
-      for (const { name, resource } of response.resources) {
-        const parsed = parseTrustBundle(resource?.value ?? new Uint8Array());
-        if (parsed.ok) this.#bundles.set(parsed.value.trustDomain, parsed.value.roots);
-        else problems.push(`${name}: ${parsed.error}`);
       }
-      for (const name of response.removedResources) this.#bundles.delete(name);
-      for (const changed of this.#bundlesChanged) changed();
-    }
-    for (const { name, version } of response.resources) versions.set(name, version);
+      versions.set(name, version);
+      return [{ name, value: parsed.value }];
+    });
     for (const name of response.removedResources) versions.delete(name);
+    switch (response.typeUrl) {
+      case ADDRESS_TYPE:
+        this.#applyAddresses(parseAll(parseAddress).map(({ value }) => value), response.removedResources);
+        break;
+      case AUTHORIZATION_TYPE:
+        this.#applyPolicies(parseAll(parseAuthorization), response.removedResources);
+        break;
+      default:
+        for (const { value } of parseAll(parseTrustBundle)) this.#bundles.set(value.trustDomain, value.roots);
+        for (const name of response.removedResources) this.#bundles.delete(name);
+        for (const changed of this.#bundlesChanged) changed();
+    }
     this.#synced.add(response.typeUrl);
     if (this.isReady) this.#ready.resolve();
     return problems.length === 0 ? ok(true) : err(problems.slice(0, 5).join('; '));
   }
+
+  #applyAddresses(updated: AddressDelta['updated'], removed: readonly string[]): void {
+    const change = this.registry.apply({ updated, removed });
+    const { workloads, services } = this.registry.count();
+    metrics.workloads.set(workloads);
+    metrics.services.set(services);
+    for (const changed of this.#registryChanged) changed(change);
+  }
+
+  #applyPolicies(updated: readonly { readonly name: string; readonly value: AuthorizationPolicy }[], removed: readonly string[]): void {
+    const names = new Set(removed);
+    for (const name of removed) this.#policies.delete(name);
+    for (const { name, value } of updated) {
+      const key = name || policyKey(value);
+      this.#policies.set(key, value);
+      names.add(key);
+      if (value.unevaluable !== undefined) this.#log.warn({ policy: key, action: value.action, reason: value.unevaluable }, 'an authorization policy can not be evaluated');
+    }
+    if (names.size > 0) for (const changed of this.#policiesChanged) changed(names);
+  }
+}
+
+function listen<T>(listeners: Set<T>, listener: T): Disposable {
+  listeners.add(listener);
+  return { [Symbol.dispose]: () => listeners.delete(listener) };
 }
 
 export function parseTrustBundle(bytes: Uint8Array): Result<{ readonly trustDomain: string; readonly roots: readonly X509Certificate[] }> {
