@@ -53,6 +53,8 @@ test('a package is left by its name, never by a relative path', (t) => {
   t.deepEqual(faults('agent/x/a.ts', `import { a } from '../../core/a.ts';`), ["1: ../../core/a.ts leaves the package agent: import it by the package's name"]);
   t.deepEqual(faults('ebpf/a.ts', `import { a } from './bpf-linker-node/mod.ts';`), ["1: ./bpf-linker-node/mod.ts leaves the package ebpf: import it by the package's name"]);
   t.deepEqual(faults('agent/x/a.ts', `import { a } from '../y/a.ts';`), []);
+  t.deepEqual(faults('agent/x/a.kernel.test.ts', `import { a } from '../../test/mesh/mesh.ts';`), [], 'save for what tests share');
+  t.deepEqual(faults('agent/x/a.ts', `import { a } from '../../test/mesh/mesh.ts';`), ["1: ../../test/mesh/mesh.ts leaves the package agent: import it by the package's name"]);
 });
 
 test('core and wire use Buffer alone of Node.js, save for their tests', (t) => {

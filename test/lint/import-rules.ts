@@ -16,6 +16,8 @@ const KOFFI_PACKAGES: ReadonlySet<string> = new Set(['native', 'bpf-linker-node'
 const PURE_PACKAGES: ReadonlySet<string> = new Set(['core', 'wire']);
 /** Tests of every package may start the servers that the lab pins; what they test still may not know of it. */
 const FOR_TESTS: ReadonlySet<string> = new Set(['lab']);
+/** npm knows no name for it. Tests of every package may use what tests share there. */
+const NAMELESS = 'test';
 const MAX_LINES = 400;
 /** What the header of a longer file must say, followed by the reason. */
 const REASON = 'Long because';
@@ -68,8 +70,8 @@ function faultOf(specifier: string, file: string, { isTest, dependenciesOf }: Co
     return PURE_PACKAGES.has(own) && !isTest && specifier !== 'node:buffer' ? `${own} may import node:buffer only of Node.js' modules, not ${specifier}` : undefined;
   }
   if (specifier.startsWith('.')) {
-    const target = path.normalize(path.join(path.dirname(file), specifier));
-    return packageOf(target) === own ? undefined : `${specifier} leaves the package ${own}: import it by the package's name`;
+    const target = packageOf(path.normalize(path.join(path.dirname(file), specifier)));
+    return target === own || (isTest && target === NAMELESS) ? undefined : `${specifier} leaves the package ${own}: import it by the package's name`;
   }
   const name = specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
   if (name === 'koffi' && !KOFFI_PACKAGES.has(own)) return `only ${[...KOFFI_PACKAGES].join(' and ')} may import koffi`;
