@@ -61,6 +61,9 @@ export function dialKey(remoteIp: Uint8Array, remotePort: number, localIp: Uint8
   return key;
 }
 
+/** Where a dial goes to, in 16 bytes. */
+export const dialledAddress = (key: Buffer): Buffer => key.subarray(16, 32);
+
 /** The value of `dials`. */
 export const DIAL_VALUE = Buffer.from([1]);
 

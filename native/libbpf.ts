@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { BpfMap } from './bpf-map.ts';
 import { checkLibbpf, checkPointer, errnoOf, SystemCallError } from './errno.ts';
 import { FileDescriptor, libc } from './libc.ts';
 
@@ -21,10 +22,6 @@ const libbpf = {
   linkUpdate: library.func('int bpf_link_update(int link, int program, void *options)'),
   pin: library.func('int bpf_obj_pin(int fd, const char *path)'),
   get: library.func('int bpf_obj_get(const char *path)'),
-  update: library.func('int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags)'),
-  lookup: library.func('int bpf_map_lookup_elem(int fd, const void *key, _Out_ void *value)'),
-  delete: library.func('int bpf_map_delete_elem(int fd, const void *key)'),
-  nextKey: library.func('int bpf_map_get_next_key(int fd, const void *key, _Out_ void *next)'),
   testRun: library.func('int bpf_prog_test_run_opts(int program, _Inout_ void *options)'),
 } as const;
 
@@ -33,6 +30,8 @@ export const AttachType = {
   CGROUP_SOCK_OPS: 3,
   CGROUP_INET4_CONNECT: 10,
   CGROUP_INET6_CONNECT: 11,
+  CGROUP_INET4_POST_BIND: 12,
+  CGROUP_INET6_POST_BIND: 13,
   CGROUP_INET4_GETPEERNAME: 29,
   CGROUP_INET6_GETPEERNAME: 30,
   SK_LOOKUP: 36,
@@ -51,56 +50,6 @@ const print = koffi.register((_level: number, format: string, values: unknown) =
   return 0;
 }, koffi.pointer(printFunction));
 libbpf.setPrint(print);
-
-/** A map by its descriptor. Keys and values are the bytes that the C structs have. */
-export class BpfMap implements Disposable {
-  readonly #descriptor: FileDescriptor;
-  readonly #name: string;
-  readonly #valueBytes: number;
-
-  /** Duplicated descriptors are not needed: an object that owns the map outlives this view, or the map is pinned. */
-  constructor(descriptor: FileDescriptor, name: string, valueBytes: number) {
-    this.#descriptor = descriptor;
-    this.#name = name;
-    this.#valueBytes = valueBytes;
-  }
-
-  set(key: Buffer, value: Buffer): void {
-    checkLibbpf(`update of map ${this.#name}`, libbpf.update(this.#descriptor.number, key, value, 0n));
-  }
-
-  get(key: Buffer): Buffer | undefined {
-    const value = Buffer.alloc(this.#valueBytes);
-    const result = libbpf.lookup(this.#descriptor.number, key, value) as number;
-    if (result === -errnoOf('ENOENT')) return undefined;
-    checkLibbpf(`lookup in map ${this.#name}`, result);
-    return value;
-  }
-
-  /** Returns whether the key was there. */
-  delete(key: Buffer): boolean {
-    const result = libbpf.delete(this.#descriptor.number, key) as number;
-    if (result === -errnoOf('ENOENT')) return false;
-    checkLibbpf(`delete in map ${this.#name}`, result);
-    return true;
-  }
-
-  /** All keys at about one time: keys that come and go meanwhile may be missed. */
-  keys(keyBytes: number): Buffer[] {
-    const keys: Buffer[] = [];
-    let previous: Buffer | null = null;
-    for (;;) {
-      const next: Buffer = Buffer.alloc(keyBytes);
-      if ((libbpf.nextKey(this.#descriptor.number, previous, next) as number) < 0) return keys;
-      keys.push(next);
-      previous = next;
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#descriptor[Symbol.dispose]();
-  }
-}
 
 /** A program's attachment. It ends with the last descriptor, unless it is pinned. */
 export class BpfLink implements Disposable {
@@ -187,7 +136,7 @@ export class BpfObject implements Disposable {
 
   /** A view of a map; valid while the object is. */
   map(name: string, valueBytes: number): BpfMap {
-    return new BpfMap(new FileDescriptor(libbpf.mapFd(this.#map(name)) as number), name, valueBytes);
+    return new BpfMap(libbpf.mapFd(this.#map(name)) as number, name, valueBytes);
   }
 
   #map(name: string): Pointer {

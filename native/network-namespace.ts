@@ -14,15 +14,18 @@ export function namespaceInode(path: string): number {
   return statSync(path).ino;
 }
 
+/** Where this thread is at home: a worker has modules of its own. Kept open, since opening costs more than entering. */
+let home: FileDescriptor | undefined;
+
 /**
- * Runs a function with this thread in another network namespace. The function must be synchronous: nothing else of
- * the event loop may run meanwhile. A thread that cannot come back would do everything afterwards in a pod's
- * namespace, so the process aborts.
+ * Runs a function with this thread in another network namespace, given by its descriptor. The function must be
+ * synchronous: nothing else of the event loop may run meanwhile. A thread that cannot come back would do everything
+ * afterwards in a pod's namespace, so the process aborts.
  * @throws SystemCallError when the namespace cannot be entered
  */
-export function inNetworkNamespace<T>(namespace: FileDescriptor, work: () => T): T {
-  using home = openForReading('/proc/thread-self/ns/net');
-  checkLibc('setns', libc.setns(namespace.number, CLONE_NEWNET));
+export function inNetworkNamespace<T>(namespace: number, work: () => T): T {
+  home ??= openForReading('/proc/thread-self/ns/net');
+  checkLibc('setns', libc.setns(namespace, CLONE_NEWNET));
   try {
     return work();
   } finally {

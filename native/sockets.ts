@@ -1,6 +1,7 @@
 import { checkLibc } from './errno.ts';
 import { FileDescriptor, libc } from './libc.ts';
 import { inNetworkNamespace } from './network-namespace.ts';
+import { encodeMappedAddress, isMappedIpv4 } from './socket-address.ts';
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -9,43 +10,119 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const SO_REUSEPORT = 15;
+const SO_MARK = 36;
+const SO_BINDTOIFINDEX = 62;
 const SO_NETNS_COOKIE = 71;
-const LOOPBACK = [127, 0, 0, 1];
+const IPPROTO_IP = 0;
+const IP_TRANSPARENT = 19;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const IPPROTO_IPV6 = 41;
+const IPV6_TRANSPARENT = 75;
+/** The loopback interface is the first of every namespace (LOOPBACK_IFINDEX of the kernel). */
+const LOOPBACK_INDEX = 1;
+/** 127.0.0.1 as ::ffff:127.0.0.1. */
+const LOOPBACK = Buffer.from('00000000000000000000ffff7f000001', 'hex');
+const ON = Buffer.from([1, 0, 0, 0]);
 
-/** Makes a TCP listener on 127.0.0.1 inside a network namespace. @throws SystemCallError */
-export function listenOnLoopback(namespace: FileDescriptor, port: number, backlog: number): FileDescriptor {
+export interface ListenerOptions {
+  readonly port: number;
+  /** Connections that wait in each socket; further ones are refused by the kernel. */
+  readonly backlog: number;
+  /** SO_MARK of the sockets. Accepted ones keep it, whatever marks of arriving packets they may take otherwise. */
+  readonly mark: number;
+  /** Sockets that share the port, to which the kernel spreads connections (SO_REUSEPORT). */
+  readonly count: number;
+  /** Whether sockets of others may share the port. Otherwise a port that anybody holds is refused. */
+  readonly joins: boolean;
+}
+
+/**
+ * Makes TCP listeners on 127.0.0.1 inside a network namespace. Whoever has the same user id can join a shared port, so
+ * the first socket must find it free unless others are expected to be there.
+ * @throws SystemCallError `EADDRINUSE`
+ */
+export function listenOnLoopback(namespace: number, { port, backlog, mark, count, joins }: ListenerOptions): FileDescriptor[] {
   return inNetworkNamespace(namespace, () => {
-    const socket = tcpSocket(AF_INET);
+    const sockets: FileDescriptor[] = [];
     try {
-      const on = Buffer.from([1, 0, 0, 0]);
-      checkLibc('setsockopt SO_REUSEADDR', libc.setsockopt(socket.number, SOL_SOCKET, SO_REUSEADDR, on, on.length));
-      const address = Buffer.alloc(16);
-      address.writeUInt16LE(AF_INET, 0);
-      address.writeUInt16BE(port, 2);
-      address.set(LOOPBACK, 4);
-      checkLibc(`bind 127.0.0.1:${port}`, libc.bind(socket.number, address, address.length));
-      checkLibc('listen', libc.listen(socket.number, backlog));
-      return socket;
+      for (let i = 0; i < count; i++) {
+        const socket = new FileDescriptor(tcpSocket(AF_INET, mark));
+        sockets.push(socket);
+        setOption(socket.number, 'SO_REUSEADDR', SOL_SOCKET, SO_REUSEADDR, ON);
+        const joinsFirst = joins || i > 0;
+        if (joinsFirst) setOption(socket.number, 'SO_REUSEPORT', SOL_SOCKET, SO_REUSEPORT, ON);
+        bind(socket.number, encodeMappedAddress(LOOPBACK, port), `bind 127.0.0.1:${port}`);
+        if (!joinsFirst) setOption(socket.number, 'SO_REUSEPORT', SOL_SOCKET, SO_REUSEPORT, ON);
+      }
+      for (const socket of sockets) checkLibc('listen', libc.listen(socket.number, backlog));
+      return sockets;
     } catch (thrown) {
-      socket[Symbol.dispose]();
+      for (const socket of sockets) socket[Symbol.dispose]();
       throw thrown;
     }
   });
 }
 
-/** Makes a TCP socket inside a network namespace, to be connected by its owner. @throws SystemCallError */
-export function tcpSocketIn(namespace: FileDescriptor, family: 'IPv4' | 'IPv6'): FileDescriptor {
-  return inNetworkNamespace(namespace, () => tcpSocket(family === 'IPv4' ? AF_INET : AF_INET6));
+/** Makes a TCP socket inside a network namespace, marked and without delay, to be connected by its owner. @throws SystemCallError */
+export function tcpSocketIn(namespace: number, family: 'IPv4' | 'IPv6', mark: number): number {
+  const socket = inNetworkNamespace(namespace, () => tcpSocket(family === 'IPv4' ? AF_INET : AF_INET6, mark));
+  return owned(socket, () => setOption(socket, 'TCP_NODELAY', IPPROTO_TCP, TCP_NODELAY, ON));
+}
+
+/**
+ * Makes a TCP socket that is bound to an address which the namespace does not have, and to a free port, so that who is
+ * dialled sees that address. `source` as {@link encodeMappedAddress} takes it. Bound to the loopback interface too:
+ * what it sends and what answers it never leaves the namespace.
+ * @throws SystemCallError
+ */
+export function foreignSocketIn(namespace: number, source: Uint8Array, mark: number): number {
+  const isIpv4 = isMappedIpv4(source);
+  const socket = tcpSocketIn(namespace, isIpv4 ? 'IPv4' : 'IPv6', mark);
+  return owned(socket, () => {
+    // Does all that IP_FREEBIND does, and lets answers to the address arrive.
+    if (isIpv4) setOption(socket, 'IP_TRANSPARENT', IPPROTO_IP, IP_TRANSPARENT, ON);
+    else setOption(socket, 'IPV6_TRANSPARENT', IPPROTO_IPV6, IPV6_TRANSPARENT, ON);
+    setOption(socket, 'SO_BINDTOIFINDEX', SOL_SOCKET, SO_BINDTOIFINDEX, int(LOOPBACK_INDEX));
+    bind(socket, encodeMappedAddress(source, 0), 'bind to a foreign address');
+  });
 }
 
 /** The kernel's number for a network namespace, never used twice (SO_NETNS_COOKIE, Linux 5.14). @throws SystemCallError */
-export function networkNamespaceCookie(namespace: FileDescriptor): bigint {
-  using socket = tcpSocketIn(namespace, 'IPv4');
+export function networkNamespaceCookie(namespace: number): bigint {
+  using socket = new FileDescriptor(tcpSocketIn(namespace, 'IPv4', 0));
   const value = Buffer.alloc(8);
   checkLibc('getsockopt SO_NETNS_COOKIE', libc.getsockopt(socket.number, SOL_SOCKET, SO_NETNS_COOKIE, value, [value.length]));
   return value.readBigUInt64LE();
 }
 
-function tcpSocket(domain: number): FileDescriptor {
-  return new FileDescriptor(checkLibc('socket', libc.socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
+function tcpSocket(domain: number, mark: number): number {
+  const socket = checkLibc('socket', libc.socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) as number;
+  return owned(socket, () => setOption(socket, 'SO_MARK', SOL_SOCKET, SO_MARK, int(mark)));
+}
+
+/** Closes the socket where a further step with it fails. */
+function owned(socket: number, step: () => void): number {
+  try {
+    step();
+    return socket;
+  } catch (thrown) {
+    libc.close(socket);
+    throw thrown;
+  }
+}
+
+function setOption(socket: number, name: string, level: number, option: number, value: Buffer): void {
+  checkLibc(`setsockopt ${name}`, libc.setsockopt(socket, level, option, value, value.length));
+}
+
+function bind(socket: number, address: Buffer, what: string): void {
+  checkLibc(what, libc.bind(socket, address, address.length));
+}
+
+const integer = Buffer.alloc(4);
+function int(value: number): Buffer {
+  integer.writeUInt32LE(value);
+  return integer;
 }

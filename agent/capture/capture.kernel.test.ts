@@ -1,213 +1,221 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { createServer, type Server, Socket } from 'node:net';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { Socket } from 'node:net';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import test from 'ava';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
-import { findCgroup2 } from '../config.ts';
-import { Capture, type CapturedPod } from './capture.ts';
+import { addressBytes } from '@landbridge/ebpf/capture-layout.ts';
+import { CAPTURE_ABI } from '@landbridge/ebpf/capture-object.ts';
+import type { SystemCallError } from '@landbridge/native/errno.ts';
+import { FileDescriptor } from '@landbridge/native/libc.ts';
+import { abandon, answerFor } from '../../test/mesh/answering-agent.ts';
+import { binder, caller, greeter, manyCallers, markedCaller, repeatedCaller } from '../../test/mesh/applications.ts';
+import { Mesh } from '../../test/mesh/mesh.ts';
+import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
+import { captureTraces } from '../../test/mesh/capture-traces.ts';
+import { textOf } from '../../test/mesh/socket-text.ts';
+import { Capture } from './capture.ts';
+import { AGENT_MARK, REPLY_BIT, REPLY_MARK } from './marks.ts';
+import { dialAsClient } from './pod-dial.ts';
 
-/*
- * The agent is this process, in a cgroup of its own. Pods are network namespaces with a veth pair to a bridge, as a
- * CNI makes them; what runs in a pod runs in the pod's cgroup. Everything is below one cgroup and one bpffs pin.
- */
+/* The agent is this process. Everything is below one cgroup and one bpf file system. */
 
-const NAME = `lbk${process.pid}`;
-const cgroup2 = findCgroup2();
-const root = path.join(cgroup2, NAME);
-const sh = (script: string): string => execFileSync('sh', ['-ec', script], { encoding: 'utf8' });
-const own = path.join(cgroup2, (/^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/').slice(1), 'cgroup.procs');
-const pods = { a: { ns: `${NAME}-a`, ip: '10.199.0.2' }, b: { ns: `${NAME}-b`, ip: '10.199.0.3' } } as const;
-let bpf = '';
+let mesh: Mesh;
+let a: MeshPod;
+let b: MeshPod;
 
-test.before(() => {
+test.before(async () => {
   buildCaptureObject();
-  for (const name of ['agent', 'pods']) mkdirSync(path.join(root, name), { recursive: true });
-  writeFileSync(path.join(root, 'agent', 'cgroup.procs'), String(process.pid));
-  bpf = mkdtempSync('/run/landbridge-bpf-');
-  sh(`mount -t bpf bpf ${bpf}`);
-  sh(`ip netns add ${NAME}-n; ip -n ${NAME}-n link add br0 type bridge; ip -n ${NAME}-n addr add 10.199.0.1/24 dev br0; ip -n ${NAME}-n link set br0 up; ip -n ${NAME}-n link set lo up`);
-  for (const [name, { ns, ip }] of Object.entries(pods)) {
-    sh(`ip netns add ${ns}
-      ip -n ${NAME}-n link add v${name} type veth peer name eth0 netns ${ns}
-      ip -n ${NAME}-n link set v${name} master br0 up
-      ip -n ${ns} link set lo up; ip -n ${ns} addr add ${ip}/24 dev eth0; ip -n ${ns} link set eth0 up; ip -n ${ns} route add default via 10.199.0.1`);
-  }
+  mesh = await Mesh.open({ west: ['a', 'b'] });
+  mesh.node('west').becomeAgent();
+  [a, b] = [mesh.pod('a'), mesh.pod('b')];
 });
 
-test.after.always(() => {
-  sh(`umount ${bpf}; rmdir ${bpf}; for n in ${NAME}-n ${pods.a.ns} ${pods.b.ns}; do ip netns delete $n; done`);
-  writeFileSync(own, String(process.pid));
-  for (const name of ['agent', 'pods', '']) rmdirSync(path.join(root, name));
-});
+test.after.always(async () => await mesh[Symbol.asyncDispose]());
 
-const openCapture = (): Capture => new Capture({ cgroupRoot: root, bpfRoot: bpf });
-const place = (name: keyof typeof pods): { uid: string; address: string; namespacePath: string } => ({ uid: `uid-${name}`, address: pods[name].ip, namespacePath: `/run/netns/${pods[name].ns}` });
-
-/** Runs a program of node in a pod: its cgroup and its network namespace. Returns its standard output. */
-async function inPod(name: keyof typeof pods | 'node', script: string): Promise<string> {
-  const ns = name === 'node' ? `${NAME}-n` : pods[name].ns;
-  const child = spawn('sh', ['-ec', `echo $$ > ${path.join(root, 'pods', 'cgroup.procs')}; exec ip netns exec ${ns} "$0" -e "$1"`, process.execPath, script], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let out = '';
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-  await once(child, 'close');
-  return out.trim();
-}
-
-/** A program in a pod that listens and answers who called; ended when disposed of. */
-async function serveInPod(name: keyof typeof pods, port: number): Promise<AsyncDisposable> {
-  const script = `require('net').createServer((s) => s.end('app saw ' + s.remoteAddress)).listen({ port: ${port}, host: '0.0.0.0' }, () => console.log('ready'))`;
-  const child = spawn('sh', ['-ec', `echo $$ > ${path.join(root, 'pods', 'cgroup.procs')}; exec ip netns exec ${pods[name].ns} "$0" -e "$1"`, process.execPath, script], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(createInterface({ input: child.stdout }), 'line');
-  return {
-    [Symbol.asyncDispose]: async () => {
-      const closed = once(child, 'close');
-      child.kill('SIGKILL');
-      await closed;
-    },
-  };
-}
-
-const connectScript = (host: string, port: number, extra = ''): string => `const s = require('net').connect({ host: '${host}', port: ${port}${extra} }); let t = ''; s.on('connect', () => t += s.localAddress + ' > ' + s.remoteAddress + ' ' + s.remotePort + ' '); s.on('data', (d) => t += d); s.on('error', (e) => console.log(e.code)); s.on('end', () => console.log(t))`;
-
-/** Serves a listener of a captured pod; the answer says which one took the connection. */
-async function answer(fd: number, text: (socket: Socket) => string): Promise<Server> {
-  const server = createServer((socket) => {
-    socket.on('error', () => {});
-    socket.end(text(socket));
-  });
-  const listening = once(server, 'listening');
-  server.listen({ fd });
-  await listening;
-  return server;
-}
-
-const outboundText = (pod: CapturedPod) => (socket: Socket): string => {
-  const destination = pod.originalDestination({ ip: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 });
-  return `outbound from ${socket.remoteAddress} to ${destination?.ip} ${destination?.port}`;
-};
-
-/** Captures a pod and answers on all its listeners for as long as the test runs. */
-async function captured(capture: Capture, name: keyof typeof pods): Promise<{ pod: CapturedPod } & AsyncDisposable> {
-  const pod = capture.capture(place(name));
-  const servers = [
-    await answer(pod.listeners.outbound, outboundText(pod)),
-    await answer(pod.listeners.plaintext, (socket) => `plaintext for ${socket.localAddress} ${socket.localPort}`),
-    await answer(pod.listeners.hbone, (socket) => `hbone for ${socket.localAddress} ${socket.localPort}`),
-  ];
-  return {
-    pod,
-    [Symbol.asyncDispose]: async () => {
-      capture.release(pod);
-      for (const server of servers) server.close();
-    },
-  };
-}
+const openCapture = (options: { readonly threads?: number; readonly hasLivingPredecessor?: boolean } = {}): Capture => new Capture({ ...mesh.node('west'), ...options });
+const pins = (): string => path.join(mesh.node('west').bpfRoot, 'landbridge', String(CAPTURE_ABI));
+const onNode = async (argv: readonly string[]): Promise<string> => await mesh.node('west').run(argv);
 
 test.serial('connections of a captured pod come to the agent, which learns where they were to go', async (t) => {
   using capture = openCapture();
-  await using _a = await captured(capture, 'a');
+  await using _a = await answerFor(capture, a);
   // The application sees the peer that it asked for, and leaves with its own address.
-  t.is(await inPod('a', connectScript('192.0.2.7', 4321)), `${pods.a.ip} > 192.0.2.7 4321 outbound from ${pods.a.ip} to 192.0.2.7 4321`);
-  t.is(await inPod('a', connectScript('::ffff:192.0.2.8', 80)), `::ffff:${pods.a.ip} > ::ffff:192.0.2.8 80 outbound from ${pods.a.ip} to 192.0.2.8 80`);
-  t.is(await inPod('a', connectScript('2001:db8::9', 81)), `::ffff:${pods.a.ip} > 2001:db8::9 81 outbound from ${pods.a.ip} to 2001:db8::9 81`);
+  t.is(await a.run(caller('192.0.2.7', 4321)), `${a.address} > 192.0.2.7 4321 outbound from ${a.address} to 192.0.2.7 4321`);
+  t.is(await a.run(caller('::ffff:192.0.2.8', 80)), `::ffff:${a.address} > ::ffff:192.0.2.8 80 outbound from ${a.address} to 192.0.2.8 80`);
+  t.is(await a.run(caller('2001:db8::9', 81)), `::ffff:${a.address} > 2001:db8::9 81 outbound from ${a.address} to 2001:db8::9 81`);
 });
 
 test.serial('many connections at once keep their own destinations', async (t) => {
   using capture = openCapture();
-  await using _a = await captured(capture, 'a');
-  const script = `let left = 300; for (let i = 0; i < 300; i++) { const s = require('net').connect(1000 + i, '192.0.2.' + (i % 200 + 1)); let t = ''; s.on('data', (d) => t += d); s.on('error', (e) => { console.log(e.code); }); s.on('end', () => { if (!t.endsWith(' to 192.0.2.' + (i % 200 + 1) + ' ' + (1000 + i))) console.log('wrong', i, t); if (--left === 0) console.log('done'); }); }`;
-  t.is(await inPod('a', script), 'done');
+  await using _a = await answerFor(capture, a);
+  t.is(await a.run(manyCallers(300)), 'done');
 });
 
 test.serial('arriving connections go to the listener of their kind, whatever the application listens on', async (t) => {
-  await using _app = await serveInPod('b', 8080);
-  t.regex(await inPod('a', connectScript(pods.b.ip, 8080)), /app saw 10\.199\.0\.2$/);
+  await using _app = await b.start(greeter(8080));
+  t.regex(await a.run(caller(b.address, 8080)), /app saw 10\.199\.1\.2$/);
   using capture = openCapture();
-  await using b = await captured(capture, 'b');
-  t.regex(await inPod('a', connectScript(pods.b.ip, 8080)), /plaintext for 10\.199\.0\.3 8080$/);
-  t.regex(await inPod('a', connectScript(pods.b.ip, 9)), /plaintext for 10\.199\.0\.3 9$/, 'a port that nobody listens on');
-  t.regex(await inPod('a', connectScript(pods.b.ip, 15008)), /hbone for 10\.199\.0\.3 15008$/);
-  t.regex(await inPod('node', connectScript(pods.b.ip, 8080)), /plaintext for/, 'from the node, as a kubelet probes');
+  await using agent = await answerFor(capture, b);
+  t.regex(await a.run(caller(b.address, 8080)), /plaintext for 10\.199\.1\.3 8080 from 10\.199\.1\.2$/);
+  t.regex(await a.run(caller(b.address, 9)), /plaintext for 10\.199\.1\.3 9 from/, 'a port that nobody listens on');
+  t.regex(await a.run(caller(b.address, 15008)), /hbone for 10\.199\.1\.3 15008 from/);
+  t.regex(await onNode(caller(b.address, 8080)), /plaintext for/, 'from the node, as a kubelet probes');
   // The agent's own dial, from inside the pod, reaches the application.
-  const dial = new Socket({ fd: b.pod.socket('IPv4'), allowHalfOpen: true });
-  dial.connect({ host: pods.b.ip, port: 8080 });
-  const chunks: Buffer[] = [];
-  for await (const chunk of dial) chunks.push(chunk as Buffer);
-  t.is(Buffer.concat(chunks).toString(), 'app saw 10.199.0.3');
+  const dial = new Socket({ fd: agent.pod.socket('IPv4'), allowHalfOpen: true });
+  dial.connect({ host: b.address, port: 8080 });
+  t.is(await textOf(dial), 'app saw 10.199.1.3');
 });
 
 test.serial('what a pod says to itself stays in it', async (t) => {
-  await using _app = await serveInPod('a', 8080);
+  await using _app = await a.start(greeter(8080));
   using capture = openCapture();
-  await using _a = await captured(capture, 'a');
-  t.regex(await inPod('a', connectScript('127.0.0.1', 8080)), /app saw 127\.0\.0\.1$/);
-  t.regex(await inPod('a', connectScript(pods.a.ip, 8080)), /app saw 10\.199\.0\.2$/);
+  await using _a = await answerFor(capture, a);
+  t.regex(await a.run(caller('127.0.0.1', 8080)), /app saw 127\.0\.0\.1$/);
+  t.regex(await a.run(caller(a.address, 8080)), /app saw 10\.199\.1\.2$/);
 });
 
 test.serial('the sockets of the agent are not redirected', async (t) => {
-  await using _app = await serveInPod('b', 8080);
+  await using _app = await b.start(greeter(8080));
   using capture = openCapture();
-  await using a = await captured(capture, 'a');
-  const dial = new Socket({ fd: a.pod.socket('IPv4'), allowHalfOpen: true });
-  dial.connect({ host: pods.b.ip, port: 8080 });
-  const chunks: Buffer[] = [];
-  for await (const chunk of dial) chunks.push(chunk as Buffer);
-  t.is(Buffer.concat(chunks).toString(), 'app saw 10.199.0.2');
+  await using agent = await answerFor(capture, a);
+  const dial = new Socket({ fd: agent.pod.socket('IPv4'), allowHalfOpen: true });
+  dial.connect({ host: b.address, port: 8080 });
+  t.is(await textOf(dial), 'app saw 10.199.1.2');
+});
+
+test.serial('no mark that a pod sets takes its connections past the agent', async (t) => {
+  await using _app = await b.start(greeter(8080));
+  using capture = openCapture();
+  await using _a = await answerFor(capture, a);
+  for (const mark of [AGENT_MARK, REPLY_MARK, REPLY_BIT]) {
+    t.regex(await a.run(markedCaller(b.address, 8080, mark)), /outbound from 10\.199\.1\.2 to 10\.199\.1\.3 8080$/, `mark ${mark}`);
+  }
+  await using _b = await answerFor(capture, b);
+  t.regex(await onNode(markedCaller(b.address, 8080, REPLY_MARK)), /plaintext for/, 'nor one from outside');
+});
+
+test.serial('the kernel spreads connections over the sockets of all threads', async (t) => {
+  using capture = openCapture({ threads: 4 });
+  await using agent = await answerFor(capture, a);
+  t.deepEqual(Object.values(agent.pod.listeners).map(({ length }) => length), [4, 4, 4]);
+  t.is(await a.run(manyCallers(200)), 'done');
+  for (const port of [8080, 15008]) t.is(await b.run(repeatedCaller(a.address, port, 100)), 'done 100');
+  for (const [kind, expected] of [['outbound', 200], ['plaintext', 100], ['hbone', 100]] as const) {
+    const accepted = agent.accepted[kind];
+    t.is(accepted.reduce((sum, count) => sum + count), expected, kind);
+    // Each socket's share is a quarter; that one of 100 has less than 5 is as good as impossible.
+    t.true(accepted.every((count) => count >= 5), `${kind}: ${accepted.join(', ')}`);
+  }
+});
+
+test.serial('two agents hold the ports of a pod at once, so that one can follow the other', async (t) => {
+  using first = openCapture({ threads: 2 });
+  const old = await answerFor(first, a);
+  using second = openCapture({ threads: 2, hasLivingPredecessor: true });
+  await using next = await answerFor(second, a);
+  t.is(await a.run(manyCallers(100)), 'done');
+  const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count);
+  t.true(sum(old.accepted.outbound) > 0 && sum(next.accepted.outbound) > 0, 'both are served');
+  old.close();
+  t.is(await a.run(manyCallers(100)), 'done');
+  t.is(await b.run(repeatedCaller(a.address, 8080, 50)), 'done 50');
+  t.is(sum(next.accepted.outbound) + sum(old.accepted.outbound), 200);
+});
+
+test.serial('dials of an earlier agent stay exempt for as long as it is said to live', async (t) => {
+  await using _app = await b.start(greeter(8080));
+  using _first = openCapture();
+  // The next agent has another control group.
+  mesh.node('west').becomeHost();
+  using capture = openCapture({ hasLivingPredecessor: true });
+  await using agent = await answerFor(capture, a);
+  const dial = async (): Promise<string> => {
+    const socket = new Socket({ fd: agent.pod.socket('IPv4'), allowHalfOpen: true });
+    socket.connect({ host: b.address, port: 8080 });
+    return await textOf(socket);
+  };
+  t.is(await dial(), 'app saw 10.199.1.2');
+  mesh.node('west').becomeAgent();
+  t.is(await dial(), 'app saw 10.199.1.2', 'as the earlier agent');
+  capture.forgetOtherAgents();
+  t.regex(await dial(), /^outbound from/, 'as what took its control group over');
+  mesh.node('west').becomeHost();
+  t.is(await dial(), 'app saw 10.199.1.2');
+  mesh.node('west').becomeAgent();
+});
+
+test.serial('nobody else in a captured pod can share the ports of the agent', async (t) => {
+  {
+    await using _squatter = await a.start(greeter(15001, '127.0.0.1', { reusePort: true }));
+    using capture = openCapture();
+    t.is((t.throws(() => capture.capture(a.place)) as SystemCallError).errno, 'EADDRINUSE', 'one who was there first');
+  }
+  using capture = openCapture();
+  {
+    await using _a = await answerFor(capture, a);
+    for (const port of [15001, 15006, 15008]) {
+      for (const host of ['127.0.0.1', '::ffff:127.0.0.1', '0.0.0.0', '::']) t.regex(await a.run(binder(port, host)), /EPERM|EACCES/, `${host} ${port}`);
+    }
+    t.is(await a.run(binder(15002, '127.0.0.1')), 'bound');
+    t.is(await b.run(binder(15001, '127.0.0.1')), 'bound', 'a pod that is not captured');
+  }
+  t.is(await a.run(binder(15001, '0.0.0.0')), 'bound', 'released');
 });
 
 test.serial('without an agent a captured pod is refused, both ways, and never bypassed', async (t) => {
-  await using _app = await serveInPod('b', 8080);
+  await using _app = await b.start(greeter(8080));
   {
     using capture = openCapture();
-    for (const name of ['a', 'b'] as const) {
-      const pod = capture.capture(place(name));
-      for (const fd of Object.values(pod.listeners)) (await answer(fd, () => '')).close();
-      pod[Symbol.dispose]();
-    }
+    for (const pod of [a, b]) await abandon(capture, pod);
   }
-  t.is(await inPod('a', connectScript(pods.b.ip, 8080)), 'ECONNREFUSED');
-  t.is(await inPod('a', connectScript('192.0.2.7', 4321)), 'ECONNREFUSED');
-  t.is(await inPod('node', connectScript(pods.b.ip, 8080)), 'ECONNREFUSED');
+  t.is(await a.run(caller(b.address, 8080)), 'ECONNREFUSED');
+  t.is(await a.run(caller('192.0.2.7', 4321)), 'ECONNREFUSED');
+  t.is(await onNode(caller(b.address, 8080)), 'ECONNREFUSED');
   // The next agent takes over what is pinned.
   using capture = openCapture();
-  await using _a = await captured(capture, 'a');
-  await using _b = await captured(capture, 'b');
-  t.regex(await inPod('a', connectScript('192.0.2.7', 4321)), /to 192\.0\.2\.7 4321$/);
-  t.regex(await inPod('node', connectScript(pods.b.ip, 8080)), /plaintext for/);
+  await using _a = await answerFor(capture, a);
+  await using _b = await answerFor(capture, b);
+  t.regex(await a.run(caller('192.0.2.7', 4321)), /to 192\.0\.2\.7 4321$/);
+  t.regex(await onNode(caller(b.address, 8080)), /plaintext for/);
 });
 
-test.serial('a released pod goes its own way again', async (t) => {
-  await using _app = await serveInPod('b', 8080);
+test.serial('a released pod goes its own way again, and nothing of the capture stays in it', async (t) => {
+  await using _app = await b.start(greeter(8080));
   using capture = openCapture();
+  const before = captureTraces(a, pins());
   {
-    await using _a = await captured(capture, 'a');
-    await using _b = await captured(capture, 'b');
-    t.regex(await inPod('a', connectScript(pods.b.ip, 8080)), /outbound from/);
+    await using agent = await answerFor(capture, a);
+    await using _b = await answerFor(capture, b);
+    t.regex(await a.run(caller(b.address, 8080)), /outbound from/);
+    // One that never is settled.
+    new FileDescriptor(dialAsClient(agent.pod.handles, addressBytes('192.0.2.1'), addressBytes(a.address), 8080).fd)[Symbol.dispose]();
+    const during = captureTraces(a, pins());
+    t.is(during.rules.length, before.rules.length + 2, 'a rule for each family');
+    t.is(during.routes.length, before.routes.length + 2);
+    t.deepEqual(during.maps, { pods: 2, listeners: 4, dials: 1 });
   }
-  t.regex(await inPod('a', connectScript(pods.b.ip, 8080)), /app saw 10\.199\.0\.2$/);
+  t.deepEqual(captureTraces(a, pins()), before);
+  t.regex(await a.run(caller(b.address, 8080)), /app saw 10\.199\.1\.2$/);
 });
 
 test.serial('what earlier agents left of pods that are gone is forgotten', async (t) => {
-  await using _app = await serveInPod('b', 8080);
+  await using _app = await b.start(greeter(8080));
   {
     using capture = openCapture();
-    const pod = capture.capture(place('a'));
-    for (const fd of Object.values(pod.listeners)) (await answer(fd, () => '')).close();
-    pod[Symbol.dispose]();
+    await abandon(capture, a);
   }
   using capture = openCapture();
-  t.is(await inPod('a', connectScript(pods.b.ip, 8080)), 'ECONNREFUSED');
+  t.is(await a.run(caller(b.address, 8080)), 'ECONNREFUSED');
+  mkdirSync(path.join(pins(), '..', '1', 'links'), { recursive: true });
   capture.forgetAllBut([]);
-  t.regex(await inPod('a', connectScript(pods.b.ip, 8080)), /app saw/);
-  t.deepEqual(readdirSync(path.join(bpf, 'landbridge', '1', 'netns')), []);
+  t.regex(await a.run(caller(b.address, 8080)), /app saw/);
+  t.deepEqual(readdirSync(path.join(pins(), 'netns')), []);
+  t.deepEqual(readdirSync(path.join(pins(), '..')), [String(CAPTURE_ABI)], 'and what had another layout');
 });
 
 test.serial('removing leaves no pin', (t) => {
   using capture = openCapture();
-  t.true(existsSync(path.join(bpf, 'landbridge')));
+  t.true(existsSync(pins()));
   capture.remove();
-  t.false(existsSync(path.join(bpf, 'landbridge')));
+  t.false(existsSync(path.dirname(pins())));
 });

@@ -1,24 +1,40 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { CAPTURE_ABI, CAPTURE_OBJECT } from '@landbridge/ebpf/capture-object.ts';
-import { ENDPOINT_BYTES, flowKey, HBONE_PORT, listenerKey, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, POD_BYTES, podValue, type SocketAddress, socketValue } from '@landbridge/ebpf/capture-layout.ts';
+import { addressBytes, AGENT_BYTES, CGROUP_KEY_BYTES, DIAL_KEY_BYTES, dialledAddress, ENDPOINT_BYTES, flowKey, HBONE_PORT, listenerKey, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, POD_BYTES, podValue, RESERVED_POD, type SocketAddress, socketValue } from '@landbridge/ebpf/capture-layout.ts';
+import type { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
-import { AttachType, BpfLink, BpfObject, type BpfMap, type BpfProgram } from '@landbridge/native/libbpf.ts';
+import { AttachType, BpfLink, BpfObject, type BpfProgram } from '@landbridge/native/libbpf.ts';
 import { type FileDescriptor, openForReading } from '@landbridge/native/libc.ts';
 import { openNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 import { listenOnLoopback, networkNamespaceCookie, tcpSocketIn } from '@landbridge/native/sockets.ts';
+import { AGENT_MARK } from './marks.ts';
+import { installReplyRouting, removeReplyRouting } from './reply-routing.ts';
 
-/** Connections that wait for the agent to accept them; more are refused by the kernel. */
+/** Connections that wait in each listener for the agent to accept them; more are refused by the kernel. */
 const BACKLOG = 1024;
 
-const MAPS = ['agents', 'pods', 'original_destinations', 'listeners', 'original_of_socket'] as const;
+const MAPS = ['agents', 'pods', 'original_destinations', 'listeners', 'original_of_socket', 'dials'] as const;
 const CGROUP_PROGRAMS = [
   ['lb_connect4', AttachType.CGROUP_INET4_CONNECT],
   ['lb_connect6', AttachType.CGROUP_INET6_CONNECT],
   ['lb_getpeername4', AttachType.CGROUP_INET4_GETPEERNAME],
   ['lb_getpeername6', AttachType.CGROUP_INET6_GETPEERNAME],
   ['lb_sockops', AttachType.CGROUP_SOCK_OPS],
+  ['lb_post_bind4', AttachType.CGROUP_INET4_POST_BIND],
+  ['lb_post_bind6', AttachType.CGROUP_INET6_POST_BIND],
 ] as const;
+
+export interface CaptureOptions {
+  /** Of cgroup2: pods are below it. */
+  readonly cgroupRoot: string;
+  /** A bpf file system. */
+  readonly bpfRoot: string;
+  /** Sockets of each listener, one for each data thread: the kernel spreads connections over them. Default 1. */
+  readonly threads?: number;
+  /** An earlier agent still carries connections: its dials stay exempt until {@link Capture.forgetOtherAgents}. Default false. */
+  readonly hasLivingPredecessor?: boolean;
+}
 
 export interface PodPlace {
   readonly uid: string;
@@ -28,11 +44,21 @@ export interface PodPlace {
   readonly namespacePath: string;
 }
 
-/** Listening sockets inside the pod, to be given to servers, which then close them. */
+/** Listening sockets inside the pod, as many of each kind as there are threads; to be given to servers, which then close them. */
 export interface PodListeners {
-  readonly outbound: number;
-  readonly plaintext: number;
-  readonly hbone: number;
+  readonly outbound: readonly number[];
+  readonly plaintext: readonly number[];
+  readonly hbone: readonly number[];
+}
+
+/** What a data thread needs of a captured pod to make sockets in it: plain data, for as long as the pod is captured. */
+export interface PodHandles {
+  /** Descriptor of the network namespace. */
+  readonly namespace: number;
+  readonly cookie: bigint;
+  /** Descriptors of maps. */
+  readonly originalDestinations: number;
+  readonly dials: number;
 }
 
 /**
@@ -42,28 +68,39 @@ export interface PodListeners {
 export class Capture implements Disposable {
   readonly #object: BpfObject;
   readonly #pins: string;
+  readonly #threads: number;
   readonly #inbound: BpfProgram;
+  readonly #agents: BpfMap;
+  readonly #ownCgroup: Buffer;
   readonly #pods: BpfMap;
   readonly #listeners: BpfMap;
   readonly #originals: BpfMap;
+  readonly #dials: BpfMap;
 
   /** @throws LandbridgeError `bpf-load`, SystemCallError */
-  constructor(options: { readonly cgroupRoot: string; readonly bpfRoot: string }) {
-    this.#pins = path.join(options.bpfRoot, 'landbridge', String(CAPTURE_ABI));
+  constructor({ cgroupRoot, bpfRoot, threads = 1, hasLivingPredecessor = false }: CaptureOptions) {
+    this.#threads = threads;
+    this.#pins = path.join(bpfRoot, 'landbridge', String(CAPTURE_ABI));
     for (const directory of ['maps', 'links', 'netns']) mkdirSync(path.join(this.#pins, directory), { recursive: true, mode: 0o700 });
     this.#object = BpfObject.open(CAPTURE_OBJECT);
     for (const name of MAPS) this.#object.pinMap(name, path.join(this.#pins, 'maps', name));
     this.#object.load();
+    this.#agents = this.#object.map('agents', AGENT_BYTES);
     this.#pods = this.#object.map('pods', POD_BYTES);
     this.#listeners = this.#object.map('listeners', 8);
     this.#originals = this.#object.map('original_destinations', ENDPOINT_BYTES);
+    this.#dials = this.#object.map('dials', 1);
     this.#inbound = this.#object.program('lb_inbound');
-    const agents = this.#object.map('agents', 1);
-    // One agent for each node: groups of earlier ones could otherwise be taken over by a pod.
-    for (const key of agents.keys(NETNS_KEY_BYTES)) agents.delete(key);
     this.#object.program('lb_register_agent').runOnce();
-    using cgroup = openForReading(options.cgroupRoot);
+    this.#ownCgroup = newest(this.#agents);
+    if (!hasLivingPredecessor) this.forgetOtherAgents();
+    using cgroup = openForReading(cgroupRoot);
     for (const [name, type] of CGROUP_PROGRAMS) this.#attach(path.join(this.#pins, 'links', name), this.#object.program(name), cgroup, type);
+  }
+
+  /** Ends the exemption of earlier agents' control groups, which a pod could otherwise take over. */
+  forgetOtherAgents(): void {
+    for (const key of this.#agents.keys(CGROUP_KEY_BYTES)) if (!key.equals(this.#ownCgroup)) this.#agents.delete(key);
   }
 
   /** Begins to capture a pod. Its connections wait in the listeners' backlogs until somebody accepts. @throws SystemCallError */
@@ -71,18 +108,29 @@ export class Capture implements Disposable {
     const namespace = openNetworkNamespace(pod.namespacePath);
     const open: FileDescriptor[] = [namespace];
     try {
-      const listen = (port: number): FileDescriptor => {
-        const listener = listenOnLoopback(namespace, port, BACKLOG);
-        open.push(listener);
-        return listener;
-      };
-      const [outbound, plaintext, hbone] = [listen(OUTBOUND_PORT), listen(PLAINTEXT_PORT), listen(HBONE_PORT)];
-      const cookie = networkNamespaceCookie(namespace);
-      this.#listeners.set(listenerKey(pod.address, 'plaintext'), socketValue(plaintext.number));
-      this.#listeners.set(listenerKey(pod.address, 'hbone'), socketValue(hbone.number));
-      this.#attach(this.#netnsPin(pod.uid), this.#inbound, namespace, AttachType.SK_LOOKUP);
-      this.#pods.set(netnsKey(cookie), podValue(pod.address));
-      return new CapturedPod(pod, namespace, cookie, { outbound: outbound.release(), plaintext: plaintext.release(), hbone: hbone.release() }, this.#originals);
+      const cookie = networkNamespaceCookie(namespace.number);
+      const known = this.#pods.get(netnsKey(cookie));
+      const joins = known?.equals(RESERVED_POD) === false;
+      // Before there is a port that can be shared: from here on only agents can bind it.
+      if (!joins) this.#pods.set(netnsKey(cookie), RESERVED_POD);
+      try {
+        const listen = (port: number): FileDescriptor[] => {
+          const listeners = listenOnLoopback(namespace.number, { port, backlog: BACKLOG, mark: AGENT_MARK, count: this.#threads, joins });
+          open.push(...listeners);
+          return listeners;
+        };
+        const [outbound, plaintext, hbone] = [listen(OUTBOUND_PORT), listen(PLAINTEXT_PORT), listen(HBONE_PORT)];
+        installReplyRouting(namespace.number);
+        // One stands for its group: from there the kernel chooses.
+        for (const [kind, [first]] of [['plaintext', plaintext], ['hbone', hbone]] as const) this.#listeners.set(listenerKey(pod.address, kind), socketValue((first as FileDescriptor).number));
+        this.#attach(this.#netnsPin(pod.uid), this.#inbound, namespace, AttachType.SK_LOOKUP);
+        this.#pods.set(netnsKey(cookie), podValue(pod.address));
+        const release = (listeners: readonly FileDescriptor[]): number[] => listeners.map((listener) => listener.release());
+        return new CapturedPod(pod, namespace, cookie, { outbound: release(outbound), plaintext: release(plaintext), hbone: release(hbone) }, { originals: this.#originals, dials: this.#dials });
+      } catch (thrown) {
+        if (!joins) this.#pods.delete(netnsKey(cookie));
+        throw thrown;
+      }
     } catch (thrown) {
       for (const descriptor of open) descriptor[Symbol.dispose]();
       throw thrown;
@@ -94,15 +142,23 @@ export class Capture implements Disposable {
     this.#pods.delete(netnsKey(pod.cookie));
     rmSync(this.#netnsPin(pod.place.uid), { force: true });
     for (const kind of ['plaintext', 'hbone'] as const) this.#listeners.delete(listenerKey(pod.place.address, kind));
-    pod[Symbol.dispose]();
+    const address = addressBytes(pod.place.address);
+    for (const key of this.#dials.keys(DIAL_KEY_BYTES)) if (dialledAddress(key).equals(address)) this.#dials.delete(key);
+    try {
+      removeReplyRouting(pod.handles.namespace);
+    } finally {
+      pod[Symbol.dispose]();
+    }
   }
 
-  /** Forgets what earlier agents left of pods that are not captured any more. */
+  /** Forgets what earlier agents left of pods that are not captured any more, and what those of other layouts left at all. */
   forgetAllBut(pods: readonly CapturedPod[]): void {
     const cookies = new Set(pods.map((pod) => pod.cookie));
     const uids = new Set(pods.map((pod) => pod.place.uid));
     for (const key of this.#pods.keys(NETNS_KEY_BYTES)) if (!cookies.has(key.readBigUInt64LE())) this.#pods.delete(key);
     for (const uid of readdirSync(path.join(this.#pins, 'netns'))) if (!uids.has(uid)) rmSync(this.#netnsPin(uid), { force: true });
+    const layouts = path.dirname(this.#pins);
+    for (const layout of readdirSync(layouts)) if (layout !== String(CAPTURE_ABI)) rmSync(path.join(layouts, layout), { recursive: true, force: true });
   }
 
   /** Detaches everything and removes all pins: for uninstalling, when no pod is captured any more. */
@@ -135,34 +191,39 @@ export class Capture implements Disposable {
   }
 }
 
+/** The key of the agent that registered last. */
+function newest(agents: BpfMap): Buffer {
+  const registeredAt = (key: Buffer): bigint => agents.get(key)?.readBigUInt64LE() ?? 0n;
+  return agents.keys(CGROUP_KEY_BYTES).reduce((a, b) => (registeredAt(b) > registeredAt(a) ? b : a));
+}
+
 /** A pod under capture: makes sockets in it and tells where accepted connections were to go. */
 export class CapturedPod implements Disposable {
   readonly place: PodPlace;
   readonly cookie: bigint;
   readonly listeners: PodListeners;
+  readonly handles: PodHandles;
   readonly #namespace: FileDescriptor;
   readonly #originals: BpfMap;
 
-  constructor(place: PodPlace, namespace: FileDescriptor, cookie: bigint, listeners: PodListeners, originals: BpfMap) {
+  constructor(place: PodPlace, namespace: FileDescriptor, cookie: bigint, listeners: PodListeners, maps: { readonly originals: BpfMap; readonly dials: BpfMap }) {
     this.place = place;
     this.#namespace = namespace;
     this.cookie = cookie;
     this.listeners = listeners;
-    this.#originals = originals;
+    this.#originals = maps.originals;
+    this.handles = { namespace: namespace.number, cookie, originalDestinations: maps.originals.fd, dials: maps.dials.fd };
   }
 
   /** A TCP socket in the pod's namespace, not connected; the caller closes it. @throws SystemCallError */
   socket(family: 'IPv4' | 'IPv6'): number {
-    return tcpSocketIn(this.#namespace, family).release();
+    return tcpSocketIn(this.#namespace.number, family, AGENT_MARK);
   }
 
-  /** Where the application wanted to connect to, by the source of the accepted connection; each is told once. */
+  /** Where the application wanted to connect to, by the source of the accepted connection; each is told once. @throws SystemCallError */
   originalDestination(source: SocketAddress): SocketAddress | undefined {
-    const key = flowKey(this.cookie, source);
-    const value = this.#originals.get(key);
-    if (value === undefined) return undefined;
-    this.#originals.delete(key);
-    return parseEndpoint(value);
+    const value = this.#originals.take(flowKey(this.cookie, source));
+    return value === undefined ? undefined : parseEndpoint(value);
   }
 
   [Symbol.dispose](): void {

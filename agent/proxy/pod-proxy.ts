@@ -63,11 +63,13 @@ export class PodProxy implements AsyncDisposable {
 
   /** Serves plaintext and outbound connections at once, and HBONE as soon as there is a certificate. */
   async start(): Promise<void> {
-    const { listeners } = this.#captured;
+    const [outbound = -1] = this.#captured.listeners.outbound;
+    const [plaintext = -1] = this.#captured.listeners.plaintext;
+    const [hbone = -1] = this.#captured.listeners.hbone;
     this.#held.push(this.#context.certificates.hold(this.#identity, () => void this.#renew()));
     this.#held.push(this.#context.discovery.onBundlesChange(() => this.#hbone?.trust()));
-    void this.#serveHbone(listeners.hbone);
-    await Promise.all([this.#serve(listeners.outbound, (socket) => this.#outbound(socket)), this.#serve(listeners.plaintext, (socket) => this.#plaintext(socket))]);
+    void this.#serveHbone(hbone);
+    await Promise.all([this.#serve(outbound, (socket) => this.#outbound(socket)), this.#serve(plaintext, (socket) => this.#plaintext(socket))]);
   }
 
   async #serve(fd: number, handle: (socket: Socket) => Promise<void>): Promise<void> {

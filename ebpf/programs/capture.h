@@ -11,7 +11,11 @@
 #define IPPROTO_TCP 6
 
 #define OUTBOUND_PORT 15001
+#define PLAINTEXT_PORT 15006
 #define HBONE_PORT 15008
+
+/* LOOPBACK_IFINDEX of the kernel: the first interface of every network namespace. */
+#define LOOPBACK_INDEX 1
 
 /* An address and port; IPv4 as ::ffff:a.b.c.d, all in network order. */
 struct endpoint {
@@ -34,7 +38,15 @@ struct listener_key {
 	__u32 kind;
 };
 
-/* What a captured pod's connections leave with. */
+/* The agent's dial to an application with the client's address as its own: the SYN as it arrives. */
+struct dial {
+	__be32 remote_ip[4];
+	__be32 local_ip[4];
+	__be16 remote_port;
+	__be16 local_port;
+};
+
+/* What a captured pod's connections leave with. Without an address the agent's ports are kept for it, and nothing is redirected yet. */
 struct pod {
 	__be32 ip4;
 };
@@ -43,7 +55,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16);
 	__type(key, __u64); /* cgroup id */
-	__type(value, __u8);
+	__type(value, __u64); /* when it was registered, bpf_ktime_get_ns() */
 } agents SEC(".maps") __weak;
 
 struct {
@@ -66,3 +78,18 @@ struct {
 	__type(key, struct listener_key);
 	__type(value, __u64);
 } listeners SEC(".maps") __weak;
+
+/* Dials that are not connected yet; after that no packet asks for its listener. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct dial);
+	__type(value, __u8);
+} dials SEC(".maps") __weak;
+
+static __always_inline int is_agent(void)
+{
+	__u64 cgroup = bpf_get_current_cgroup_id();
+
+	return bpf_map_lookup_elem(&agents, &cgroup) != 0;
+}

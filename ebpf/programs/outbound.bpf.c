@@ -11,22 +11,17 @@ struct {
 	__type(value, struct endpoint);
 } original_of_socket SEC(".maps");
 
-static __always_inline int is_agent(void)
-{
-	__u64 cgroup = bpf_get_current_cgroup_id();
-
-	return bpf_map_lookup_elem(&agents, &cgroup) != 0;
-}
-
 /* The captured pod that a socket connects from; none for others, for the agent itself, and for what is no stream. */
 static __always_inline struct pod *captured_pod(struct bpf_sock_addr *ctx)
 {
+	struct pod *pod;
 	__u64 netns;
 
 	if (ctx->type != SOCK_STREAM || !ctx->sk || is_agent())
 		return 0;
 	netns = bpf_get_netns_cookie(ctx);
-	return bpf_map_lookup_elem(&pods, &netns);
+	pod = bpf_map_lookup_elem(&pods, &netns);
+	return pod && pod->ip4 ? pod : 0;
 }
 
 static __always_inline int is_loopback4(__be32 ip)
@@ -171,9 +166,9 @@ SEC("syscall")
 int lb_register_agent(void *ctx)
 {
 	__u64 cgroup = bpf_get_current_cgroup_id();
-	__u8 one = 1;
+	__u64 now = bpf_ktime_get_ns();
 
-	return (int)bpf_map_update_elem(&agents, &cgroup, &one, BPF_ANY);
+	return (int)bpf_map_update_elem(&agents, &cgroup, &now, BPF_ANY);
 }
 
 char _license[] SEC("license") = "GPL";

@@ -1,0 +1,60 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { addLocalRoute, addMarkRule, deleteLocalRoute, deleteMarkRule, type Family } from '@landbridge/native/netlink.ts';
+import { inNetworkNamespace } from '@landbridge/native/network-namespace.ts';
+import { REPLY_BIT } from './marks.ts';
+
+/** As ztunnel has them (wire reference 1.3). */
+const TABLE = 100;
+const PREFERENCE = 32764;
+const LOOPBACK_INDEX = 1;
+
+/** An accepted connection takes the mark of its SYN, unless its listener has one. For both families. */
+const ACCEPT_MARK = 'ipv4/tcp_fwmark_accept';
+/** What no socket sends takes the mark of what it answers: the RST of a closed port, which would be waited for otherwise. */
+const REFLECT_MARK: Readonly<Record<Family, string>> = { IPv4: 'ipv4/fwmark_reflect', IPv6: 'ipv6/fwmark_reflect' };
+
+/**
+ * An application that is dialled with the client's address answers to that address. Marked as the dial was, its packets
+ * are looked up in a table of a pod where every address is the pod's own, and so come back to the agent's socket.
+ * @throws SystemCallError, Error of node:fs
+ */
+export function installReplyRouting(namespace: number): void {
+  inNetworkNamespace(namespace, () => {
+    setting(ACCEPT_MARK);
+    for (const family of families()) {
+      setting(REFLECT_MARK[family]);
+      addLocalRoute({ family, device: LOOPBACK_INDEX, table: TABLE });
+      addMarkRule(rule(family));
+    }
+  });
+}
+
+/** The settings stay: without marked packets they change nothing, and the pod may have had them before. @throws SystemCallError */
+export function removeReplyRouting(namespace: number): void {
+  inNetworkNamespace(namespace, () => {
+    for (const family of families()) {
+      deleteMarkRule(rule(family));
+      deleteLocalRoute({ family, device: LOOPBACK_INDEX, table: TABLE });
+    }
+  });
+}
+
+const rule = (family: Family) => ({ family, mark: REPLY_BIT, mask: REPLY_BIT, table: TABLE, preference: PREFERENCE });
+
+/** The files show the namespace of the thread that opens them. */
+const file = (name: string): string => `/proc/sys/net/${name}`;
+
+function setting(name: string): void {
+  writeFileSync(file(name), '1');
+}
+
+/** IPv6 only where it is on: without it there is no route to lo. */
+function families(): readonly Family[] {
+  try {
+    return readFileSync(file('ipv6/conf/lo/disable_ipv6'), 'utf8').trim() === '0' ? ['IPv4', 'IPv6'] : ['IPv4'];
+  } catch (thrown) {
+    // A kernel without IPv6.
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return ['IPv4'];
+    throw thrown;
+  }
+}

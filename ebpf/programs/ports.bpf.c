@@ -1,0 +1,29 @@
+/* Keeps the agent's ports in captured pods for the agent: with SO_REUSEPORT any process of its user id could share them. */
+#include "capture.h"
+
+static __always_inline int may_hold(struct bpf_sock *ctx)
+{
+	__u64 netns;
+
+	if (ctx->type != SOCK_STREAM)
+		return 1;
+	if (ctx->src_port != OUTBOUND_PORT && ctx->src_port != PLAINTEXT_PORT && ctx->src_port != HBONE_PORT)
+		return 1;
+	if (is_agent())
+		return 1;
+	netns = bpf_get_netns_cookie(ctx);
+	return !bpf_map_lookup_elem(&pods, &netns);
+}
+
+/* After bind(), when the port is known, whether it was asked for or chosen by the kernel. */
+SEC("cgroup/post_bind4")
+int lb_post_bind4(struct bpf_sock *ctx)
+{
+	return may_hold(ctx);
+}
+
+SEC("cgroup/post_bind6")
+int lb_post_bind6(struct bpf_sock *ctx)
+{
+	return may_hold(ctx);
+}

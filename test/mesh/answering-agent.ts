@@ -1,0 +1,67 @@
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Capture, CapturedPod } from '@landbridge/agent/capture/capture.ts';
+import type { MeshPod } from './mesh-pod.ts';
+
+/** An agent that carries nothing: what comes to a listener is told which one took it. */
+export interface AnsweringAgent extends AsyncDisposable {
+  readonly pod: CapturedPod;
+  /** Connections that came to each socket of a kind, in the order of the sockets. */
+  readonly accepted: Readonly<Record<'outbound' | 'plaintext' | 'hbone', readonly number[]>>;
+  /** Ends as an agent does when another one follows: the pod stays captured. */
+  close(): void;
+}
+
+/** Captures a pod and answers on all its listeners for as long as the test runs. */
+export async function answerFor(capture: Capture, { place }: MeshPod): Promise<AnsweringAgent> {
+  const pod = capture.capture(place);
+  const answers = {
+    outbound: (socket: Socket): string => {
+      const destination = pod.originalDestination({ ip: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 });
+      return `outbound from ${socket.remoteAddress} to ${destination?.ip} ${destination?.port}`;
+    },
+    plaintext: (socket: Socket): string => `plaintext for ${socket.localAddress} ${socket.localPort} from ${socket.remoteAddress}`,
+    hbone: (socket: Socket): string => `hbone for ${socket.localAddress} ${socket.localPort} from ${socket.remoteAddress}`,
+  };
+  const servers: Server[] = [];
+  const counts = async (kind: keyof typeof answers): Promise<number[]> => {
+    const accepted = pod.listeners[kind].map(() => 0);
+    for (const [at, fd] of pod.listeners[kind].entries()) {
+      servers.push(await serve(fd, (socket) => {
+        accepted[at] = (accepted[at] ?? 0) + 1;
+        return answers[kind](socket);
+      }));
+    }
+    return accepted;
+  };
+  return {
+    pod,
+    accepted: { outbound: await counts('outbound'), plaintext: await counts('plaintext'), hbone: await counts('hbone') },
+    close: () => {
+      for (const server of servers) server.close();
+      pod[Symbol.dispose]();
+    },
+    [Symbol.asyncDispose]: async () => {
+      capture.release(pod);
+      for (const server of servers) server.close();
+    },
+  };
+}
+
+/** Captures a pod as an agent does that then dies: nobody answers, and what is pinned stays. */
+export async function abandon(capture: Capture, { place }: MeshPod): Promise<void> {
+  const pod = capture.capture(place);
+  for (const fd of Object.values(pod.listeners).flat() as number[]) (await serve(fd, () => '')).close();
+  pod[Symbol.dispose]();
+}
+
+async function serve(fd: number, text: (socket: Socket) => string): Promise<Server> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.end(text(socket));
+  });
+  const listening = once(server, 'listening');
+  server.listen({ fd });
+  await listening;
+  return server;
+}
