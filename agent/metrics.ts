@@ -1,14 +1,39 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { maxFiles, openFiles } from './open-files.ts';
+import { SeriesCounter } from './proxy/series-counter.ts';
+import { TRAFFIC_LABELS, TrafficSeries } from './proxy/traffic-series.ts';
 
 /** Every metric of the agent. docs/metrics.md is written from this table. */
 export const registry = new Registry();
 const registers = [registry];
+export const trafficSeries = new TrafficSeries();
+
+const labelNames = [...TRAFFIC_LABELS];
+
+/** Names and labels of these are ztunnel's, so that dashboards and alerts made for it serve both. */
+const istio = {
+  tcpConnectionsOpened: new SeriesCounter({ name: 'istio_tcp_connections_opened_total', help: 'Connections opened, as ztunnel counts them.', labelNames, registers, samples: () => trafficSeries.sums('opened') }),
+  tcpConnectionsClosed: new SeriesCounter({ name: 'istio_tcp_connections_closed_total', help: 'Connections closed, by how.', labelNames, registers, samples: () => trafficSeries.byFlag('closed') }),
+  tcpConnectionsFailed: new SeriesCounter({ name: 'istio_tcp_connections_failed_total', help: 'Connections closed with an error.', labelNames, registers, samples: () => trafficSeries.byFlag('failed') }),
+  // Both reporters take the server's view (istio#32399); the access log takes the reporter's own.
+  tcpSentBytes: new SeriesCounter({ name: 'istio_tcp_sent_bytes_total', help: 'Bytes of responses: from server to client, whoever reports.', labelNames, registers, samples: () => trafficSeries.sums('responseBytes') }),
+  tcpReceivedBytes: new SeriesCounter({ name: 'istio_tcp_received_bytes_total', help: 'Bytes of requests: from client to server, whoever reports.', labelNames, registers, samples: () => trafficSeries.sums('requestBytes') }),
+  build: new Gauge({ name: 'istio_build', help: '1, with the version as a label.', labelNames: ['component', 'tag'], registers }),
+} as const;
 
 export const metrics = {
-  connectionsOpened: new Counter({ name: 'landbridge_connections_opened_total', help: 'Connections taken from pods (outbound) or for them (inbound).', labelNames: ['direction', 'tunnel'], registers }),
-  connectionsClosed: new Counter({ name: 'landbridge_connections_closed_total', help: 'Connections that ended, by how.', labelNames: ['direction', 'tunnel', 'outcome'], registers }),
-  bytesSent: new Counter({ name: 'landbridge_bytes_sent_total', help: 'Bytes towards the destination.', labelNames: ['direction'], registers }),
-  bytesReceived: new Counter({ name: 'landbridge_bytes_received_total', help: 'Bytes from the destination.', labelNames: ['direction'], registers }),
+  ...istio,
+  trafficSeries: new Gauge({ name: 'landbridge_traffic_series', help: 'Label sets of the istio_tcp_ metrics in use.', registers, collect: function () { this.set(trafficSeries.size); } }),
+  trafficSeriesFolded: new Counter({ name: 'landbridge_traffic_series_folded_total', help: 'Times that a label set found no room and was counted as `other`.', registers, collect: function () { this.reset(); this.inc(trafficSeries.folded); } }),
+  connections: new Counter({ name: 'landbridge_connections_total', help: 'Connections opened, by how they are carried: `local` is between two pods of this node, without TLS.', labelNames: ['direction', 'carriage'], registers }),
+  openConnections: new Gauge({ name: 'landbridge_open_connections', help: 'Connections that are carried at this moment.', registers }),
+  tunnelSessions: new Gauge({ name: 'landbridge_tunnel_sessions', help: 'Tunnel connections (TLS), each of which carries many connections of pods.', labelNames: ['role'], registers }),
+  handshakesOpen: new Gauge({ name: 'landbridge_tunnel_handshakes', help: 'TLS handshakes under way.', registers }),
+  handshakes: new Counter({ name: 'landbridge_tunnel_handshakes_total', help: 'TLS handshakes that succeeded.', registers }),
+  tunnelFailures: new Counter({ name: 'landbridge_tunnel_failures_total', help: 'Tunnels that failed or were refused; docs/troubleshooting.md explains each reason.', labelNames: ['direction', 'reason'], registers }),
+  threadBusy: new Gauge({ name: 'landbridge_thread_busy_ratio', help: 'Share of its time that a data thread worked, 0 to 1.', labelNames: ['thread'], registers }),
+  threadSockets: new Gauge({ name: 'landbridge_thread_sockets', help: 'Sockets of a data thread.', labelNames: ['thread'], registers }),
+  accessLogDropped: new Counter({ name: 'landbridge_access_log_dropped_total', help: 'Lines that the access log lacks: `overflow` where too many connections ended at once, `repeated` for refusals of one source beyond one a second.', labelNames: ['cause'], registers }),
   capturedPods: new Gauge({ name: 'landbridge_captured_pods', help: 'Pods of this node whose traffic passes through the agent.', registers }),
   captureFailures: new Counter({ name: 'landbridge_capture_failures_total', help: 'Attempts to capture or release a pod that failed.', registers }),
   certificates: new Gauge({ name: 'landbridge_certificates', help: 'Identities of this node that hold a valid certificate.', registers }),
@@ -17,4 +42,11 @@ export const metrics = {
   workloads: new Gauge({ name: 'landbridge_discovery_workloads', help: 'Workloads known from discovery.', registers }),
   services: new Gauge({ name: 'landbridge_discovery_services', help: 'Services known from discovery.', registers }),
   tunnelDialSeconds: new Histogram({ name: 'landbridge_tunnel_dial_seconds', help: 'Time to open a tunnel stream, handshake included where there was none.', buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5], registers }),
+  openFiles: new Gauge({ name: 'process_open_fds', help: 'File descriptors that this process has open.', registers, collect: async function () { this.set(await openFiles()); } }),
+  maxFiles: new Gauge({ name: 'process_max_fds', help: 'File descriptors that this process may open.', registers, collect: async function () { this.set((await maxFiles()) ?? 0); } }),
 } as const;
+
+/** Dashboards look for the component `ztunnel`; the tag says who is in its place. */
+export function tellVersion(version: string): void {
+  metrics.build.set({ component: 'ztunnel', tag: `landbridge-${version}` }, 1);
+}

@@ -1,7 +1,6 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import type { Logger } from 'pino';
-import { metrics } from '../metrics.ts';
 import { formatAuthority } from './authority.ts';
 import type { RelayOutcome } from './relay.ts';
 
@@ -30,15 +29,11 @@ export class AccessLog {
     this.#log = log.child({ scope: 'access' });
   }
 
-  /** Counts a connection as open; call the result once when it ends. */
+  /** Call the result once when the connection ends. */
   open(record: ConnectionRecord): (outcome: RelayOutcome) => void {
     const startedAt = performance.now();
     const { direction, tunnel } = record;
-    metrics.connectionsOpened.inc({ direction, tunnel });
     return ({ sent, received, error }) => {
-      metrics.connectionsClosed.inc({ direction, tunnel, outcome: error === undefined ? 'complete' : 'error' });
-      metrics.bytesSent.inc({ direction }, sent);
-      metrics.bytesReceived.inc({ direction }, received);
       const line = {
         ...fields('src', record.source),
         ...fields('dst', record.destination),

@@ -1,0 +1,89 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { delta, report, trafficLabels, workloadLabels } from './test-reports.ts';
+import type { ResponseFlag, SeriesDelta } from './thread-messages.ts';
+import { TrafficMetrics } from './traffic-metrics.ts';
+import { TrafficSeries } from './traffic-series.ts';
+
+const FLAGS: readonly ResponseFlag[] = ['-', 'DENY', 'CONNECT', 'TLS_FAILURE', 'H2_HANDSHAKE_FAILURE', 'NETWORK_POLICY', 'IDENTITY_ERROR', 'CERT_REVOKED'];
+const TWO_HOURS_MS = 2 * 3600_000;
+
+/** A connection: who carried it, to whom, in which reports it was told. */
+const connection = fc.record({
+  thread: fc.nat({ max: 2 }),
+  workload: fc.nat({ max: 4 }),
+  begin: fc.nat({ max: 7 }),
+  /** Reports until its end; some outlive the test. */
+  length: fc.nat({ max: 9 }),
+  flag: fc.constantFrom(...FLAGS),
+  sent: fc.nat({ max: 1e9 }),
+  received: fc.nat({ max: 1e9 }),
+});
+const REPORTS = 8;
+
+test('sums over reports equal sums over connections, whatever the threads, the time and the order', (t) => {
+  fc.assert(
+    fc.property(fc.array(connection, { maxLength: 40 }), fc.array(fc.constantFrom(0, 1000, TWO_HOURS_MS), { minLength: REPORTS, maxLength: REPORTS }), (connections, pauses) => {
+      const table = new TrafficSeries();
+      const traffic = new TrafficMetrics(table);
+      const told = new Set<string>();
+      let nowMs = 0;
+      // Series that were removed take their values along: they are added up as they go.
+      const removed = { opened: 0, sent: 0, received: 0, closed: new Map<ResponseFlag, number>() };
+      const sweep = table.sweep.bind(table);
+      table.sweep = (...parameters) => {
+        const before = sumOf(table);
+        sweep(...parameters);
+        const after = sumOf(table);
+        removed.opened += before.opened - after.opened;
+        removed.sent += before.sent - after.sent;
+        removed.received += before.received - after.received;
+        for (const flag of FLAGS) removed.closed.set(flag, (removed.closed.get(flag) ?? 0) + (before.closed.get(flag) ?? 0) - (after.closed.get(flag) ?? 0));
+      };
+      for (let number = 0; number < REPORTS; number++) {
+        nowMs += pauses[number] ?? 0;
+        for (const thread of [0, 1, 2]) {
+          const deltas: SeriesDelta[] = [];
+          for (const workload of [4, 3, 2, 1, 0]) {
+            const own = connections.filter((each) => each.thread === thread && each.workload === workload);
+            const begun = own.filter(({ begin }) => begin === number);
+            const ended = own.filter(({ begin, length }) => begin + length === number);
+            if (begun.length + ended.length === 0) continue;
+            const key = `${thread} ${workload}`;
+            const flags = FLAGS.map((flag) => [flag, ended.filter((each) => each.flag === flag).length] as const).filter(([, count]) => count > 0);
+            deltas.push(delta(workload, {
+              labels: told.has(key) ? undefined : trafficLabels({ destination: workloadLabels(`w${workload}`) }),
+              opened: begun.length,
+              closed: flags,
+              failed: ended.filter(({ flag }) => flag !== '-').length,
+              sentBytes: ended.reduce((sum, { sent }) => sum + sent, 0),
+              receivedBytes: ended.reduce((sum, { received }) => sum + received, 0),
+            }));
+            told.add(key);
+          }
+          traffic.apply(thread, report({ series: deltas }), nowMs);
+        }
+      }
+      const begun = connections.filter(({ begin }) => begin < REPORTS);
+      const ended = begun.filter(({ begin, length }) => begin + length < REPORTS);
+      const sums = sumOf(table);
+      const counted = { opened: sums.opened + removed.opened, sent: sums.sent + removed.sent, received: sums.received + removed.received };
+      t.deepEqual(counted, { opened: begun.length, sent: ended.reduce((sum, { sent }) => sum + sent, 0), received: ended.reduce((sum, { received }) => sum + received, 0) });
+      for (const flag of FLAGS) t.is((sums.closed.get(flag) ?? 0) + (removed.closed.get(flag) ?? 0), ended.filter((each) => each.flag === flag).length, flag);
+      // Nothing that is open was removed, and nothing else is counted as open.
+      let open = 0;
+      for (let workload = 0; workload <= 4; workload++) open += table.of(trafficLabels({ destination: workloadLabels(`w${workload}`) }), nowMs).open;
+      t.is(open, begun.length - ended.length);
+    }),
+  );
+});
+
+function sumOf(table: TrafficSeries): { readonly opened: number; readonly sent: number; readonly received: number; readonly closed: ReadonlyMap<ResponseFlag, number> } {
+  const total = (value: 'opened' | 'requestBytes' | 'responseBytes'): number => [...table.sums(value)].reduce((sum, each) => sum + each.value, 0);
+  const closed = new Map<ResponseFlag, number>();
+  for (const { labelValue, value } of table.byFlag('closed')) {
+    const flag = labelValue as ResponseFlag;
+    closed.set(flag, (closed.get(flag) ?? 0) + value);
+  }
+  return { opened: total('opened'), sent: total('requestBytes'), received: total('responseBytes'), closed };
+}
