@@ -1,7 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
 import { pino } from 'pino';
 import { registry } from '../metrics.ts';
-import { ConnectionLog, MAX_REFUSED_SOURCES } from './connection-log.ts';
+import { LineBatch } from '../line-batch.ts';
+import { ConnectionLog, LINES_PER_TURN, MAX_REFUSED_SOURCES, MAX_WAITING_ENDS } from './connection-log.ts';
 import { connectionEnd, trafficLabels, workloadLabels } from './test-reports.ts';
 import type { ConnectionEnd, ConnectionTuning, TrafficLabels } from './thread-messages.ts';
 
@@ -13,6 +15,7 @@ function createLog(mode: ConnectionTuning['accessLog'] = 'all', labels: TrafficL
   const write = (ends: readonly ConnectionEnd[], nowMs = 0, dropped = 0): readonly Line[] => {
     const before = lines.length;
     log.write(ends, dropped, () => labels, nowMs);
+    log.flush();
     return lines.slice(before);
   };
   return { log, write };
@@ -133,4 +136,33 @@ test.serial('lines that a thread could not keep are counted, and said now and th
   t.deepEqual(write([], 9999), []);
   t.like(write([], 10_000, 1)[0], { lines: 6 });
   t.is(await droppedLines('overflow'), before + 13);
+});
+
+test('a large report is written in turns, and each turn in one piece', async (t) => {
+  const writes: string[] = [];
+  const batch = new LineBatch({ write: (lines) => writes.push(lines) });
+  const log = new ConnectionLog(pino({ base: null, timestamp: false }, batch), 'all', batch);
+  const count = 2 * LINES_PER_TURN + 1;
+  log.write(Array.from({ length: count }, (_, n) => connectionEnd({ sourceAddress: `10.0.0.1:${n}` })), 0, () => trafficLabels(), 0);
+  const lines = (): string[] => writes.join('').split('\n').slice(0, -1);
+  t.is(lines().length, LINES_PER_TURN);
+  t.true(writes.length < 10, `${writes.length} writes`);
+  log.write([connectionEnd({ sourceAddress: 'last' })], 0, () => trafficLabels(), 0);
+  t.is(lines().length, LINES_PER_TURN, 'the order is kept');
+  while (lines().length <= count) await nextTurn();
+  t.deepEqual(lines().map((line) => (JSON.parse(line) as Line)['src.addr']), [...Array.from({ length: count }, (_, n) => `10.0.0.1:${n}`), 'last']);
+});
+
+test.serial('what waits is bounded', async (t) => {
+  const { log, write } = createLog('errors');
+  const before = await droppedLines('overflow');
+  const many = Array.from({ length: MAX_WAITING_ENDS }, () => connectionEnd());
+  log.write(many, 0, () => trafficLabels(), 0);
+  log.write(many, 0, () => trafficLabels(), 0);
+  t.is(await droppedLines('overflow'), before + MAX_WAITING_ENDS);
+  log.flush();
+  log.write(many, 0, () => trafficLabels(), 0);
+  log.flush();
+  t.is(await droppedLines('overflow'), before + MAX_WAITING_ENDS, 'there is room again');
+  t.deepEqual(write([], 5), []);
 });

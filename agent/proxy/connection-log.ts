@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { LineBatch } from '../line-batch.ts';
 import { metrics } from '../metrics.ts';
 import type { Carriage, ConnectionEnd, ConnectionTuning, TrafficLabels } from './thread-messages.ts';
 
@@ -9,8 +10,21 @@ export const MAX_REFUSED_SOURCES = 4096;
 /** Lines that say how many lines are missing: one in this time. */
 const OVERFLOW_LINE_MS = 10_000;
 
+/** Lines that are written before others get their turn: the thread that writes them decides where connections go. */
+export const LINES_PER_TURN = 500;
+/** Ends that wait for their turn; more are counted only. */
+export const MAX_WAITING_ENDS = 100_000;
+
 const TUNNEL: Readonly<Record<Carriage, string>> = { hbone: 'hbone', 'double-hbone': 'double-hbone', local: 'local', plain: 'none' };
 const FURTHER_SOURCES = 'further';
+
+/** Ends of one report. */
+interface Waiting {
+  readonly ends: readonly ConnectionEnd[];
+  readonly labelsOf: (series: number) => TrafficLabels;
+  readonly nowMs: number;
+  next: number;
+}
 
 interface Refusals {
   untilMs: number;
@@ -24,23 +38,65 @@ interface Refusals {
  */
 export class ConnectionLog {
   readonly #log: Logger;
+  readonly #batch: LineBatch | undefined;
   readonly #refused = new Map<string, Refusals>();
+  #waiting: Waiting[] = [];
+  #waitingEnds = 0;
+  #turn: NodeJS.Immediate | undefined;
   #nextSweepMs = 0;
   #overflow = 0;
   #nextOverflowMs = 0;
   mode: ConnectionTuning['accessLog'];
 
-  constructor(log: Logger, mode: ConnectionTuning['accessLog']) {
+  /** `batch`: the destination of `log`, where it is one. */
+  constructor(log: Logger, mode: ConnectionTuning['accessLog'], batch?: LineBatch) {
     this.#log = log.child({ scope: 'access' });
     this.mode = mode;
+    this.#batch = batch;
   }
 
   /** What a thread's report tells of connections that ended. To be called with every report, also an empty one. */
   write(ends: readonly ConnectionEnd[], dropped: number, labelsOf: (series: number) => TrafficLabels, nowMs: number): void {
-    if (dropped > 0) metrics.accessLogDropped.inc({ cause: 'overflow' }, dropped);
-    if (this.mode !== 'off') for (const end of ends) this.#writeEnd(end, labelsOf(end.series), nowMs);
-    this.#tellOverflow(dropped, nowMs);
+    const isFull = this.#waitingEnds + ends.length > MAX_WAITING_ENDS;
+    const lost = dropped + (isFull ? ends.length : 0);
+    if (lost > 0) metrics.accessLogDropped.inc({ cause: 'overflow' }, lost);
+    if (!isFull && ends.length > 0) {
+      this.#waiting.push({ ends, labelsOf, nowMs, next: 0 });
+      this.#waitingEnds += ends.length;
+    }
+    if (this.#turn === undefined) this.#takeTurn();
+    this.#tellOverflow(lost, nowMs);
     this.#tellSuppressed(nowMs);
+  }
+
+  /** Writes all that waits. */
+  flush(): void {
+    while (this.#waiting.length > 0) this.#writeWaiting();
+  }
+
+  #takeTurn(): void {
+    this.#turn = undefined;
+    this.#writeWaiting();
+    if (this.#waiting.length > 0) this.#turn = setImmediate(() => this.#takeTurn());
+  }
+
+  #writeWaiting(): void {
+    const work = (): void => {
+      let left = LINES_PER_TURN;
+      for (let waiting = this.#waiting[0]; waiting !== undefined && left > 0; waiting = this.#waiting[0]) {
+        const { ends, labelsOf, nowMs } = waiting;
+        const until = Math.min(ends.length, waiting.next + left);
+        left -= until - waiting.next;
+        this.#waitingEnds -= until - waiting.next;
+        for (; waiting.next < until; waiting.next++) {
+          const end = ends[waiting.next] as ConnectionEnd;
+          if (this.mode !== 'off') this.#writeEnd(end, labelsOf(end.series), nowMs);
+        }
+        if (until === ends.length) this.#waiting.shift();
+      }
+    };
+    if (this.#batch === undefined) work();
+    else this.#batch.together(work);
   }
 
   #writeEnd(end: ConnectionEnd, labels: TrafficLabels, nowMs: number): void {
