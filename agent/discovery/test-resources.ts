@@ -1,7 +1,19 @@
 /** Resources of discovery for tests. */
+import { parseSpiffeId, type SpiffeId } from '@landbridge/core/identity.ts';
+import { type IpAddress, parseIp } from '@landbridge/core/ip-address.ts';
 import { DEFAULT_LOAD_BALANCING } from '@landbridge/core/load-balancing.ts';
+import type { Result } from '@landbridge/core/result.ts';
 import { Registry } from './registry.ts';
-import { hostKey, type Service, type Workload } from './wds-address.ts';
+import type { Destination, RouteSource } from './upstreams.ts';
+import { type GatewayAddress, hostKey, type Service, type Workload } from './wds-address.ts';
+
+function must<T>(result: Result<T>): T {
+  if (!result.ok) throw new Error(result.error);
+  return result.value;
+}
+
+export const ipAddress = (text: string): IpAddress => must(parseIp(text));
+export const spiffe = (text: string): SpiffeId => must(parseSpiffeId(text)).id;
 
 /** Pod `echo-<n>` of namespace demo, at 10.1.0.<n>, endpoint of nothing. */
 export function workloadOf(n: number, over: Partial<Workload> = {}): Workload {
@@ -29,3 +41,12 @@ export function registryOf(...resources: readonly (Workload | Service)[]): Regis
   registry.apply({ updated: resources, removed: [] });
   return registry;
 }
+
+/** A pod of namespace shop, beside the workloads. */
+export function sourceOf(over: Partial<RouteSource> = {}): RouteSource {
+  return { namespace: 'shop', network: '', cluster: 'east', node: 'n', region: '', zone: '', subzone: '', identity: spiffe('spiffe://east.example/ns/shop/sa/cart'), address: ipAddress('10.1.9.9'), ...over };
+}
+
+export const destinationOf = (ip: string, port: number): Destination => ({ ip: ipAddress(ip), port });
+
+export const gatewayAt = (service: Service, port = 15008): GatewayAddress => ({ kind: 'hostname', namespace: service.namespace, hostname: service.hostname, port });

@@ -104,8 +104,8 @@ const TYPES: Readonly<Record<number, Workload['workloadType']>> = { [WorkloadTyp
 
 export const networkAddress = (network: string, ip: string): string => `${network}/${ip}`;
 
-/** The IP of a `<network>/<ip>`; a network's name may hold a slash, an IP none. */
-export const ipOf = (address: string): string => address.slice(address.lastIndexOf('/') + 1);
+/** The IP of a `<network>/<ip>` that {@link networkAddress} made; a network's name may hold a slash, an IP none. */
+export const ipOf = (address: string): IpAddress => address.slice(address.lastIndexOf('/') + 1) as IpAddress;
 
 /** The key of the service, or of a workload that is known by a hostname. */
 export const hostKey = (namespace: string, hostname: string): string => `${namespace}/${hostname}`;
