@@ -1,0 +1,58 @@
+import type { Candidate, RoutePlan } from '@landbridge/core/route-plan.ts';
+import { type CandidateDraft, finish, idOf, labelsOf, serviceLabels } from './candidates.ts';
+import type { Registry } from './registry.ts';
+import { RegistryReads } from './registry-reads.ts';
+import { type PlannedRoute, waypointsOf } from './route-planner.ts';
+import { addressesToDial, DEFAULT_HBONE_PORT, type RouteSource, type Upstream, upstreamsOfGateway, upstreamsOfService } from './upstreams.ts';
+import type { Service } from './wds-address.ts';
+
+export interface GatewayOptions {
+  /** Whether other networks may reach a service. By default all but those of one namespace. */
+  readonly isExposed?: (service: Service) => boolean;
+  /** Whether the client is a gateway at the edge, which goes past waypoints unless the service wants it otherwise. */
+  readonly isEdge?: boolean;
+}
+
+/**
+ * Where an east-west gateway hands on the tunnels for a service: the bytes inside are another tunnel, to the HBONE port
+ * of an endpoint or a waypoint of the gateway's own network. `gateway` is the gateway as a client.
+ */
+export function planGateway(registry: Registry, gateway: RouteSource, hostname: string, port: number, options: GatewayOptions = {}): RoutePlan {
+  return planGatewayWithDependencies(registry, gateway, hostname, port, options).plan;
+}
+
+export function planGatewayWithDependencies(registry: Registry, gateway: RouteSource, hostname: string, port: number, options: GatewayOptions = {}): PlannedRoute {
+  const reads = new RegistryReads(registry);
+  return { plan: plan(reads, gateway, hostname, port, options), dependencies: reads, validUntilMs: undefined };
+}
+
+function plan(reads: RegistryReads, gateway: RouteSource, hostname: string, port: number, { isExposed = () => true, isEdge = false }: GatewayOptions): RoutePlan {
+  // A client of another network is of no namespace here.
+  const service = reads.serviceByHostname(hostname, '');
+  if (service === undefined || !isExposed(service)) return { kind: 'refuse', reason: `${hostname} is not served to other networks`, service: undefined };
+  const labels = serviceLabels(service);
+  if (!service.ports.has(port)) return { kind: 'refuse', reason: `${hostname} has no port ${port}`, service: labels };
+  const waypoints = isEdge && !service.ingressUseWaypoint ? [] : waypointsOf(service);
+  const drafts = waypoints.length > 0 ? waypoints.flatMap(({ destination, weight }) => draftsOf(reads, gateway, upstreamsOfGateway(reads, gateway, destination, gateway.address, 'waypoint'), weight)) : draftsOf(reads, gateway, upstreamsOfService(reads, gateway, service, port, gateway.address, 'standard'), undefined);
+  if (drafts.length === 0) return { kind: 'refuse', reason: `no healthy ${waypoints.length > 0 ? 'waypoint' : 'endpoint'} for ${hostname}:${port}`, service: labels };
+  return { kind: 'balance', service: labels, candidates: finish(drafts), limits: { maxConnections: undefined, maxPending: undefined }, affinity: 'none' };
+}
+
+/** `weight` is that of a waypoint, whose upstreams share it; others have their own. */
+function draftsOf(reads: RegistryReads, gateway: RouteSource, upstreams: readonly Upstream[], weight: number | undefined): readonly CandidateDraft[] {
+  // Never on to a further network, from where it might come back; and only to what takes tunnels.
+  const near = upstreams.filter(({ workload }) => workload.network === gateway.network && (weight !== undefined || workload.tunnel === 'hbone'));
+  return near.flatMap((upstream): CandidateDraft[] => {
+    const { workload, rank, share } = upstream;
+    const total = near.filter((other) => other.rank === rank).reduce((sum, other) => sum + other.share, 0);
+    return addressesToDial(reads, upstream).map((ip, _, ips) => ({
+      candidate: opaque(idOf(workload, ip, ips), ip, weight === undefined ? DEFAULT_HBONE_PORT : upstream.port, upstream),
+      order: [rank],
+      share: (weight === undefined ? share : (weight * share) / total) / ips.length,
+    }));
+  });
+}
+
+function opaque(id: string, address: string, port: number, { workload }: Upstream): CandidateDraft['candidate'] {
+  return { id, hop: 'plain', address, port, authority: '', identities: [], innerIdentities: [], localPod: undefined, target: undefined, labels: labelsOf(workload) } satisfies Omit<Candidate, 'rank' | 'weight'>;
+}
