@@ -16,9 +16,16 @@ export interface CandidateDraft {
 /** The pod of this node that a workload is, by the UID under which the agent captured it. */
 export type LocalPodOf = (workload: Workload) => string | undefined;
 
+/** A workload of many plans is asked for its identity for each of them. */
+const identities = new WeakMap<Workload, SpiffeId | 'none'>();
+
 export function identityOf(workload: Workload): SpiffeId | undefined {
-  const identity = spiffeId(workload);
-  return identity.ok ? identity.value : undefined;
+  let identity = identities.get(workload);
+  if (identity === undefined) {
+    const made = spiffeId(workload);
+    identities.set(workload, (identity = made.ok ? made.value : 'none'));
+  }
+  return identity === 'none' ? undefined : identity;
 }
 
 /** Who may answer for an upstream. */
@@ -46,8 +53,8 @@ export function directDrafts(reads: RegistryReads, upstream: Upstream, localPodO
   const { workload, port, rank, share } = upstream;
   const ips = addressesToDial(reads, upstream);
   const takesHbone = workload.tunnel === 'hbone';
-  const identities = takesHbone ? identitiesOf(upstream) : [];
-  if (takesHbone && identities.length === 0) return [];
+  const accepted = takesHbone ? identitiesOf(upstream) : [];
+  if (takesHbone && accepted.length === 0) return [];
   return ips.map((ip) => ({
     candidate: {
       id: idOf(workload, ip, ips),
@@ -55,7 +62,7 @@ export function directDrafts(reads: RegistryReads, upstream: Upstream, localPodO
       address: ip,
       port: takesHbone ? DEFAULT_HBONE_PORT : port,
       authority: takesHbone ? formatSocketAddress({ ip, port }) : '',
-      identities,
+      identities: accepted,
       innerIdentities: [],
       // What takes tunnels by itself, or behind a PROXY header, is not served by handing bytes to its port.
       localPod: workload.nativeTunnel || workload.applicationTunnel !== undefined ? undefined : localPodOf(workload),
@@ -69,11 +76,11 @@ export function directDrafts(reads: RegistryReads, upstream: Upstream, localPodO
 
 /** The ways to a waypoint of the client's network: it is told the original destination. */
 export function waypointDrafts(reads: RegistryReads, waypoint: Upstream, destination: Destination, order: readonly number[], share: number): readonly CandidateDraft[] {
-  const identities = identitiesOf(waypoint);
+  const accepted = identitiesOf(waypoint);
   const ips = addressesToDial(reads, waypoint);
-  if (identities.length === 0) return [];
+  if (accepted.length === 0) return [];
   return ips.map((ip) => ({
-    candidate: { id: idOf(waypoint.workload, ip, ips), hop: 'hbone', address: ip, port: waypoint.port, authority: formatSocketAddress(destination), identities, innerIdentities: [], localPod: undefined, target: undefined, labels: labelsOf(waypoint.workload) },
+    candidate: { id: idOf(waypoint.workload, ip, ips), hop: 'hbone', address: ip, port: waypoint.port, authority: formatSocketAddress(destination), identities: accepted, innerIdentities: [], localPod: undefined, target: undefined, labels: labelsOf(waypoint.workload) },
     order,
     share: share / ips.length,
   }));
