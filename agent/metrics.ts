@@ -14,7 +14,7 @@ const labelNames = [...TRAFFIC_LABELS];
 const istio = {
   tcpConnectionsOpened: new SeriesCounter({ name: 'istio_tcp_connections_opened_total', help: 'Connections opened, as ztunnel counts them.', labelNames, registers, samples: () => trafficSeries.sums('opened') }),
   tcpConnectionsClosed: new SeriesCounter({ name: 'istio_tcp_connections_closed_total', help: 'Connections closed, by how.', labelNames, registers, samples: () => trafficSeries.byFlag('closed') }),
-  tcpConnectionsFailed: new SeriesCounter({ name: 'istio_tcp_connections_failed_total', help: 'Connections closed with an error.', labelNames, registers, samples: () => trafficSeries.byFlag('failed') }),
+  tcpConnectionsFailed: new SeriesCounter({ name: 'istio_tcp_connections_failed_total', help: 'Connections closed with another response flag than `-`.', labelNames, registers, samples: () => trafficSeries.byFlag('failed') }),
   // Both reporters take the server's view (istio#32399); the access log takes the reporter's own.
   tcpSentBytes: new SeriesCounter({ name: 'istio_tcp_sent_bytes_total', help: 'Bytes of responses: from server to client, whoever reports.', labelNames, registers, samples: () => trafficSeries.sums('responseBytes') }),
   tcpReceivedBytes: new SeriesCounter({ name: 'istio_tcp_received_bytes_total', help: 'Bytes of requests: from client to server, whoever reports.', labelNames, registers, samples: () => trafficSeries.sums('requestBytes') }),

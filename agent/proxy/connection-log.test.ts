@@ -3,7 +3,8 @@ import test from 'ava';
 import { pino } from 'pino';
 import { registry } from '../metrics.ts';
 import { LineBatch } from '../line-batch.ts';
-import { ConnectionLog, LINES_PER_TURN, MAX_REFUSED_SOURCES, MAX_WAITING_ENDS } from './connection-log.ts';
+import { MAX_LINE_SOURCES } from '../line-limit.ts';
+import { ConnectionLog, FAILURE_LINES, LINES_PER_TURN, MAX_WAITING_ENDS } from './connection-log.ts';
 import { connectionEnd, trafficLabels, workloadLabels } from './test-reports.ts';
 import type { ConnectionEnd, ConnectionTuning, TrafficLabels } from './thread-messages.ts';
 
@@ -14,15 +15,19 @@ function createLog(mode: ConnectionTuning['accessLog'] = 'all', labels: TrafficL
   const log = new ConnectionLog(pino({ level, base: null, timestamp: false, formatters: { level: (label) => ({ level: label }) } }, { write: (line: string) => void lines.push(JSON.parse(line) as Line) }), mode);
   const write = (ends: readonly ConnectionEnd[], nowMs = 0, dropped = 0): readonly Line[] => {
     const before = lines.length;
-    log.write(ends, dropped, () => labels, nowMs);
+    log.write(ends, dropped, (series) => (series === REFUSED ? refusedLabels : labels), nowMs);
     log.flush();
     return lines.slice(before);
   };
   return { log, write };
 }
 
-/** A connection for which nothing was dialled. */
-const refusal = (over: Partial<ConnectionEnd> = {}): ConnectionEnd => connectionEnd({ flag: '-', error: 'no healthy endpoint for cart.shop.svc.cluster.local:8080', sentBytes: 0, receivedBytes: 0, ...over });
+const REFUSED = 2;
+
+/** A connection for which nothing was dialled, and what is known of such ones. */
+const refusal = (over: Partial<ConnectionEnd> = {}): ConnectionEnd => connectionEnd({ series: REFUSED, destinationAddress: '10.9.0.1:8080', hboneAddress: undefined, destinationIdentity: undefined, flag: 'CONNECT', error: 'no healthy endpoint for cart.shop.svc.cluster.local:8080', sentBytes: 0, receivedBytes: 0, ...over });
+const nobody = workloadLabels('', { namespace: '', canonicalName: '', canonicalRevision: '', cluster: '', region: '', zone: '', principal: '' });
+const refusedLabels = trafficLabels({ carriage: 'plain', destination: nobody, service: undefined });
 
 async function droppedLines(cause: string): Promise<number> {
   const values = (await registry.getMetricsAsJSON()).find(({ name }) => name === 'landbridge_access_log_dropped_total')?.values ?? [];
@@ -57,7 +62,6 @@ test('a completed connection is one line, with the fields of ztunnel in their or
 });
 
 test('what is not known is left out', (t) => {
-  const nobody = workloadLabels('', { namespace: '', cluster: '' });
   const [line] = createLog('all', trafficLabels({ direction: 'inbound', carriage: 'plain', source: nobody, service: undefined })).write([connectionEnd({ sourceIdentity: undefined, destinationIdentity: undefined, hboneAddress: undefined })]);
   t.deepEqual(Object.keys(line ?? {}), ['level', 'scope', 'src.addr', 'dst.addr', 'dst.workload', 'dst.namespace', 'dst.cluster', 'direction', 'tunnel', 'bytes_sent', 'bytes_recv', 'duration', 'msg']);
   t.like(line, { direction: 'inbound', tunnel: 'none', msg: 'connection complete' });
@@ -78,7 +82,7 @@ test('the way of the bytes and the trace are marked', (t) => {
 test('a connection that failed on its way is an error, one that was refused a warning', (t) => {
   const { write } = createLog();
   t.like(write([connectionEnd({ flag: 'CONNECT', error: 'reset by the peer' })])[0], { level: 'error', msg: 'connection complete', error: 'reset by the peer', bytes_sent: 84 });
-  t.like(write([refusal()])[0], { level: 'warn', msg: 'connection failed', error: 'no healthy endpoint for cart.shop.svc.cluster.local:8080', 'dst.service': 'cart.shop.svc.cluster.local' });
+  t.like(write([refusal()])[0], { level: 'warn', msg: 'connection failed', error: 'no healthy endpoint for cart.shop.svc.cluster.local:8080', 'dst.addr': '10.9.0.1:8080', 'src.workload': 'web' });
 });
 
 test('the mode says what is written', (t) => {
@@ -101,7 +105,7 @@ test.serial('refusals of one source get a line a second, with the number of thos
   t.deepEqual(none, []);
   t.is(write([refusal({ sourceAddress: '[fd00::1]:40002' })], 10).length, 1, 'another source');
   t.deepEqual(write([refusal()], 999), []);
-  const [next] = write([refusal({ sourceAddress: '10.0.0.1:40003' })], 1000);
+  const [next] = write([refusal({ sourceAddress: '10.0.0.1:40003' })], 1001);
   t.like(next, { 'src.addr': '10.0.0.1:40003', suppressed: 3, msg: 'connection failed' });
   t.is(await droppedLines('repeated'), before + 3);
 });
@@ -115,14 +119,20 @@ test('a source that went quiet gets its last count', (t) => {
   t.false('suppressed' in (write([refusal()], 5000)[0] ?? {}));
 });
 
-test('errors on the way are never suppressed', (t) => {
-  t.is(createLog().write(Array.from({ length: 50 }, () => connectionEnd({ flag: 'CONNECT', error: 'x' }))).length, 50);
+test('failures without a byte are bounded for each source, those with bytes never', (t) => {
+  const { write } = createLog();
+  const denied = Array.from({ length: 100 }, (_, n) => connectionEnd({ sourceAddress: `10.0.0.1:${n}`, flag: 'DENY', error: 'denied', sentBytes: 0, receivedBytes: 0 }));
+  t.is(write(denied).length, FAILURE_LINES.burst);
+  t.is(write(denied.map((each) => ({ ...each, receivedBytes: 1 }))).length, 100);
+  const later = write(denied, 5000);
+  t.deepEqual(later.map((line) => [line['level'], line['msg'], line['suppressed']]).slice(0, 2), [['error', 'connection complete', 100 - FAILURE_LINES.burst], ['error', 'connection complete', undefined]]);
+  t.is(later.length, 5);
 });
 
 test('a flood of sources costs a bounded number of lines and entries', (t) => {
   const { write } = createLog();
-  const flood = Array.from({ length: MAX_REFUSED_SOURCES + 1000 }, (_, n) => refusal({ sourceAddress: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}:1` }));
-  t.is(write(flood, 0).length, MAX_REFUSED_SOURCES + 1);
+  const flood = Array.from({ length: MAX_LINE_SOURCES + 1000 }, (_, n) => refusal({ sourceAddress: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}:1` }));
+  t.is(write(flood, 0).length, MAX_LINE_SOURCES + 1);
   const later = write([], 2000);
   t.deepEqual(later.map((line) => [line['src.addr'], line['suppressed']]), [['further', 999]]);
   t.is(write(flood.slice(0, 10), 4000).length, 10, 'there is room again');

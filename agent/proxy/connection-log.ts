@@ -1,12 +1,13 @@
 import type { Logger } from 'pino';
 import type { LineBatch } from '../line-batch.ts';
+import { LineLimit } from '../line-limit.ts';
 import { metrics } from '../metrics.ts';
 import type { Carriage, ConnectionEnd, ConnectionTuning, TrafficLabels } from './thread-messages.ts';
 
-/** Refused connections of one source that get a line: one in this time. */
-export const REFUSAL_LINE_MS = 1000;
-/** Sources that are told apart for it; further ones share a line. */
-export const MAX_REFUSED_SOURCES = 4096;
+/** Lines that one source gets for connections that were refused before anything was dialled. */
+export const REFUSAL_LINES = { burst: 1, perSecond: 1 } as const;
+/** Lines that one source gets for connections that failed without a byte. */
+export const FAILURE_LINES = { burst: 20, perSecond: 1 } as const;
 /** Lines that say how many lines are missing: one in this time. */
 const OVERFLOW_LINE_MS = 10_000;
 
@@ -16,7 +17,6 @@ export const LINES_PER_TURN = 500;
 export const MAX_WAITING_ENDS = 100_000;
 
 const TUNNEL: Readonly<Record<Carriage, string>> = { hbone: 'hbone', 'double-hbone': 'double-hbone', local: 'local', plain: 'none' };
-const FURTHER_SOURCES = 'further';
 
 /** Ends of one report. */
 interface Waiting {
@@ -26,12 +26,6 @@ interface Waiting {
   next: number;
 }
 
-interface Refusals {
-  untilMs: number;
-  /** Since the last line. */
-  suppressed: number;
-}
-
 /**
  * The access log: one line for each connection when it ends. Names and order of the fields are those of ztunnel's
  * access log, with `tunnel` and `trace_id` as ours. What is empty is left out.
@@ -39,11 +33,11 @@ interface Refusals {
 export class ConnectionLog {
   readonly #log: Logger;
   readonly #batch: LineBatch | undefined;
-  readonly #refused = new Map<string, Refusals>();
+  readonly #refusals = new LineLimit(REFUSAL_LINES);
+  readonly #failures = new LineLimit(FAILURE_LINES);
   #waiting: Waiting[] = [];
   #waitingEnds = 0;
   #turn: NodeJS.Immediate | undefined;
-  #nextSweepMs = 0;
   #overflow = 0;
   #nextOverflowMs = 0;
   mode: ConnectionTuning['accessLog'];
@@ -102,45 +96,22 @@ export class ConnectionLog {
   #writeEnd(end: ConnectionEnd, labels: TrafficLabels, nowMs: number): void {
     if (end.error === undefined) {
       if (this.mode === 'all' && this.#log.isLevelEnabled('info')) this.#log.info(fieldsOf(end, labels), 'connection complete');
-    } else if (isRefusal(end)) {
-      this.#writeRefusal(end, labels, nowMs);
-    } else if (this.#log.isLevelEnabled('error')) this.#log.error(fieldsOf(end, labels), 'connection complete');
-  }
-
-  /** Any pod can dial what does not exist as fast as it likes. */
-  #writeRefusal(end: ConnectionEnd, labels: TrafficLabels, nowMs: number): void {
-    if (!this.#log.isLevelEnabled('warn')) return;
-    let source = end.sourceAddress.slice(0, end.sourceAddress.lastIndexOf(':'));
-    let refusals = this.#refused.get(source);
-    if (refusals === undefined && this.#refused.size >= MAX_REFUSED_SOURCES) {
-      source = FURTHER_SOURCES;
-      refusals = this.#refused.get(source);
-    }
-    if (refusals === undefined) this.#refused.set(source, (refusals = { untilMs: 0, suppressed: 0 }));
-    if (nowMs < refusals.untilMs) {
-      refusals.suppressed++;
-      metrics.accessLogDropped.inc({ cause: 'repeated' });
       return;
     }
-    const { suppressed } = refusals;
-    refusals.untilMs = nowMs + REFUSAL_LINE_MS;
-    refusals.suppressed = 0;
-    this.#log.warn(suppressed === 0 ? fieldsOf(end, labels) : { ...fieldsOf(end, labels), suppressed }, 'connection failed');
+    const isRefused = isRefusal(end, labels);
+    if (!this.#log.isLevelEnabled(isRefused ? 'warn' : 'error')) return;
+    let suppressed: number | undefined = 0;
+    // Any pod can dial what does not exist or is denied as fast as it likes; a connection that carried something was worth its line.
+    if (end.sentBytes + end.receivedBytes === 0) suppressed = (isRefused ? this.#refusals : this.#failures).take(end.sourceAddress.slice(0, end.sourceAddress.lastIndexOf(':')), nowMs);
+    if (suppressed === undefined) return metrics.accessLogDropped.inc({ cause: 'repeated' });
+    const fields = suppressed === 0 ? fieldsOf(end, labels) : { ...fieldsOf(end, labels), suppressed };
+    if (isRefused) this.#log.warn(fields, 'connection failed');
+    else this.#log.error(fields, 'connection complete');
   }
 
-  /** A source that went quiet gets its last count too. */
   #tellSuppressed(nowMs: number): void {
-    if (nowMs < this.#nextSweepMs) return;
-    this.#nextSweepMs = nowMs + REFUSAL_LINE_MS;
-    for (const [source, refusals] of this.#refused) {
-      if (nowMs < refusals.untilMs) continue;
-      if (refusals.suppressed === 0) {
-        this.#refused.delete(source);
-        continue;
-      }
-      if (this.mode !== 'off') this.#log.warn({ 'src.addr': source, suppressed: refusals.suppressed }, 'further connections failed');
-      refusals.untilMs = nowMs + REFUSAL_LINE_MS;
-      refusals.suppressed = 0;
+    for (const limit of [this.#refusals, this.#failures]) {
+      for (const [source, suppressed] of limit.quiet(nowMs)) if (this.mode !== 'off') this.#log.warn({ 'src.addr': source, suppressed }, 'further connections failed');
     }
   }
 
@@ -153,9 +124,9 @@ export class ConnectionLog {
   }
 }
 
-/** Whether nothing was dialled: an error without a response flag, as no response was sought. */
-function isRefusal({ flag, error }: ConnectionEnd): boolean {
-  return flag === '-' && error !== undefined;
+/** Whether nobody was found to dial, inside the mesh or outside: what ztunnel calls an early refusal. */
+function isRefusal({ hboneAddress, sentBytes, receivedBytes }: ConnectionEnd, { direction, carriage, destination }: TrafficLabels): boolean {
+  return direction === 'outbound' && carriage === 'plain' && destination.workload === '' && hboneAddress === undefined && sentBytes + receivedBytes === 0;
 }
 
 /** Always the same keys in the same order; pino leaves out what is undefined. */

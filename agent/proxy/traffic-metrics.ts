@@ -73,7 +73,7 @@ export class TrafficMetrics {
     if (thread === undefined) return;
     this.#threads.delete(threadId);
     for (const binding of thread.bindings.values()) {
-      if (binding.open > 0) addTo(binding, { opened: 0, closed: [['CONNECT', binding.open]], failed: binding.open, sentBytes: 0, receivedBytes: 0 }, nowMs);
+      if (binding.open > 0) addTo(binding, { opened: 0, closed: [['CONNECT', binding.open]], sentBytes: 0, receivedBytes: 0 }, nowMs);
     }
     metrics.threadBusy.remove({ thread: threadId });
     metrics.threadSockets.remove({ thread: threadId });
@@ -117,24 +117,19 @@ export class TrafficMetrics {
   }
 }
 
-function addTo(binding: Binding, { opened, closed, failed, sentBytes, receivedBytes }: Omit<SeriesDelta, 'series' | 'labels'>, nowMs: number): void {
+function addTo(binding: Binding, { opened, closed, sentBytes, receivedBytes }: Omit<SeriesDelta, 'series' | 'labels' | 'failed'>, nowMs: number): void {
   const { series } = binding;
   series.usedMs = nowMs;
   series.opened += opened;
   series.requestBytes += sentBytes;
   series.responseBytes += receivedBytes;
   let ended = 0;
-  let unexplained = failed;
   for (const [flag, count] of closed) {
     ended += count;
     add(series.closed, flag, count);
-    if (flag === '-') continue;
-    const explained = Math.min(unexplained, count);
-    unexplained -= explained;
-    add(series.failed, flag, explained);
+    // As ztunnel: an application that resets its connection has not failed.
+    if (flag !== '-') add(series.failed, flag, count);
   }
-  // An error that no flag names: ztunnel counts it so.
-  add(series.failed, 'CONNECT', unexplained);
   const open = Math.max(0, binding.open + opened - ended);
   series.open += open - binding.open;
   binding.open = open;
