@@ -1,7 +1,10 @@
 import { checkLibc } from './errno.ts';
 import { FileDescriptor, libc } from './libc.ts';
 import { inNetworkNamespace } from './network-namespace.ts';
-import { encodeMappedAddress, isMappedIpv4 } from './socket-address.ts';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { isIpv4, parseIp } from '@landbridge/core/ip-address.ts';
+import { encodeMappedAddress, isMappedIpv4, mappedBytes, portOf } from './socket-address.ts';
+import { socketName } from './stream-socket.ts';
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -65,6 +68,24 @@ export function listenOnLoopback(namespace: number, { port, backlog, mark, count
   });
 }
 
+/** Makes listeners at an address of this thread's network namespace that share a port (SO_REUSEPORT); port 0 for a free one. @throws SystemCallError */
+export function listenHere(ip: string, port: number, backlog: number, count: number): number[] {
+  const parsed = parseIp(ip);
+  if (!parsed.ok) throw new LandbridgeError('bad-address', parsed.error);
+  const sockets: number[] = [];
+  let shared = port;
+  for (let i = 0; i < count; i++) {
+    const socket = tcpSocket(isIpv4(parsed.value) ? AF_INET : AF_INET6, 0);
+    sockets.push(socket);
+    setOption(socket, 'SO_REUSEADDR', SOL_SOCKET, SO_REUSEADDR, ON);
+    setOption(socket, 'SO_REUSEPORT', SOL_SOCKET, SO_REUSEPORT, ON);
+    bind(socket, encodeMappedAddress(mappedBytes(parsed.value), shared), `bind ${ip}:${shared}`);
+    if (shared === 0) shared = portOf(socketName(socket, 'local') ?? Buffer.alloc(0));
+    checkLibc('listen', libc.listen(socket, backlog));
+  }
+  return sockets;
+}
+
 /** Makes a TCP socket inside a network namespace, marked and without delay, to be connected by its owner. @throws SystemCallError */
 export function tcpSocketIn(namespace: number, family: 'IPv4' | 'IPv6', mark: number): number {
   const socket = inNetworkNamespace(namespace, () => tcpSocket(family === 'IPv4' ? AF_INET : AF_INET6, mark));
@@ -99,7 +120,8 @@ export function networkNamespaceCookie(namespace: number): bigint {
 
 function tcpSocket(domain: number, mark: number): number {
   const socket = checkLibc('socket', libc.socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) as number;
-  return owned(socket, () => setOption(socket, 'SO_MARK', SOL_SOCKET, SO_MARK, int(mark)));
+  // Only who administers the network may mark.
+  return mark === 0 ? socket : owned(socket, () => setOption(socket, 'SO_MARK', SOL_SOCKET, SO_MARK, int(mark)));
 }
 
 /** Closes the socket where a further step with it fails. */

@@ -4,7 +4,7 @@
  */
 import koffi from 'koffi';
 import { errnoOf } from './errno.ts';
-import { viewMemory } from './memory.ts';
+import { nativeMemory, viewMemory } from './memory.ts';
 
 const library = koffi.load(null);
 
@@ -23,6 +23,10 @@ export const EAGAIN = errnoOf('EAGAIN');
 export const EINPROGRESS = errnoOf('EINPROGRESS');
 export const ECONNRESET = errnoOf('ECONNRESET');
 
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const callSocket = library.func('int socket(int domain, int type, int protocol)');
 const callRecv = library.func('int recv(int fd, int64_t bytes, int64_t size, int flags)');
 const callSend = library.func('int send(int fd, int64_t bytes, int64_t size, int flags)');
 const callAccept = library.func('int accept4(int fd, int64_t address, int64_t length, int flags)');
@@ -45,8 +49,24 @@ export const receive = (fd: number, address: number, size: number): number => ca
 /** Writes what fits into the socket's buffer; negative for {@link lastErrno}. `more`: further bytes follow at once. */
 export const send = (fd: number, address: number, size: number, more = false): number => callSend(fd, address, size, more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL) as number;
 
+/** A socket of this thread's network namespace, without delay, to be connected; negative for {@link lastErrno}. */
+export function openSocket(family: 'IPv4' | 'IPv6'): number {
+  const fd = callSocket(family === 'IPv4' ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) as number;
+  if (fd >= 0) setNoDelay(fd);
+  return fd;
+}
+
+const accepted = nativeMemory(32);
+const acceptedLength = nativeMemory(4);
+
 /** The next connection that waits, not blocking and closed on exec; negative for {@link lastErrno}. */
-export const accept = (fd: number): number => callAccept(fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC) as number;
+export function accept(fd: number): number {
+  acceptedLength.bytes.writeInt32LE(28);
+  return callAccept(fd, accepted.address, acceptedLength.address, SOCK_NONBLOCK | SOCK_CLOEXEC) as number;
+}
+
+/** The sockaddr of the peer of the connection that was accepted last, in a buffer that the next accept writes over. */
+export const acceptedPeer = (): Buffer => accepted.bytes.subarray(0, acceptedLength.bytes.readInt32LE(0));
 
 /** `address`: a sockaddr as {@link encodeSocketAddress} makes it. Negative: EINPROGRESS while it goes on. */
 export const connect = (fd: number, address: Buffer): number => callConnect(fd, address, address.length) as number;

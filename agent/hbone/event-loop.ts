@@ -37,6 +37,10 @@ export class EventLoop {
   #isStopped = false;
   /** Monotonic, of the current round. */
   nowMs = performance.now();
+  /** Descriptors whose events are followed. */
+  sockets = 0;
+  #idleMs = 0;
+  #busySinceMs = performance.now();
 
   /** Begins to report events of a descriptor that does not block. @throws SystemCallError */
   add(fd: number, kind: 'stream' | 'listener', handler: EventHandler): void {
@@ -44,12 +48,15 @@ export class EventLoop {
     this.#tags[fd] = tag;
     this.#handlers[fd] = handler;
     this.#epoll.add(fd, kind, tag);
+    this.sockets++;
   }
 
   /** Before the descriptor is closed. */
   remove(fd: number): void {
+    if (this.#handlers[fd] === undefined) return;
     this.#handlers[fd] = undefined;
     this.#epoll.remove(fd);
+    this.sockets--;
   }
 
   /** Ends the events of a descriptor and closes it. */
@@ -89,6 +96,15 @@ export class EventLoop {
     });
   }
 
+  /** Share of the time since the last call in which the thread did not wait. */
+  takeBusy(): number {
+    const spanMs = this.nowMs - this.#busySinceMs;
+    const busy = spanMs <= 0 ? 0 : Math.max(0, Math.min(1, 1 - this.#idleMs / spanMs));
+    this.#idleMs = 0;
+    this.#busySinceMs = this.nowMs;
+    return busy;
+  }
+
   stop(): void {
     this.#isStopped = true;
   }
@@ -101,8 +117,11 @@ export class EventLoop {
 
   #round(): void {
     const epoll = this.#epoll;
-    const count = epoll.wait(this.#tasks.length > 0 ? 0 : this.#waitMs());
+    const timeoutMs = this.#tasks.length > 0 ? 0 : this.#waitMs();
+    const waitedFromMs = timeoutMs === 0 ? 0 : performance.now();
+    const count = epoll.wait(timeoutMs);
     this.nowMs = performance.now();
+    if (timeoutMs !== 0) this.#idleMs += this.nowMs - waitedFromMs;
     for (let i = 0; i < count; i++) {
       const fd = epoll.fd(i);
       // The descriptor may have been closed, and given to another socket, earlier in this round.

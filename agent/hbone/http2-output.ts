@@ -4,7 +4,12 @@ import { giveSlab, LARGE_SLAB, type Slab, SMALL_SLAB, takeSlab } from './slab.ts
 
 /** The record layer writes a byte behind what it seals. */
 const BEHIND = 16;
-const LARGE_ROOM = LARGE_SLAB - BEHIND;
+/** Most that is staged: sealed, it still fits into one slab. */
+const MAX_STAGED = 272 * 1024;
+/** Of it, what application data leaves to frames that can not wait. */
+const CONTROL_ROOM = 16 * 1024;
+/** Less room is not worth a read. */
+const LEAST_DATA = 4096;
 
 /** Frames of one connection that are put together in a round and leave as one piece. */
 export class Http2Output {
@@ -32,24 +37,29 @@ export class Http2Output {
 
   /** Room without growing. */
   room(): number {
-    this.#slab ??= takeSlab(SMALL_SLAB);
-    return this.#slab.bytes.length - BEHIND - this.#slab.end;
+    const { slab } = this;
+    return Math.min(slab.bytes.length - BEHIND, MAX_STAGED) - slab.end;
   }
 
-  /** Room for application data of one frame, after its header; grows once small frames do not do. 0 where it is full. */
+  /**
+   * Room for application data of one frame, after its header; 0 where it has to wait. Small ones get a small slab, so
+   * that many connections with a little to say cost little.
+   */
   dataRoom(isBulk: boolean): number {
-    let room = this.room() - FRAME_HEADER_BYTES;
-    if (room >= 4096 && !isBulk) return room;
-    if (isBulk && (this.#slab as Slab).bytes.length < LARGE_SLAB) {
-      this.#grow();
-      room = this.room() - FRAME_HEADER_BYTES;
-    }
-    if (room >= 4096) return room;
-    if (this.#channel.isBlocked) return 0;
-    this.flush();
     if (this.#channel.isBlocked) return 0;
     if (isBulk) this.#grow();
-    return this.room() - FRAME_HEADER_BYTES;
+    const room = this.#dataRoomNow();
+    if (room >= LEAST_DATA) return room;
+    if (!isBulk && this.slab.bytes.length < LARGE_SLAB) this.#grow();
+    else this.flush();
+    if (this.#channel.isBlocked) return 0;
+    if (isBulk) this.#grow();
+    return this.#dataRoomNow();
+  }
+
+  #dataRoomNow(): number {
+    const isLarge = this.slab.bytes.length >= LARGE_SLAB;
+    return this.room() - FRAME_HEADER_BYTES - (isLarge ? CONTROL_ROOM : 0);
   }
 
   get slab(): Slab {
@@ -64,7 +74,7 @@ export class Http2Output {
 
   #grow(): void {
     const small = this.slab;
-    if (small.bytes.length >= LARGE_ROOM) return;
+    if (small.bytes.length >= LARGE_SLAB) return;
     const large = takeSlab(LARGE_SLAB);
     small.bytes.copy(large.bytes, 0, 0, small.end);
     large.end = small.end;

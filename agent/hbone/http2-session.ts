@@ -38,6 +38,8 @@ export interface SessionBudget {
 /** Streams that this side reset a short time ago: their peer may not know yet. */
 const REMEMBERED_RESETS = 256;
 const HPACK_LIMITS = { maxTableBytes: DEFAULT_TABLE_BYTES, maxListBytes: MAX_HEADER_LIST_BYTES, maxFields: MAX_HEADER_FIELDS } as const;
+/** A dynamic table size update to 0 (RFC 7541, section 6.3). */
+const TABLE_SIZE_ZERO = 0x20;
 const DRAIN_PING = Buffer.from('lb-drain');
 const LIVE_PING = Buffer.from('lb-alive');
 const LAST_ID = 2 ** 31 - 1;
@@ -70,6 +72,8 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   /** The highest id of a stream that the peer opened. */
   #lastPeerId = 0;
   #settingsAcknowledged = false;
+  /** The peer changed the size of its table: the next header block must begin by saying that none is used (RFC 7541, section 4.2). */
+  #owesTableUpdate = false;
   /** The peer's settings. */
   #peerFirstWindow = DEFAULT_WINDOW_BYTES;
   #peerMaxFrame = DEFAULT_MAX_FRAME_BYTES;
@@ -272,10 +276,12 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   }
 
   #sendHeaders(streamId: number, fields: readonly HeaderField[], end: boolean): boolean {
-    if (!this.#reserve(FRAME_HEADER_BYTES + maxEncodedLength(fields))) return false;
+    if (!this.#reserve(FRAME_HEADER_BYTES + 1 + maxEncodedLength(fields))) return false;
     const { slab } = this.#output;
     const place = slab.end + FRAME_HEADER_BYTES;
-    const length = encodeHeadersInto(slab.bytes, place, fields) - place;
+    if (this.#owesTableUpdate) slab.bytes[place] = TABLE_SIZE_ZERO;
+    const length = encodeHeadersInto(slab.bytes, place + (this.#owesTableUpdate ? 1 : 0), fields) - place;
+    this.#owesTableUpdate = false;
     this.#output.commit(length, FRAME_TYPE.HEADERS, FRAME_FLAG.END_HEADERS | (end ? FRAME_FLAG.END_STREAM : 0), streamId);
     this.#loop.schedule(this);
     return true;
@@ -618,7 +624,8 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     }
     const parsed = parseSettings(payload, this.isClient ? 'server' : 'client');
     if (!parsed.ok) return this.fail(parsed.error.code, parsed.error.reason);
-    const { initialWindowBytes, maxFrameBytes, maxConcurrentStreams } = parsed.value;
+    const { initialWindowBytes, maxFrameBytes, maxConcurrentStreams, headerTableBytes } = parsed.value;
+    if (headerTableBytes !== undefined) this.#owesTableUpdate = true;
     if (maxFrameBytes !== undefined) this.#peerMaxFrame = maxFrameBytes;
     // Without a word of it there is no bound (RFC 9113, section 6.5.2).
     if (maxConcurrentStreams !== undefined) this.peerMaxStreams = maxConcurrentStreams;

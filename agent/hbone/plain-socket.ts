@@ -1,7 +1,10 @@
 import { closeByReset, EAGAIN, ECONNRESET, lastErrno, receive, send, shutdownWrite, takeError } from '@landbridge/native/stream-socket.ts';
+import { errnoOf } from '@landbridge/native/errno.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { Event, type EventHandler, type EventLoop } from './event-loop.ts';
 import { ENDED, FAILED, type Near, type NearOwner, NOTHING_YET } from './near.ts';
+
+const ETIMEDOUT = errnoOf('ETIMEDOUT');
 
 /** An application's connection: accepted from it or dialled to it. */
 export class PlainSocket implements Near, EventHandler {
@@ -102,6 +105,12 @@ export class PlainSocket implements Near, EventHandler {
   #fail(errno: number): void {
     this.errno = errno === 0 ? ECONNRESET : errno;
     this.#queue.clear();
+  }
+
+  /** Gives up a dial that takes too long. */
+  abandon(): void {
+    this.#fail(ETIMEDOUT);
+    this.owner?.onNear();
   }
 
   close(reset: boolean): void {

@@ -8,15 +8,17 @@ export interface Slab extends NativeMemory {
 }
 
 export const SMALL_SLAB = 16 * 1024;
-/** Room for 256 KiB of application data with the headers, tags and type bytes of its records. */
-export const LARGE_SLAB = 280 * 1024;
-/** Slabs that a thread keeps for the next use: at most 8.75 MiB and 1 MiB. */
+/** Room for 256 KiB of application data, 16 KiB of other frames, and what sealing adds to both. */
+export const LARGE_SLAB = 288 * 1024;
+/** Slabs that a thread keeps for the next use: at most 9 MiB and 1 MiB. */
 const KEPT = { large: 32, small: 64 } as const;
 
 const free = { large: [] as Slab[], small: [] as Slab[] };
 
 /** Lends memory for at least `size` bytes, which must not be more than {@link LARGE_SLAB}. */
 export function takeSlab(size: number): Slab {
+  // Bytes that do not fit would be lost without a word.
+  if (size > LARGE_SLAB) throw new RangeError(`a slab of ${size} bytes`);
   const kind = size <= SMALL_SLAB ? 'small' : 'large';
   const slab = free[kind].pop();
   if (slab === undefined) return { ...nativeMemory(kind === 'small' ? SMALL_SLAB : LARGE_SLAB), start: 0, end: 0 };

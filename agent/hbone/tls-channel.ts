@@ -70,6 +70,11 @@ export class TlsChannel implements Channel, EventHandler {
     loop.add(fd, 'stream', this);
   }
 
+  /** Whether the TCP connection is there. */
+  get isConnected(): boolean {
+    return this.#phase !== 'connecting';
+  }
+
   get isOpen(): boolean {
     return this.#phase === 'open';
   }
@@ -181,32 +186,30 @@ export class TlsChannel implements Channel, EventHandler {
     const records = this.#records;
     if (records === undefined || this.failure !== undefined || records.hasEnded) return OVER;
     const have = records.takePartial(sealedIn.bytes);
-    const count = receive(this.fd, sealedIn.address + have, READ_BYTES);
-    if (count <= 0) {
-      if (count === 0) {
-        this.mayReceive = false;
-        // Without close_notify anybody may have cut it (RFC 8446, section 6.1).
-        this.failure ??= { reason: 'closed', text: 'the connection ended without close_notify' };
-        return OVER;
-      }
-      if (lastErrno() !== EAGAIN) {
-        this.failure ??= { reason: 'reset', text: 'the connection was reset' };
-        return OVER;
-      }
-      this.mayReceive = false;
-      if (have === 0) return NOTHING;
-      if (!this.#hasPartial) {
-        records.keepPartial(sealedIn.bytes, 0, have);
-        return NOTHING;
-      }
-    } else if (count < READ_BYTES && !this.#peerHungUp) this.mayReceive = false;
-    // What the handshake read too much may be whole records.
+    const count = this.#hasPartial ? 0 : this.#read(records, have);
+    if (count < 0) return this.failure === undefined ? NOTHING : OVER;
+    // What the handshake read too much may be whole records, and more than a read has room for behind them.
     this.#hasPartial = false;
-    const plain = records.open(sealedIn, have + Math.max(count, 0), plainIn);
+    const plain = records.open(sealedIn, have + count, plainIn);
     if (records.fault !== undefined) this.#failRecords(records);
     else if (records.owesKeyUpdate && !this.isBlocked) this.#sendEmpty(records);
     if (plain === 0 && (this.failure !== undefined || records.hasEnded)) return OVER;
     return plain;
+  }
+
+  /** Reads behind a partial record; negative where there is nothing, or `failure` says why there never will be. */
+  #read(records: TlsRecords, have: number): number {
+    const count = receive(this.fd, sealedIn.address + have, READ_BYTES);
+    if (count > 0) {
+      if (count < READ_BYTES && !this.#peerHungUp) this.mayReceive = false;
+      return count;
+    }
+    this.mayReceive = false;
+    // Without close_notify anybody may have cut it (RFC 8446, section 6.1).
+    if (count === 0) this.failure ??= { reason: 'closed', text: 'the connection ended without close_notify' };
+    else if (lastErrno() !== EAGAIN) this.failure ??= { reason: 'reset', text: 'the connection was reset' };
+    else if (have > 0) records.keepPartial(sealedIn.bytes, 0, have);
+    return -1;
   }
 
   /** A record without content, before which the KeyUpdate goes that the peer asked for. */

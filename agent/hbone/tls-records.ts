@@ -21,6 +21,9 @@ const MAX_HANDSHAKE_BYTES = 64 * 1024;
 /** Records in a row without application data: key updates, tickets and empty ones. */
 const MAX_IDLE_RECORDS = 64;
 
+/** Most partial records are the beginning of a short one. */
+const SMALL_PARTIAL = 512;
+
 export const ContentType = { changeCipherSpec: 20, alert: 21, handshake: 22, applicationData: 23 } as const;
 const HandshakeType = { newSessionTicket: 4, keyUpdate: 24 } as const;
 const MESSAGE_HEADER = 4;
@@ -73,11 +76,11 @@ export class TlsRecords implements Disposable {
     return size;
   }
 
-  /** Keeps bytes as the beginning of a record: what a handshake read too much. */
+  /** Keeps bytes as the beginning of a record; after a handshake also as many whole ones as were read too much. */
   keepPartial(bytes: Buffer, from: number, to: number): void {
     const size = to - from;
     // Given back when it is empty, so that an idle connection holds none.
-    if (this.#partial === undefined || this.#partial.length < size) this.#partial = Buffer.allocUnsafeSlow(size <= 512 ? 512 : HEADER_BYTES + MAX_SEALED);
+    if (this.#partial === undefined || this.#partial.length < size) this.#partial = Buffer.allocUnsafeSlow(size <= SMALL_PARTIAL ? SMALL_PARTIAL : Math.max(size, HEADER_BYTES + MAX_SEALED));
     bytes.copy(this.#partial, 0, from, to);
     this.#partialSize = size;
   }

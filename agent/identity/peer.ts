@@ -19,39 +19,57 @@ export interface VerifiedPeer {
   readonly [verified]: true;
 }
 
+/** Why a certificate is not accepted: `trust-domain` where its domain's roots do not vouch for it. */
+export interface PeerFault {
+  readonly reason: 'identity' | 'trust-domain' | 'tls-certificate-expired';
+  readonly text: string;
+}
+
+const fault = (reason: PeerFault['reason'], text: string): Result<never, PeerFault> => err({ reason, text });
+
 /**
- * Verifies that a certificate names exactly one SPIFFE ID and chains to a root of that very trust domain (SPIFFE X.509-SVID,
- * sections 2 and 5). Possession of the key is the handshake's to prove. OpenSSL alone would accept a root of any domain
- * for identities of every other.
+ * Verifies that a certificate, the first of the chain, names exactly one SPIFFE ID and chains to a root of that very
+ * trust domain (SPIFFE X.509-SVID, sections 2 and 5). Possession of the key is the handshake's to prove. OpenSSL alone
+ * would accept a root of any domain for identities of every other.
  */
-export function verifyPeer(leaf: X509Certificate, bundles: TrustBundles, nowMs: number): Result<VerifiedPeer> {
+export function verifyChain(chain: readonly X509Certificate[], bundles: TrustBundles, nowMs: number): Result<VerifiedPeer, PeerFault> {
+  const [leaf, ...others] = chain;
+  if (leaf === undefined) return fault('identity', 'the peer has no certificate');
   const names = (leaf.subjectAltName ?? '').split(', ').filter((name) => name.startsWith('URI:'));
   const [uri] = names;
-  if (uri === undefined || names.length > 1) return err(`the peer's certificate has ${names.length} URI names, not one`);
+  if (uri === undefined || names.length > 1) return fault('identity', `the peer's certificate has ${names.length} URI names, not one`);
   const identity = parseSpiffeId(uri.slice('URI:'.length));
-  if (!identity.ok) return err(`the peer's certificate: ${identity.error}`);
-  if (leaf.ca) return err('the peer presented a certificate authority as its own certificate');
+  if (!identity.ok) return fault('identity', `the peer's certificate: ${identity.error}`);
+  if (leaf.ca) return fault('identity', 'the peer presented a certificate authority as its own certificate');
   const roots = bundles.get(identity.value.trustDomain);
-  if (roots === undefined || roots.length === 0) return err(`no root is known for trust domain ${identity.value.trustDomain}`);
-  const chained = chainsTo(leaf, roots, nowMs);
-  if (!chained.ok) return err(`${identity.value.id}: ${chained.error}`);
+  if (roots === undefined || roots.length === 0) return fault('trust-domain', `no root is known for trust domain ${identity.value.trustDomain}`);
+  const chained = chainsTo(leaf, others, roots, nowMs);
+  if (!chained.ok) return fault(chained.error.reason, `${identity.value.id}: ${chained.error.text}`);
   const { id, trustDomain, namespace, serviceAccount } = identity.value;
   return ok({ id, trustDomain, namespace, serviceAccount } as VerifiedPeer);
 }
 
-function chainsTo(leaf: X509Certificate, roots: readonly X509Certificate[], nowMs: number): Result<true> {
+function chainsTo(leaf: X509Certificate, others: readonly X509Certificate[], roots: readonly X509Certificate[], nowMs: number): Result<true, PeerFault> {
   let certificate = leaf;
   for (let depth = 1; depth <= MAX_CHAIN; depth++) {
-    if (nowMs < Date.parse(certificate.validFrom) || nowMs > Date.parse(certificate.validTo)) return err(`a certificate is valid only from ${certificate.validFrom} to ${certificate.validTo}`);
+    if (nowMs < Date.parse(certificate.validFrom) || nowMs > Date.parse(certificate.validTo)) return fault('tls-certificate-expired', `a certificate is valid only from ${certificate.validFrom} to ${certificate.validTo}`);
     const child = certificate;
     if (roots.some((root) => isIssuer(root, child) && nowMs <= Date.parse(root.validTo))) return ok(true);
-    const issuer = certificate.issuerCertificate;
-    if (issuer === undefined || issuer.fingerprint256 === certificate.fingerprint256 || !isIssuer(issuer, certificate)) break;
+    const issuer = others.find((other) => other.fingerprint256 !== child.fingerprint256 && isIssuer(other, child));
+    if (issuer === undefined) break;
     certificate = issuer;
   }
-  return err('the certificate does not chain to a root of its trust domain');
+  return fault('trust-domain', 'the certificate does not chain to a root of its trust domain');
 }
 
 function isIssuer(issuer: X509Certificate, child: X509Certificate): boolean {
   return issuer.ca && child.checkIssued(issuer) && child.verify(issuer.publicKey);
+}
+
+/** As {@link verifyChain}, for a certificate of node:tls, which holds its issuers. */
+export function verifyPeer(leaf: X509Certificate, bundles: TrustBundles, nowMs: number): Result<VerifiedPeer> {
+  const chain = [leaf];
+  for (let issuer = leaf.issuerCertificate; issuer !== undefined && chain.length <= MAX_CHAIN && issuer.fingerprint256 !== chain.at(-1)?.fingerprint256; issuer = issuer.issuerCertificate) chain.push(issuer);
+  const verified = verifyChain(chain, bundles, nowMs);
+  return verified.ok ? verified : err(verified.error.text);
 }

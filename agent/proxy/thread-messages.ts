@@ -6,13 +6,7 @@ import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
 import type { RoutePlan, ServiceLabels, WorkloadLabels } from '@landbridge/core/route-plan.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
-
-/** Where an accepted connection was to go. */
-export type OriginalDestination =
-  /** As the kernel's capture remembers it; descriptors of BPF maps. */
-  | { readonly kind: 'captured'; readonly cookie: bigint; readonly originalsMap: number }
-  /** Always there: for listeners that are not of a captured pod. */
-  | { readonly kind: 'fixed'; readonly address: SocketAddress };
+import type { PodHandles } from '../capture/capture.ts';
 
 /** Listening sockets of one data thread, which closes them in the end; -1 for none. */
 export interface ThreadListeners {
@@ -38,11 +32,12 @@ export interface PodSpec {
   readonly baggage: string;
   readonly network: string;
   readonly listeners: ThreadListeners;
-  readonly originalDestination: OriginalDestination;
-  /** Descriptor of its network namespace; undefined for the agent's own. */
-  readonly namespace: number | undefined;
-  /** Descriptor of the BPF map of dials with a client's address; undefined where the client's address is not kept. */
-  readonly dialsMap: number | undefined;
+  /** The captured pod's place in the kernel; undefined for what lives in the agent's own network namespace. */
+  readonly handles: PodHandles | undefined;
+  /** Where all outbound connections go, where there is no capture to ask. */
+  readonly fixedDestination: SocketAddress | undefined;
+  /** Services that the pod is an endpoint of: one of them is told in metrics. */
+  readonly services: readonly ServiceLabels[];
   readonly applicationTunnel: ApplicationTunnel | undefined;
 }
 
@@ -77,16 +72,18 @@ export type ToThread =
   | { readonly kind: 'drain'; readonly deadlineMs: number }
   | { readonly kind: 'stop' };
 
+/** An address that a pod dials, or a service that a gateway is asked for. */
+export type RouteDestination = SocketAddress | { readonly hostname: string; readonly port: number };
+
 /** Where an inbound tunnel goes whose authority is not simply the pod's own address. */
 export type InboundAnswer =
   | { readonly kind: 'dial'; readonly port: number; readonly service: ServiceLabels | undefined; readonly tunnel: ApplicationTunnel | undefined; readonly proxyDestination: SocketAddress | undefined }
-  | { readonly kind: 'forward'; readonly plan: RoutePlan }
   | { readonly kind: 'refuse'; readonly status: 400 | 503; readonly reason: string };
 
 export type FromThread =
   | { readonly kind: 'ready' }
   /** The thread wants the plan for connections of a pod to an address, and every later one until `route-gone`. */
-  | { readonly kind: 'route'; readonly key: string; readonly uid: string; readonly destination: SocketAddress }
+  | { readonly kind: 'route'; readonly key: string; readonly uid: string; readonly destination: RouteDestination }
   | { readonly kind: 'route-gone'; readonly key: string }
   | { readonly kind: 'inbound'; readonly id: number; readonly uid: string; readonly authority: string; readonly localIp: string }
   | { readonly kind: 'labels'; readonly ip: string; readonly uid: string }

@@ -1,0 +1,93 @@
+import { nativeMemory } from '@landbridge/native/memory.ts';
+import type { EventLoop, Task } from './event-loop.ts';
+import { ENDED, type Near, type NearOwner } from './near.ts';
+import { TURN_BYTES } from './http2-limits.ts';
+
+/** Bytes on their way from one side to the other; nothing stays in it. */
+const passing = nativeMemory(256 * 1024);
+
+/** How two joined sides ended. */
+export type RelayEnd = 'complete' | 'client-failed' | 'server-failed' | 'cut';
+
+/**
+ * Joins two sides: carries bytes both ways until both directions have ended or one side fails, which cuts the other.
+ * The end of one direction leaves the other open. No more is read from one side than the other one takes.
+ */
+export class RelayPair implements NearOwner, Task {
+  readonly #loop: EventLoop;
+  readonly #client: Near;
+  readonly #server: Near;
+  readonly #onClosed: (end: RelayEnd) => void;
+  isScheduled = false;
+  #isClosed = false;
+  #clientEnded = false;
+  #serverEnded = false;
+  sentBytes = 0;
+  receivedBytes = 0;
+
+  constructor(loop: EventLoop, client: Near, server: Near, onClosed: (end: RelayEnd) => void) {
+    this.#loop = loop;
+    this.#client = client;
+    this.#server = server;
+    this.#onClosed = onClosed;
+  }
+
+  onNear(): void {
+    this.run();
+  }
+
+  run(): void {
+    if (this.#isClosed) return;
+    const [client, server] = [this.#client, this.#server];
+    if (client.hasFailed) return this.#close('client-failed');
+    if (server.hasFailed) return this.#close('server-failed');
+    if (!this.#clientEnded) {
+      const moved = this.#move(client, server);
+      this.sentBytes += moved;
+      if (client.hasFailed) return this.#close('client-failed');
+      if (server.hasFailed) return this.#close('server-failed');
+    }
+    if (!this.#serverEnded) {
+      const moved = this.#move(server, client);
+      this.receivedBytes += moved;
+      if (server.hasFailed) return this.#close('server-failed');
+      if (client.hasFailed) return this.#close('client-failed');
+    }
+    if (this.#clientEnded && this.#serverEnded && client.queued === 0 && server.queued === 0) this.#close('complete');
+  }
+
+  #move(from: Near, to: Near): number {
+    let moved = 0;
+    while (from.mayPull && to.queued === 0) {
+      if (moved >= TURN_BYTES) {
+        this.#loop.schedule(this);
+        return moved;
+      }
+      const size = from.pull(passing.bytes, passing.address, 0, passing.bytes.length);
+      if (size === ENDED) {
+        if (from === this.#client) this.#clientEnded = true;
+        else this.#serverEnded = true;
+        to.endPush();
+        return moved;
+      }
+      if (size < 0) return moved;
+      moved += size;
+      if (!to.push(passing.bytes, passing.address, 0, size)) return moved;
+    }
+    return moved;
+  }
+
+  /** Cuts both sides. */
+  cut(): void {
+    this.#close('cut');
+  }
+
+  #close(end: RelayEnd): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#client.close(end !== 'complete');
+    this.#server.close(end !== 'complete');
+    this.#onClosed(end);
+  }
+}
+

@@ -1,0 +1,221 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import type { SpiffeId } from '@landbridge/core/identity.ts';
+import type { RoutePlan } from '@landbridge/core/route-plan.ts';
+import { createWaker, wake } from '@landbridge/native/epoll.ts';
+import { close } from '@landbridge/native/stream-socket.ts';
+import type { ThreadSetup } from './data-thread-main.ts';
+import type { ConnectionTuning, ConnectionView, FromThread, InboundAnswer, PodSpec, RouteDestination, ToThread, TrafficReport } from './thread-messages.ts';
+
+/** What the data plane asks of the control plane. */
+export interface DataPlaneQuestions {
+  /** Where connections of a pod, or through a gateway, go. */
+  plan(uid: string, destination: RouteDestination): RoutePlan;
+  inbound(uid: string, authority: string, localIp: string): InboundAnswer;
+  warn(text: string, fields: Readonly<Record<string, string>>): void;
+  /** A data thread has died: connections of all pods are lost, and nothing but a restart helps. */
+  died(thread: number, error: Error): void;
+}
+
+export interface ListenerSets {
+  /** One for each data thread. */
+  readonly outbound: readonly number[];
+  readonly plaintext: readonly number[];
+  readonly hbone: readonly number[];
+}
+
+export const DEFAULT_TUNING: ConnectionTuning = { sameNode: 'relay', maxStreamsPerConnection: 100, poolIdleMs: 60_000, dialTimeoutMs: 10_000, resolveTimeoutMs: 5000, accessLog: 'all' };
+
+interface Thread {
+  readonly worker: Worker;
+  readonly waker: number;
+  /** Plans that the thread has, by key. */
+  readonly routes: Map<string, { readonly uid: string; readonly destination: RouteDestination; told: string }>;
+  lastSeenMs: number;
+}
+
+/** The data threads as the main thread sees them: tells them what holds, and answers what they ask. */
+export class DataPlane implements AsyncDisposable {
+  readonly #questions: DataPlaneQuestions;
+  readonly #threads: Thread[];
+  readonly #ready: Promise<void>;
+  readonly #replies = new Map<number, (reply: FromThread) => void>();
+  #nextReply = 0;
+  #isStopped = false;
+
+  constructor(threads: number, tuning: ConnectionTuning, questions: DataPlaneQuestions) {
+    this.#questions = questions;
+    this.#threads = Array.from({ length: threads }, (_, index) => this.#start(index, tuning));
+    this.#ready = Promise.all(this.#threads.map(({ worker }) => once(worker, 'landbridge-ready'))).then(() => undefined);
+    this.#ready.catch(() => {
+      // Told by `died`.
+    });
+  }
+
+  #start(index: number, tuning: ConnectionTuning): Thread {
+    const waker = createWaker();
+    const worker = new Worker(new URL('./data-thread-main.ts', import.meta.url), { workerData: { tuning, waker } satisfies ThreadSetup });
+    const thread: Thread = { worker, waker, routes: new Map(), lastSeenMs: performance.now() };
+    worker.on('message', (message: FromThread) => this.#handle(thread, message));
+    worker.on('error', (error) => {
+      if (!this.#isStopped) this.#questions.died(index, LandbridgeError.from(error));
+    });
+    return thread;
+  }
+
+  get threads(): number {
+    return this.#threads.length;
+  }
+
+  /** Resolves once all threads run. */
+  get ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  #send(thread: Thread, message: ToThread): void {
+    thread.worker.postMessage(message);
+    wake(thread.waker);
+  }
+
+  #sendAll(message: ToThread): void {
+    for (const thread of this.#threads) this.#send(thread, message);
+  }
+
+  #handle(thread: Thread, message: FromThread): void {
+    thread.lastSeenMs = performance.now();
+    switch (message.kind) {
+      case 'ready':
+        thread.worker.emit('landbridge-ready');
+        return;
+      case 'route': {
+        const { key, uid, destination } = message;
+        thread.routes.set(key, { uid, destination, told: '' });
+        return this.#tellPlan(thread, key);
+      }
+      case 'route-gone':
+        thread.routes.delete(message.key);
+        return;
+      case 'inbound':
+        return this.#send(thread, { kind: 'inbound-answer', id: message.id, answer: this.#questions.inbound(message.uid, message.authority, message.localIp) });
+      case 'report':
+      case 'connections': {
+        const reply = this.#replies.get(message.id);
+        this.#replies.delete(message.id);
+        return reply?.(message);
+      }
+      case 'warning':
+        return this.#questions.warn(message.text, message.fields);
+      case 'labels':
+      case 'drained':
+        return;
+      default:
+        return message satisfies never;
+    }
+  }
+
+  #tellPlan(thread: Thread, key: string): void {
+    const route = thread.routes.get(key);
+    if (route === undefined) return;
+    const plan = this.#questions.plan(route.uid, route.destination);
+    const told = JSON.stringify(plan);
+    if (told === route.told) return;
+    route.told = told;
+    this.#send(thread, { kind: 'plan', key, plan });
+  }
+
+  /** Makes the plans anew that `isAffected`, and tells those that differ. */
+  refreshPlans(isAffected: (uid: string, destination: RouteDestination) => boolean): void {
+    for (const thread of this.#threads) for (const [key, { uid, destination }] of thread.routes) if (isAffected(uid, destination)) this.#tellPlan(thread, key);
+  }
+
+  /** Takes over the listeners; the pod's traffic is carried as soon as there are a certificate and policies. Also tells what changed of a known pod. */
+  setPod(pod: Omit<PodSpec, 'listeners'>, listeners: ListenerSets): void {
+    for (const [i, thread] of this.#threads.entries()) this.#send(thread, { kind: 'pod', pod: { ...pod, listeners: { outbound: listeners.outbound[i] ?? -1, plaintext: listeners.plaintext[i] ?? -1, hbone: listeners.hbone[i] ?? -1 } } });
+  }
+
+  removePod(uid: string, drainMs: number): void {
+    this.#sendAll({ kind: 'pod-gone', uid, drainMs });
+  }
+
+  setCertificate(identity: SpiffeId, keyPem: string, chainPem: string): void {
+    this.#sendAll({ kind: 'certificate', identity, keyPem, chainPem });
+  }
+
+  forgetCertificate(identity: SpiffeId): void {
+    this.#sendAll({ kind: 'certificate-gone', identity });
+  }
+
+  setTrust(bundles: readonly (readonly [trustDomain: string, roots: readonly string[]])[]): void {
+    this.#sendAll({ kind: 'trust', bundles });
+  }
+
+  setPolicies(uid: string, policies: readonly AuthorizationPolicy[]): void {
+    this.#sendAll({ kind: 'policies', uid, policies });
+  }
+
+  setAccessLog(mode: ConnectionTuning['accessLog']): void {
+    this.#sendAll({ kind: 'access-log', mode });
+  }
+
+  /** What happened since the last call, by thread. A thread that does not answer in time is left out. */
+  async reports(timeoutMs: number): Promise<readonly { readonly thread: number; readonly report: TrafficReport }[]> {
+    const replies = await this.#ask('report-now', timeoutMs);
+    return replies.flatMap(({ thread, reply }) => (reply.kind === 'report' ? [{ thread, report: reply.report }] : []));
+  }
+
+  async connections(timeoutMs: number): Promise<readonly ConnectionView[]> {
+    const replies = await this.#ask('list-connections', timeoutMs);
+    return replies.flatMap(({ reply }) => (reply.kind === 'connections' ? reply.connections : []));
+  }
+
+  async #ask(kind: 'report-now' | 'list-connections', timeoutMs: number): Promise<readonly { readonly thread: number; readonly reply: FromThread }[]> {
+    const asked = this.#threads.map(async (thread, index) => {
+      const id = this.#nextReply++;
+      const { promise, resolve } = Promise.withResolvers<FromThread | undefined>();
+      this.#replies.set(id, resolve);
+      const timer = setTimeout(resolve, timeoutMs, undefined);
+      this.#send(thread, { kind, id });
+      const reply = await promise;
+      clearTimeout(timer);
+      this.#replies.delete(id);
+      return reply === undefined ? [] : [{ thread: index, reply }];
+    });
+    return (await Promise.all(asked)).flat();
+  }
+
+  /** When each thread was last heard of: one that is stuck answers no report. */
+  heartbeat(): readonly { readonly thread: number; readonly lastSeenMs: number }[] {
+    return this.#threads.map(({ lastSeenMs }, thread) => ({ thread, lastSeenMs }));
+  }
+
+  /** Stops listening, and lets connections end by themselves until there are none or the signal aborts. */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#sendAll({ kind: 'drain', deadlineMs: 0 });
+    while (!signal.aborted) {
+      const reports = await this.reports(1000);
+      if (reports.every(({ report }) => report.gauges.openConnections === 0)) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(done, 100);
+        function done(): void {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', done);
+          resolve();
+        }
+        signal.addEventListener('abort', done);
+      });
+    }
+  }
+
+  /** Cuts all connections and ends the threads. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(this.#threads.map(async (thread) => {
+      const exited = once(thread.worker, 'exit');
+      this.#send(thread, { kind: 'stop' });
+      await exited;
+      close(thread.waker);
+    }));
+  }
+}

@@ -1,0 +1,21 @@
+/** Entry of a data thread: its loop blocks, so that the thread has no event loop of Node.js besides. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { EventLoop } from '../hbone/event-loop.ts';
+import { DataThread } from './data-thread.ts';
+import type { ConnectionTuning, FromThread, ToThread } from './thread-messages.ts';
+
+export interface ThreadSetup {
+  readonly tuning: ConnectionTuning;
+  /** eventfd by which the main thread says that messages wait. */
+  readonly waker: number;
+}
+
+const { tuning, waker } = workerData as ThreadSetup;
+const port = parentPort;
+if (port === null) throw new Error('a data thread is started by DataPlane');
+const post = (message: FromThread): void => port.postMessage(message);
+const loop = new EventLoop();
+const thread = new DataThread(loop, tuning, post);
+loop.follow(port, waker, (message) => thread.handle(message as ToThread));
+post({ kind: 'ready' });
+loop.run();

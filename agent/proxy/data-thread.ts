@@ -1,0 +1,425 @@
+/**
+ * One data thread: everything that it holds, and what the main thread tells it. Long because it is the one place where
+ * the parts of the thread meet; what happens to a connection is in the files of connections.
+ */
+import { X509Certificate } from 'node:crypto';
+import { authorize, type ConnectionFacts } from '@landbridge/core/authorization.ts';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import type { SpiffeId } from '@landbridge/core/identity.ts';
+import { err, ok, type Result } from '@landbridge/core/result.ts';
+import type { Candidate } from '@landbridge/core/route-plan.ts';
+import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
+import { errnoOf } from '@landbridge/native/errno.ts';
+import { ipOf, portOf } from '@landbridge/native/socket-address.ts';
+import { accept, acceptedPeer, close, lastErrno, setNoDelay, socketName } from '@landbridge/native/stream-socket.ts';
+import { TlsContext } from '@landbridge/native/tls-context.ts';
+import { DeadlineList } from '../hbone/deadline-list.ts';
+import type { EventLoop } from '../hbone/event-loop.ts';
+import type { Failure, FailureReason } from '../hbone/failure.ts';
+import type { Http2Session, SessionBudget } from '../hbone/http2-session.ts';
+import { PlainSocket } from '../hbone/plain-socket.ts';
+import { type Dial, type PoolKey, SessionPool, type SessionWaiter } from '../hbone/session-pool.ts';
+import { TlsChannel } from '../hbone/tls-channel.ts';
+import type { TlsOverStream } from '../hbone/tls-over-stream.ts';
+import { dial, originalDestination } from './dialer.ts';
+import { InboundSession } from './inbound-session.ts';
+import { OutboundConnection } from './outbound-connection.ts';
+import { PeerJudge } from './peer-judge.ts';
+import { PlaintextConnection } from './plaintext-connection.ts';
+import { RouteCache } from './route-cache.ts';
+import type { ThreadPod } from './thread-pod.ts';
+import type { ConnectionTuning, Direction, FromThread, InboundAnswer, PodSpec, ToThread } from './thread-messages.ts';
+import { type Series, TrafficCounter, UNKNOWN_WORKLOAD } from './traffic-counter.ts';
+
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** A peer that was silent for so long is asked, and has as long again to answer (PING, RFC 9113, section 6.7). */
+const KEEPALIVE_MS = 10_000;
+/** Handshakes under way; a flood beyond is closed at accept. */
+const MAX_HANDSHAKES = 10_000;
+const ACCEPTS_PER_ROUND = 64;
+/** Descriptors are used up: nothing is accepted for this time. */
+const ACCEPT_PAUSE_MS = 100;
+const NO_DESCRIPTORS: ReadonlySet<number> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'].map(errnoOf));
+const MAX_VIEWS = 10_000;
+
+interface HeldCertificate {
+  readonly context: TlsContext;
+  readonly keyPem: string;
+  readonly chainPem: string;
+  readonly generation: number;
+  readonly notAfterMs: number;
+}
+
+export class DataThread {
+  readonly loop: EventLoop;
+  readonly tuning: ConnectionTuning;
+  readonly traffic: TrafficCounter;
+  readonly routes: RouteCache;
+  readonly pool: SessionPool;
+  readonly judge = new PeerJudge();
+  readonly budget: SessionBudget = { grownWindows: 0 };
+  readonly pods = new Map<string, ThreadPod>();
+  /** Dials of applications and of plain endpoints. */
+  readonly dialing: DeadlineList<PlainSocket>;
+  readonly innerHandshakes = new DeadlineList<TlsOverStream>(HANDSHAKE_TIMEOUT_MS, (channel) => channel.abandon());
+  readonly #handshakes = new DeadlineList<TlsChannel>(HANDSHAKE_TIMEOUT_MS, (channel) => channel.abandon('tls-timeout', 'the handshake took too long'));
+  readonly #speaking = new DeadlineList<Http2Session>(HANDSHAKE_TIMEOUT_MS, (session) => session.abort({ reason: 'h2-preface', text: 'the peer did not begin to speak HTTP/2 in time' }));
+  readonly #keepalive = new DeadlineList<Http2Session>(KEEPALIVE_MS, (session) => this.#checkAlive(session));
+  readonly #silent = new DeadlineList<Http2Session>(KEEPALIVE_MS, (session) => this.#checkAnswer(session));
+  readonly #paused = new DeadlineList<{ readonly fd: number; readonly resume: () => void }>(ACCEPT_PAUSE_MS, ({ resume }) => resume());
+  readonly #certificates = new Map<SpiffeId, HeldCertificate>();
+  readonly #serverSessions = new Map<Http2Session, InboundSession>();
+  readonly #post: (message: FromThread) => void;
+  readonly #inboundQuestions = new Map<number, (answer: InboundAnswer) => void>();
+  readonly #listeners = new Map<number, ThreadPod>();
+  readonly #policyWaits: DeadlineList<{ readonly done: (isKnown: boolean) => void }>;
+  #generation = 0;
+  #nextQuestion = 0;
+  #handshakesDone = 0;
+  #rootsPem: readonly string[] = [];
+  #isDraining = false;
+
+  constructor(loop: EventLoop, tuning: ConnectionTuning, post: (message: FromThread) => void) {
+    this.loop = loop;
+    this.tuning = tuning;
+    this.#post = post;
+    this.traffic = new TrafficCounter(tuning.accessLog);
+    this.routes = new RouteCache(loop, tuning.resolveTimeoutMs, post);
+    this.dialing = new DeadlineList(tuning.dialTimeoutMs, (socket) => socket.abandon());
+    this.#policyWaits = new DeadlineList(tuning.resolveTimeoutMs, ({ done }) => done(false));
+    this.pool = new SessionPool(loop, { maxStreams: tuning.maxStreamsPerConnection, idleMs: tuning.poolIdleMs, dialTimeoutMs: tuning.dialTimeoutMs }, this.budget, {
+      onSession: (session, isOpen) => this.#watchSession(session, isOpen),
+      onFailure: (failure) => this.tunnelFailed('outbound', failure.reason, failure.text, {}),
+    });
+    for (const list of [this.dialing, this.innerHandshakes, this.#handshakes, this.#speaking, this.#keepalive, this.#silent, this.#paused, this.#policyWaits]) loop.watch(list);
+  }
+
+  handle(message: ToThread): void {
+    switch (message.kind) {
+      case 'pod':
+        return this.#addPod(message.pod);
+      case 'pod-gone':
+        return this.#removePod(message.uid, message.drainMs);
+      case 'certificate':
+        return this.#takeCertificate(message.identity, message.keyPem, message.chainPem);
+      case 'certificate-gone':
+        this.#certificates.get(message.identity)?.context[Symbol.dispose]();
+        this.#certificates.delete(message.identity);
+        return;
+      case 'trust':
+        return this.#trust(message.bundles);
+      case 'policies':
+        return this.#takePolicies(message.uid, message.policies);
+      case 'plan':
+        return this.routes.told(message.key, message.plan);
+      case 'inbound-answer': {
+        const answer = this.#inboundQuestions.get(message.id);
+        this.#inboundQuestions.delete(message.id);
+        return answer?.(message.answer);
+      }
+      case 'labels-answer':
+        return;
+      case 'report-now':
+        return this.#report(message.id);
+      case 'list-connections':
+        return this.#post({ kind: 'connections', id: message.id, connections: this.traffic.views(this.loop.nowMs, MAX_VIEWS) });
+      case 'access-log':
+        this.traffic.mode = message.mode;
+        return;
+      case 'drain':
+        return this.#drain();
+      case 'stop':
+        return this.#stop();
+      default:
+        return message satisfies never;
+    }
+  }
+
+  // -- Pods and their listeners
+
+  #addPod(spec: PodSpec): void {
+    const known = this.pods.get(spec.uid);
+    if (known !== undefined) {
+      // What is known of a pod changes while its sockets stay.
+      this.pods.set(spec.uid, Object.assign(known, { spec: { ...spec, listeners: known.spec.listeners } }));
+      return;
+    }
+    const pod: ThreadPod = { spec, policies: undefined, guarded: new Set(), outbound: new Set(), waiting: new Set(), isGone: false };
+    this.pods.set(spec.uid, pod);
+    const { outbound, plaintext, hbone } = spec.listeners;
+    if (outbound >= 0) this.#listen(outbound, pod, (fd) => this.#acceptOutbound(fd, pod));
+    if (plaintext >= 0) this.#listen(plaintext, pod, (fd) => this.#acceptPlaintext(fd, pod));
+    if (hbone >= 0) this.#listen(hbone, pod, (fd) => this.#acceptTunnel(fd, pod));
+  }
+
+  #listen(fd: number, pod: ThreadPod, take: (fd: number) => void): void {
+    this.#listeners.set(fd, pod);
+    const handler = {
+      onEvents: () => {
+        for (let i = 0; i < ACCEPTS_PER_ROUND && this.#listeners.has(fd); i++) {
+          const socket = accept(fd);
+          if (socket < 0) {
+            if (!NO_DESCRIPTORS.has(lastErrno())) return;
+            // Level-triggered: it would be told again at once, and nothing could be done about it.
+            this.loop.remove(fd);
+            this.#post({ kind: 'warning', text: 'no descriptors are left: connections wait', fields: {} });
+            return this.#paused.set({ fd, resume: () => this.#listeners.has(fd) && this.loop.add(fd, 'listener', handler) }, this.loop.nowMs);
+          }
+          setNoDelay(socket);
+          take(socket);
+        }
+      },
+    };
+    this.loop.add(fd, 'listener', handler);
+  }
+
+  #acceptOutbound(fd: number, pod: ThreadPod): void {
+    const peer = acceptedPeer();
+    const source: SocketAddress = { ip: ipOf(peer), port: portOf(peer) };
+    const destination = originalDestination(pod.spec, peer);
+    const socket = new PlainSocket(this.loop, fd, 'connected');
+    if (destination === undefined) {
+      // Only what was redirected may come here: a process that dials the port itself is refused.
+      this.#post({ kind: 'warning', text: 'a connection to the capture port that was not redirected', fields: { pod: pod.spec.labels.workload, source: source.ip } });
+      return socket.close(true);
+    }
+    new OutboundConnection(this, pod, socket, source, destination).begin();
+  }
+
+  #acceptPlaintext(fd: number, pod: ThreadPod): void {
+    const peer = acceptedPeer();
+    const source: SocketAddress = { ip: ipOf(peer), port: portOf(peer) };
+    const local = socketName(fd, 'local');
+    const socket = new PlainSocket(this.loop, fd, 'connected');
+    if (local === undefined) return socket.close(true);
+    new PlaintextConnection(this, pod, socket, source, pod.spec.fixedDestination ?? { ip: ipOf(local), port: portOf(local) }).begin();
+  }
+
+  #acceptTunnel(fd: number, pod: ThreadPod): void {
+    const peer = acceptedPeer();
+    const remote: SocketAddress = { ip: ipOf(peer), port: portOf(peer) };
+    const held = this.#certificates.get(pod.spec.identity);
+    if (held === undefined || this.#handshakes.size >= MAX_HANDSHAKES) {
+      this.tunnelFailed('inbound', 'tls-busy', held === undefined ? 'there is no certificate yet' : 'too many handshakes at once', { pod: pod.spec.labels.workload, remote: remote.ip });
+      close(fd);
+      return;
+    }
+    const local = socketName(fd, 'local');
+    const session = new InboundSession(this, pod, remote, local === undefined ? '' : ipOf(local));
+    this.#handshakes.set(new TlsChannel(this.loop, fd, { role: 'server', isConnected: true, context: held.context, listener: session }), this.loop.nowMs);
+  }
+
+  #removePod(uid: string, drainMs: number): void {
+    const pod = this.pods.get(uid);
+    if (pod === undefined) return;
+    pod.isGone = true;
+    this.#closeListeners(pod);
+    for (const wait of [...pod.waiting]) wait();
+    for (const [session, inbound] of this.#serverSessions) if (inbound.pod === pod) session.drain();
+    const end = (): void => {
+      for (const connection of [...pod.guarded, ...pod.outbound]) connection.cut('the pod is gone', 'CONNECT');
+      for (const [session, inbound] of [...this.#serverSessions]) if (inbound.pod === pod) session.abort({ reason: 'drained', text: 'the pod is gone' });
+      this.pool.closeAll(`${uid} `, { reason: 'drained', text: 'the pod is gone' });
+      this.routes.forgetPod(uid);
+      if (this.pods.get(uid) === pod) this.pods.delete(uid);
+    };
+    if (drainMs <= 0) return end();
+    const list = new DeadlineList<object>(drainMs, end);
+    list.set(pod, this.loop.nowMs);
+    this.loop.watch(list);
+  }
+
+  #closeListeners(pod: ThreadPod): void {
+    for (const [fd, of] of [...this.#listeners]) {
+      if (of !== pod) continue;
+      this.#listeners.delete(fd);
+      this.loop.close(fd);
+    }
+  }
+
+  // -- Certificates and trust
+
+  #takeCertificate(identity: SpiffeId, keyPem: string, chainPem: string): void {
+    const context = this.#makeContext(keyPem, chainPem);
+    if (context === undefined) return;
+    this.#certificates.get(identity)?.context[Symbol.dispose]();
+    this.#certificates.set(identity, { context, keyPem, chainPem, generation: ++this.#generation, notAfterMs: Date.parse(new X509Certificate(chainPem).validTo) });
+    for (const pod of this.pods.values()) if (pod.spec.identity === identity) for (const wait of [...pod.waiting]) wait();
+  }
+
+  #makeContext(keyPem: string, chainPem: string): TlsContext | undefined {
+    try {
+      return new TlsContext({ keyPem, chainPem, rootsPem: this.#rootsPem, protocol: 'h2' });
+    } catch (thrown) {
+      this.#post({ kind: 'warning', text: 'a certificate can not be used', fields: { error: LandbridgeError.from(thrown).message } });
+      return undefined;
+    }
+  }
+
+  /** OpenSSL is told all roots; which of them may vouch for a peer is judged afterwards. */
+  #trust(bundles: readonly (readonly [string, readonly string[]])[]): void {
+    this.#rootsPem = [...new Set(bundles.flatMap(([, roots]) => roots))];
+    this.judge.trust(new Map(bundles.map(([domain, roots]) => [domain, roots.map((pem) => new X509Certificate(pem))])));
+    for (const [identity, { keyPem, chainPem }] of [...this.#certificates]) this.#takeCertificate(identity, keyPem, chainPem);
+  }
+
+  holdsCertificates(...pods: readonly ThreadPod[]): boolean {
+    const now = Date.now();
+    return pods.every((pod) => (this.#certificates.get(pod.spec.identity)?.notAfterMs ?? 0) > now);
+  }
+
+  // -- Policies
+
+  #takePolicies(uid: string, policies: ThreadPod['policies']): void {
+    const pod = this.pods.get(uid);
+    if (pod === undefined) return;
+    pod.policies = policies;
+    for (const wait of [...pod.waiting]) wait();
+    for (const connection of [...pod.guarded]) connection.review();
+  }
+
+  /** Calls at once, or when the policies have come, or when they have not come in time. */
+  whenPoliciesKnown(pod: ThreadPod, done: (isKnown: boolean) => void): void {
+    if (pod.policies !== undefined) return done(true);
+    const wait = {
+      done: (isKnown: boolean): void => {
+        pod.waiting.delete(look);
+        this.#policyWaits.clear(wait);
+        done(isKnown);
+      },
+    };
+    const look = (): void => {
+      if (pod.isGone || pod.policies !== undefined) wait.done(!pod.isGone);
+    };
+    pod.waiting.add(look);
+    this.#policyWaits.set(wait, this.loop.nowMs);
+  }
+
+  /** Why policies do not allow a connection; undefined where they do. Without policies told, nothing is allowed. */
+  denial(pod: ThreadPod, facts: ConnectionFacts): string | undefined {
+    if (pod.policies === undefined) return 'the policies of this workload are not known yet';
+    const verdict = authorize(pod.policies, facts);
+    return verdict.allowed ? undefined : verdict.reason;
+  }
+
+  // -- Tunnels
+
+  /** Asks for a tunnel connection to a candidate; the waiter is told. */
+  askTunnel(pod: ThreadPod, candidate: Candidate, waiter: SessionWaiter): Result<true, Failure> {
+    const held = this.#certificates.get(pod.spec.identity);
+    if (held === undefined || held.notAfterMs <= Date.now()) return err({ reason: 'identity', text: 'there is no valid certificate of this workload yet' });
+    const connection: Dial = {
+      context: held.context,
+      connect: () => {
+        const dialed = dial(pod.spec, candidate.address, candidate.port);
+        return dialed.ok ? ok(dialed.value.fd) : dialed;
+      },
+      judge: (result) => this.judge.judgeServer(result, candidate.identities, Date.now()),
+    };
+    this.pool.acquire(poolKey(pod, candidate, held.generation), connection, waiter);
+    return ok(true);
+  }
+
+  forgetWaiter(pod: ThreadPod, candidate: Candidate | undefined, waiter: SessionWaiter): void {
+    const held = this.#certificates.get(pod.spec.identity);
+    if (candidate !== undefined && candidate.hop !== 'plain' && held !== undefined) this.pool.forget(poolKey(pod, candidate, held.generation), waiter);
+  }
+
+  contextOf(pod: ThreadPod): TlsContext | undefined {
+    return this.#certificates.get(pod.spec.identity)?.context;
+  }
+
+  handshakeEnded(channel: TlsChannel): void {
+    this.#handshakes.clear(channel);
+    this.#handshakesDone++;
+  }
+
+  isSpeaking(session: Http2Session): void {
+    this.#speaking.clear(session);
+  }
+
+  serverSessionChanged(session: Http2Session, inbound: InboundSession, isOpen: boolean): void {
+    if (isOpen) {
+      this.#serverSessions.set(session, inbound);
+      this.#speaking.set(session, this.loop.nowMs);
+    } else {
+      this.#serverSessions.delete(session);
+      this.#speaking.clear(session);
+    }
+    this.#watchSession(session, isOpen);
+  }
+
+  #watchSession(session: Http2Session, isOpen: boolean): void {
+    if (isOpen) return this.#keepalive.set(session, this.loop.nowMs);
+    this.#keepalive.clear(session);
+    this.#silent.clear(session);
+  }
+
+  #checkAlive(session: Http2Session): void {
+    this.#keepalive.set(session, this.loop.nowMs);
+    if (!session.hasHeard && session.isReady) {
+      session.ping();
+      this.#silent.set(session, this.loop.nowMs);
+    }
+    session.hasHeard = false;
+  }
+
+  #checkAnswer(session: Http2Session): void {
+    if (!session.hasHeard) session.abort({ reason: 'peer-silent', text: 'the peer does not answer' });
+  }
+
+  askInbound(pod: ThreadPod, authority: string, localIp: string, answered: (answer: InboundAnswer) => void): void {
+    const id = this.#nextQuestion++;
+    this.#inboundQuestions.set(id, answered);
+    this.#post({ kind: 'inbound', id, uid: pod.spec.uid, authority, localIp });
+  }
+
+  // -- Reports and the end
+
+  tunnelFailed(direction: Direction, reason: FailureReason, text: string, fields: Readonly<Record<string, string>>): void {
+    // Asked for by this side.
+    if (reason === 'drained' || reason === 'idle') return;
+    this.traffic.failed(direction, reason);
+    this.#post({ kind: 'warning', text: direction === 'inbound' ? 'tunnel refused' : 'tunnel failed', fields: { ...fields, reason, error: text } });
+  }
+
+  unknownOutbound(pod: ThreadPod): Series {
+    return this.traffic.seriesOf({ direction: 'outbound', carriage: 'plain', source: pod.spec.labels, destination: UNKNOWN_WORKLOAD, service: undefined });
+  }
+
+  #report(id: number): void {
+    const handshakesDone = this.#handshakesDone;
+    this.#handshakesDone = 0;
+    this.#post({
+      kind: 'report',
+      id,
+      report: {
+        ...this.traffic.takeReport(),
+        gauges: { openConnections: this.traffic.open, clientSessions: this.pool.size, serverSessions: this.#serverSessions.size, handshakes: this.#handshakes.size + this.pool.dials, handshakesDone, sockets: this.loop.sockets, busy: this.loop.takeBusy() },
+      },
+    });
+  }
+
+  /** Takes no new connections, and asks peers to go elsewhere. */
+  #drain(): void {
+    this.#isDraining = true;
+    for (const pod of this.pods.values()) this.#closeListeners(pod);
+    for (const session of [...this.#serverSessions.keys()]) session.drain();
+    this.#post({ kind: 'drained' });
+  }
+
+  #stop(): void {
+    for (const uid of [...this.pods.keys()]) this.#removePod(uid, 0);
+    for (const { context } of this.#certificates.values()) context[Symbol.dispose]();
+    this.#certificates.clear();
+    this.loop.stop();
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+}
+
+function poolKey(pod: ThreadPod, candidate: Candidate, generation: number): PoolKey {
+  return { text: `${pod.spec.uid} ${generation} ${candidate.address} ${candidate.port} ${candidate.identities.join(' ')}`, identities: candidate.identities };
+}

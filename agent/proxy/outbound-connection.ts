@@ -1,0 +1,415 @@
+/**
+ * One connection of a captured application, from accept to end. Long because it is one state machine: whichever way the
+ * connection goes, it may fail before any byte was delivered and go another way.
+ */
+import { randomFillSync } from 'node:crypto';
+import type { Candidate } from '@landbridge/core/route-plan.ts';
+import type { SpiffeId } from '@landbridge/core/identity.ts';
+import { formatForwarded, formatTraceparent, TRACEPARENT_BYTES } from '@landbridge/wire/hbone-headers.ts';
+import { formatSocketAddress } from '@landbridge/wire/authority.ts';
+import type { HeaderField } from '@landbridge/wire/hpack.ts';
+import type { ResponseHead } from '@landbridge/wire/http2-request.ts';
+import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
+import type { PodDial } from '../capture/pod-dial.ts';
+import type { Failure } from '../hbone/failure.ts';
+import type { Http2Stream, StreamEnd, StreamListener } from '../hbone/http2-stream.ts';
+import type { NearOwner } from '../hbone/near.ts';
+import { PlainSocket } from '../hbone/plain-socket.ts';
+import { RelayPair } from '../hbone/relay-pair.ts';
+import type { PooledSession, SessionWaiter } from '../hbone/session-pool.ts';
+import type { DataThread } from './data-thread.ts';
+import { dial, settled } from './dialer.ts';
+import { DoubleTunnel } from './double-tunnel.ts';
+import { LocalDelivery } from './local-delivery.ts';
+import type { Route, RouteWaiter } from './route-cache.ts';
+import type { PodConnection, ThreadPod } from './thread-pod.ts';
+import type { Carriage, ConnectionView, ResponseFlag } from './thread-messages.ts';
+import type { Metered, Series } from './traffic-counter.ts';
+
+/** Candidates that one connection tries. */
+const MAX_ATTEMPTS = 3;
+const OK_STATUS = 200;
+
+const random = Buffer.alloc(TRACEPARENT_BYTES * 64);
+let randomAt = random.length;
+
+/** Random bytes in stock: a call for each connection costs more than the bytes. */
+function nextTraceparent(): string {
+  if (randomAt === random.length) {
+    randomFillSync(random);
+    randomAt = 0;
+  }
+  return formatTraceparent(random.subarray(randomAt, (randomAt += TRACEPARENT_BYTES)));
+}
+
+/** A plain connection that is being made. */
+interface Upstream {
+  readonly socket: PlainSocket;
+  readonly dialed: PodDial;
+}
+
+export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamListener, NearOwner, PodConnection, Metered {
+  readonly #thread: DataThread;
+  readonly #pod: ThreadPod;
+  readonly #socket: PlainSocket;
+  readonly #source: SocketAddress;
+  readonly #destination: SocketAddress;
+  readonly startedAtMs: number;
+  series: Series;
+  reportedSent = 0;
+  reportedReceived = 0;
+  #route: Route | undefined;
+  #candidate: Candidate | undefined;
+  /** Whether the chooser counts the candidate's dial, or its connection. */
+  #counted: 'no' | 'dialing' | 'open' = 'no';
+  #tried: Set<string> | undefined;
+  #stream: Http2Stream | undefined;
+  #pair: RelayPair | undefined;
+  #local: LocalDelivery | undefined;
+  #upstream: Upstream | undefined;
+  #peer: SpiffeId | undefined;
+  #eager: readonly Buffer[] = [];
+  #traceparent = '';
+  #isMetered = false;
+  #isClosed = false;
+
+  constructor(thread: DataThread, pod: ThreadPod, socket: PlainSocket, source: SocketAddress, destination: SocketAddress) {
+    this.#thread = thread;
+    this.#pod = pod;
+    this.#socket = socket;
+    this.#source = source;
+    this.#destination = destination;
+    this.startedAtMs = thread.loop.nowMs;
+    this.series = thread.unknownOutbound(pod);
+    socket.owner = this;
+    pod.outbound.add(this);
+  }
+
+  get sentBytes(): number {
+    return this.#stream?.bytesSent ?? this.#pair?.sentBytes ?? this.#local?.sentBytes ?? 0;
+  }
+
+  get receivedBytes(): number {
+    return this.#stream?.bytesReceived ?? this.#pair?.receivedBytes ?? this.#local?.receivedBytes ?? 0;
+  }
+
+  begin(): void {
+    this.#thread.routes.find(this.#pod.spec, this.#destination, this);
+  }
+
+  /** The application's side before anything carries it: only its failure matters. */
+  onNear(): void {
+    if (this.#socket.hasFailed) return this.#end('CONNECT', 'the application reset the connection');
+    const upstream = this.#upstream;
+    if (upstream === undefined) return;
+    if (upstream.socket.hasFailed) return this.#plainFailed(upstream);
+    if (upstream.socket.isConnected) this.#joinPlain(upstream);
+  }
+
+  onNoRoute(): void {
+    this.#end('CONNECT', 'discovery has not told anything in time');
+  }
+
+  onRoute(route: Route): void {
+    if (this.#isClosed) return;
+    this.#route = route;
+    this.#thread.routes.hold(route);
+    this.#choose();
+  }
+
+  #choose(): void {
+    const { plan } = this.#route as Route;
+    switch (plan?.kind) {
+      case 'passthrough':
+        return this.#dialPlain(this.#destination.ip, this.#destination.port);
+      case 'balance':
+        break;
+      default:
+        return this.#end('CONNECT', plan?.reason ?? 'there is no route');
+    }
+    const { chooser, series } = this.#route as Route;
+    const choice = chooser.choose(plan, { sourceIp: this.#source.ip, exclude: this.#tried, nowMs: this.#thread.loop.nowMs });
+    if (choice.kind === 'overloaded') return this.#end('CONNECT', 'too many connections to this service at once');
+    if (choice.kind === 'none') return this.#end('CONNECT', 'no further endpoint');
+    const { candidate } = choice;
+    this.#candidate = candidate;
+    chooser.dialing(candidate.id);
+    this.#counted = 'dialing';
+    const known = series.get(candidate.id);
+    if (known?.candidate === candidate) this.series = known.series;
+    else {
+      this.series = this.#thread.traffic.seriesOf({ direction: 'outbound', carriage: this.#carriageOf(candidate), source: this.#pod.spec.labels, destination: candidate.labels, service: plan.service });
+      series.set(candidate.id, { candidate, series: this.series });
+    }
+    this.#begin(candidate);
+  }
+
+  #localPodOf(candidate: Candidate): ThreadPod | undefined {
+    if (candidate.localPod === undefined || candidate.target === undefined || this.#thread.tuning.sameNode !== 'relay') return undefined;
+    return this.#thread.pods.get(candidate.localPod);
+  }
+
+  #carriageOf(candidate: Candidate): Carriage {
+    return this.#localPodOf(candidate) === undefined ? candidate.hop : 'local';
+  }
+
+  #begin(candidate: Candidate): void {
+    const local = this.#localPodOf(candidate);
+    if (local !== undefined) return this.#deliver(candidate, local);
+    if (candidate.hop === 'plain') return this.#dialPlain(candidate.address, candidate.port);
+    const asked = this.#thread.askTunnel(this.#pod, candidate, this);
+    if (!asked.ok) this.#attemptFailed(asked.error.text, flagOf(asked.error));
+  }
+
+  // -- Plain TCP
+
+  #dialPlain(ip: string, port: number): void {
+    const dialed = dial(this.#pod.spec, ip, port);
+    if (!dialed.ok) return this.#attemptFailed(dialed.error.text, 'CONNECT');
+    const socket = new PlainSocket(this.#thread.loop, dialed.value.fd, dialed.value.isConnected ? 'connected' : 'connecting');
+    socket.owner = this;
+    this.#upstream = { socket, dialed: dialed.value };
+    if (socket.isConnected) this.#joinPlain(this.#upstream);
+    else this.#thread.dialing.set(socket, this.#thread.loop.nowMs);
+  }
+
+  #plainFailed({ socket, dialed }: Upstream): void {
+    this.#upstream = undefined;
+    this.#thread.dialing.clear(socket);
+    settled(this.#pod.spec, dialed);
+    socket.close(true);
+    this.#attemptFailed('the connection could not be made', 'CONNECT');
+  }
+
+  #joinPlain({ socket, dialed }: Upstream): void {
+    this.#upstream = undefined;
+    this.#thread.dialing.clear(socket);
+    settled(this.#pod.spec, dialed);
+    this.#opened();
+    const pair = new RelayPair(this.#thread.loop, this.#socket, socket, (end) => this.#end(end === 'complete' ? '-' : 'CONNECT', end === 'complete' ? undefined : end === 'client-failed' ? 'reset by the client' : 'reset by the server'));
+    this.#pair = pair;
+    this.#socket.owner = socket.owner = pair;
+    pair.run();
+  }
+
+  // -- Within the node
+
+  #deliver(candidate: Candidate, local: ThreadPod): void {
+    const target = candidate.target as SocketAddress;
+    this.#peer = local.spec.identity;
+    this.#local = new LocalDelivery(this.#thread, { client: this.#pod, server: local, socket: this.#socket, source: this.#source, target, service: undefined }, {
+      onOpen: () => this.#opened(),
+      onRefused: (flag, text, mayRetry) => {
+        this.#socket.owner = this;
+        this.#local = undefined;
+        if (mayRetry) this.#attemptFailed(text, flag);
+        else this.#end(flag, text);
+      },
+      onClosed: (flag, error) => this.#end(flag, error),
+    });
+    this.#local.begin();
+  }
+
+  // -- Tunnels
+
+  onNoSession(failure: Failure): void {
+    if (this.#isClosed) return;
+    // A peer that is somebody else is not asked again, nor is another one in its place: nothing good explains it.
+    this.#attemptFailed(`tunnel to ${(this.#candidate as Candidate).address}: ${failure.text}`, flagOf(failure));
+  }
+
+  onSession({ session, peer }: PooledSession): void {
+    if (this.#isClosed) return;
+    const candidate = this.#candidate as Candidate;
+    const stream = session.open(this.#headers(candidate));
+    if (stream === undefined) return this.#attemptFailed('the tunnel takes no further stream', 'CONNECT');
+    this.#thread.pool.used(session);
+    if (candidate.hop === 'double-hbone') return this.#throughGateway(candidate, stream);
+    this.#peer = peer;
+    this.#join(stream);
+  }
+
+  #join(stream: Http2Stream): void {
+    this.#stream = stream;
+    stream.listener = this;
+    stream.join(this.#socket);
+    this.#socket.owner = stream;
+    if (this.#eager.length > 0) stream.sendAgain(this.#eager);
+    this.#eager = [];
+    stream.onNear();
+  }
+
+  #throughGateway(candidate: Candidate, outer: Http2Stream): void {
+    const context = this.#thread.contextOf(this.#pod);
+    if (context === undefined) {
+      outer.reset();
+      return this.#attemptFailed('there is no certificate of this workload', 'IDENTITY_ERROR');
+    }
+    new DoubleTunnel(this.#thread, candidate, context, outer, {
+      onInner: (session, peer) => {
+        const stream = this.#isClosed ? undefined : session.open([...this.#headers(candidate), ['x-forwarded-network', this.#pod.spec.network]]);
+        if (stream === undefined) return session.abort({ reason: 'closed', text: 'the client has gone' });
+        this.#peer = peer;
+        this.#join(stream);
+      },
+      onInnerFailed: (failure) => {
+        if (!this.#isClosed) this.#attemptFailed(`tunnel through the gateway ${candidate.address}: ${failure.text}`, flagOf(failure));
+      },
+    }).begin();
+  }
+
+  #headers(candidate: Candidate): HeaderField[] {
+    const { plan } = this.#route as Route;
+    const service = plan?.kind === 'balance' ? plan.service?.hostname : undefined;
+    this.#traceparent = nextTraceparent();
+    const headers: HeaderField[] = [
+      [':method', 'CONNECT'],
+      [':authority', candidate.authority],
+    ];
+    if (this.#pod.spec.baggage !== '') headers.push(['baggage', this.#pod.spec.baggage]);
+    headers.push(['forwarded', formatForwarded(this.#source, service)], ['traceparent', this.#traceparent]);
+    return headers;
+  }
+
+  onHead(stream: Http2Stream, { status }: ResponseHead): void {
+    if (status === OK_STATUS) {
+      this.#opened();
+      stream.settle();
+      return;
+    }
+    this.#refusedWith(stream, status);
+  }
+
+  /** Nothing reached the application: what was sent eagerly may be sent elsewhere, unless policy said no. */
+  #refusedWith(stream: Http2Stream, status: number): void {
+    const text = `http status: ${status}`;
+    if (status === 401) {
+      stream.reset();
+      return this.#end('DENY', text);
+    }
+    this.#leave(stream);
+    stream.reset();
+    this.#attemptFailed(text, 'CONNECT');
+  }
+
+  /** Takes the application's side back from a stream. */
+  #leave(stream: Http2Stream): void {
+    this.#eager = [...stream.takeEager()];
+    stream.listener = undefined;
+    stream.near = undefined;
+    this.#stream = undefined;
+    this.#socket.owner = this;
+  }
+
+  onClosed(stream: Http2Stream, end: StreamEnd): void {
+    if (this.#isClosed || stream !== this.#stream) return;
+    const isBefore = !stream.hasHead;
+    if (isBefore && (end.kind === 'refused' || (end.kind === 'connection-lost' && !stream.hasSentData))) {
+      this.#leave(stream);
+      return this.#attemptFailed('the tunnel ended before it answered', 'CONNECT');
+    }
+    switch (end.kind) {
+      case 'complete':
+        return this.#end('-', undefined);
+      case 'near-failed':
+        return this.#end(isBefore ? 'CONNECT' : '-', 'reset by the client');
+      case 'peer-reset':
+        return this.#end('CONNECT', `reset by the peer (${end.code})`);
+      default:
+        return this.#end('CONNECT', isBefore ? 'the tunnel ended before it answered' : 'the tunnel was lost');
+    }
+  }
+
+  // -- Ends
+
+  #meter(): void {
+    if (this.#isMetered) return;
+    this.#isMetered = true;
+    this.#thread.traffic.opened(this);
+  }
+
+  #opened(): void {
+    this.#meter();
+    if (this.#counted !== 'dialing') return;
+    this.#counted = 'open';
+    this.#route?.chooser.opened((this.#candidate as Candidate).id);
+  }
+
+  #attemptFailed(text: string, flag: ResponseFlag): void {
+    if (this.#isClosed) return;
+    const candidate = this.#candidate;
+    if (candidate === undefined || this.#route === undefined) return this.#end(flag, text);
+    if (this.#counted === 'dialing') this.#route.chooser.failed(candidate.id, this.#thread.loop.nowMs);
+    this.#counted = 'no';
+    this.#tried ??= new Set();
+    this.#tried.add(candidate.id);
+    const isFinal = flag === 'TLS_FAILURE' || flag === 'IDENTITY_ERROR' || this.#tried.size >= MAX_ATTEMPTS || this.#socket.hasFailed;
+    const { plan } = this.#route;
+    if (isFinal || plan?.kind !== 'balance' || plan.candidates.every(({ id }) => this.#tried?.has(id))) return this.#end(flag, text);
+    this.#choose();
+  }
+
+  #end(flag: ResponseFlag, error: string | undefined): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const route = this.#route;
+    if (route !== undefined) {
+      const id = this.#candidate?.id;
+      if (id !== undefined && this.#counted === 'open') route.chooser.closed(id);
+      else if (id !== undefined && this.#counted === 'dialing') route.chooser.abandoned(id);
+      this.#thread.routes.release(route);
+    }
+    this.#pod.outbound.delete(this);
+    this.#meter();
+    this.#thread.traffic.closed(this, {
+      sourceAddress: formatSocketAddress(this.#source),
+      destinationAddress: this.#candidate === undefined ? formatSocketAddress(this.#destination) : formatSocketAddress({ ip: this.#candidate.address, port: this.#candidate.port }),
+      hboneAddress: this.#candidate?.authority === '' ? undefined : this.#candidate?.authority,
+      sourceIdentity: this.#peer === undefined ? undefined : this.#pod.spec.identity,
+      destinationIdentity: this.#peer,
+      flag,
+      error,
+      traceId: this.#traceparent === '' ? undefined : this.#traceparent.slice(3, 35),
+    }, this.#thread.loop.nowMs);
+    const upstream = this.#upstream;
+    if (upstream !== undefined) {
+      this.#thread.dialing.clear(upstream.socket);
+      settled(this.#pod.spec, upstream.dialed);
+      upstream.socket.close(true);
+    }
+    this.#thread.forgetWaiter(this.#pod, this.#candidate, this);
+    if (this.#stream === undefined || this.#stream.isClosed) this.#socket.close(flag !== '-' || error !== undefined);
+  }
+
+  cut(reason: string, flag: 'DENY' | 'CONNECT'): void {
+    const [stream, pair, local] = [this.#stream, this.#pair, this.#local];
+    this.#end(flag, reason);
+    stream?.reset();
+    pair?.cut();
+    local?.cut();
+    this.#socket.close(true);
+  }
+
+  view(nowMs: number): ConnectionView {
+    return {
+      direction: 'outbound',
+      carriage: this.series.labels.carriage,
+      source: formatSocketAddress(this.#source),
+      destination: formatSocketAddress(this.#candidate === undefined ? this.#destination : { ip: this.#candidate.address, port: this.#candidate.port }),
+      hboneAddress: this.#candidate?.authority === '' ? undefined : this.#candidate?.authority,
+      sourceIdentity: this.#peer === undefined ? undefined : this.#pod.spec.identity,
+      destinationIdentity: this.#peer,
+      service: this.series.labels.service?.hostname,
+      openForMs: nowMs - this.startedAtMs,
+      sentBytes: this.sentBytes,
+      receivedBytes: this.receivedBytes,
+    };
+  }
+}
+
+/** How Istio's metrics call a failure of a tunnel. */
+function flagOf({ reason }: Failure): ResponseFlag {
+  if (reason === 'dial-timeout') return 'NETWORK_POLICY';
+  if (reason === 'identity' || reason === 'trust-domain' || reason.startsWith('tls-')) return 'TLS_FAILURE';
+  return reason.startsWith('h2-') ? 'H2_HANDSHAKE_FAILURE' : 'CONNECT';
+}
