@@ -1,30 +1,41 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import { registry } from './metrics.ts';
+import type { Logger } from 'pino';
+import { plain, type Routes, startHttpServer } from './http-routes.ts';
+import { metricsText } from './metrics-text.ts';
+import type { Readiness } from './readiness.ts';
 
-/** Serves /healthz/ready on one port and /metrics on another. */
-export async function startHealthServers(options: { readonly readyPort: number; readonly metricsPort: number; readonly isReady: () => string | undefined }): Promise<AsyncDisposable> {
-  const ready = createServer((request, response) => {
-    const reason = request.url === '/healthz/ready' ? options.isReady() : request.url === '/healthz/live' ? undefined : 'not found';
-    response.writeHead(reason === undefined ? 200 : reason === 'not found' ? 404 : 503, { 'content-type': 'text/plain' }).end(`${reason ?? 'ok'}\n`);
-  });
-  const metrics = createServer((request, response) => {
-    if (request.url !== '/metrics') return void response.writeHead(404).end();
-    registry.metrics().then(
-      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
-      () => response.writeHead(500).end(),
-    );
-  });
-  await Promise.all([listen(ready, options.readyPort), listen(metrics, options.metricsPort)]);
-  return {
-    [Symbol.asyncDispose]: async () => {
-      for (const server of [ready, metrics]) server.close().closeAllConnections();
-    },
-  };
+export interface HealthServerOptions {
+  readonly readyPort: number;
+  readonly metricsPort: number;
+  readonly readiness: Readiness;
+  readonly log: Logger;
 }
 
-async function listen(server: Server, port: number): Promise<void> {
-  const listening = once(server, 'listening');
-  server.listen(port);
-  await listening;
+export interface HealthServers extends AsyncDisposable {
+  readonly readyPort: number;
+  readonly metricsPort: number;
+}
+
+const METRICS: Routes[string] = { GET: () => ({ status: 200, type: 'text/plain; version=0.0.4', body: metricsText() }) };
+
+/** Serves /healthz/ready and /healthz/live on one port, /metrics on another. Status and text are ztunnel's. */
+export async function startHealthServers({ readyPort, metricsPort, readiness, log }: HealthServerOptions): Promise<HealthServers> {
+  await using stack = new AsyncDisposableStack();
+  const ready = stack.use(await startHttpServer({
+    port: readyPort,
+    // The kubelet shares the node's loopback; others could only use up the connections that it needs.
+    host: '127.0.0.1',
+    log,
+    routes: {
+      '/healthz/ready': {
+        GET: () => {
+          const pending = readiness.pending();
+          return pending.length === 0 ? plain(200, 'ready') : plain(500, `not ready, pending: ${pending.join(', ')}`);
+        },
+      },
+      '/healthz/live': { GET: () => plain(200, 'ok') },
+    },
+  }));
+  const metrics = stack.use(await startHttpServer({ port: metricsPort, log, routes: { '/metrics': METRICS, '/stats/prometheus': METRICS } }));
+  const running = stack.move();
+  return { readyPort: ready.port, metricsPort: metrics.port, [Symbol.asyncDispose]: async () => await running.disposeAsync() };
 }

@@ -13,6 +13,7 @@ import { KubernetesPodSource } from './pods/kubernetes-pod-source.ts';
 import { PodCaptures } from './pods/pod-captures.ts';
 import { AccessLog } from './proxy/access-log.ts';
 import { HboneClient } from './proxy/hbone-client.ts';
+import { Readiness } from './readiness.ts';
 
 const READY_PORT = 15021;
 const METRICS_PORT = 15020;
@@ -28,14 +29,11 @@ async function main(): Promise<void> {
   const discovery = new Discovery(access(environment.XDS_ADDRESS, environment.XDS_ROOT_CA), { name: environment.POD_NAME, namespace: environment.POD_NAMESPACE, node: environment.NODE_NAME, cluster: environment.CLUSTER_ID }, log.child({ scope: 'discovery' }));
   const certificates = new CertificateStore(new GrpcCertificateAuthority(access(environment.CA_ADDRESS, environment.CA_ROOT_CA), environment.CLUSTER_ID), log.child({ scope: 'identity' }));
   await using tunnels = new HboneClient(() => discovery.bundles);
-  let discovered = false;
-  let settled = false;
-  void discovery.ready.then(() => (discovered = true));
-  await using _health = await startHealthServers({
-    readyPort: READY_PORT,
-    metricsPort: METRICS_PORT,
-    isReady: () => (!discovered ? 'discovery has not told anything yet' : settled ? undefined : 'pods of this node are not captured yet'),
-  });
+  const readiness = new Readiness(log.child({ scope: 'readiness' }));
+  const discovered = readiness.register('state manager');
+  const captured = readiness.register('proxy');
+  void discovery.ready.then(() => discovered.done());
+  await using _health = await startHealthServers({ readyPort: READY_PORT, metricsPort: METRICS_PORT, readiness, log: log.child({ scope: 'health' }) });
   using capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT });
   const kubernetes = new KubeConfig();
   kubernetes.loadFromDefault();
@@ -46,7 +44,7 @@ async function main(): Promise<void> {
     log.child({ scope: 'capture' }),
   );
   log.info({ cluster: environment.CLUSTER_ID, trust_domain: environment.TRUST_DOMAIN }, 'agent started');
-  await Promise.all([discovery.run(signal), captures.run(signal, () => (settled = true))]);
+  await Promise.all([discovery.run(signal), captures.run(signal, () => captured.done())]);
   log.info('agent stops');
 }
 
