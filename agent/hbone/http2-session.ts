@@ -405,7 +405,6 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (stream === undefined) return this.#onClosedStream(streamId);
     if (stream.remoteEnded) return this.resetStream(stream, ERROR_CODE.STREAM_CLOSED, { kind: 'cancelled' });
     if (length > stream.receiveWindow) return this.resetStream(stream, ERROR_CODE.FLOW_CONTROL_ERROR, { kind: 'cancelled' });
-    if (length === 0 && !this.#controlFrames.take(this.#loop.nowMs)) return this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many empty frames');
     stream.receiveWindow -= length;
     // Padding is nobody's to take.
     stream.uncredited += length;
@@ -419,11 +418,12 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (!stream.deliver(memory, at, size)) this.resetStream(stream, ERROR_CODE.CANCEL, { kind: 'near-failed' });
   }
 
-  onDataEnd(_streamId: number, endStream: boolean): void {
+  onDataEnd(length: number, endStream: boolean): void {
     const stream = this.#dataStream;
     this.#dataStream = undefined;
     if (stream === undefined || stream.isClosed) return;
     if (endStream) return this.#remoteEnd(stream);
+    if (length === 0 && !this.#controlFrames.take(this.#loop.nowMs)) return this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many empty frames');
     if (stream.near !== undefined && stream.near.queued === 0) this.credit(stream);
   }
 
