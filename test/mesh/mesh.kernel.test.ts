@@ -51,7 +51,7 @@ test.serial('nothing is left, not even what nobody stopped', async (t) => {
 });
 
 test.serial('what a killed process left goes when the next mesh begins', async (t) => {
-  const script = `const { Mesh } = await import('${path.join(import.meta.dirname, 'mesh.ts')}'); await Mesh.open({ west: ['a'] }); process.kill(process.pid, 'SIGKILL');`;
+  const script = `const { Mesh } = await import('${path.join(import.meta.dirname, 'mesh.ts')}'); const mesh = await Mesh.open({ west: ['a'] }); await mesh.pod('a').start(['sh', '-c', 'echo ready; exec sleep 1000']); process.kill(process.pid, 'SIGKILL');`;
   const killed = t.throws(() => execFileSync(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'ignore', 'inherit'] })) as Error & { pid: number };
   const namespace = `lbmesh${killed.pid}-west`;
   t.true(readdirSync('/run/netns').includes(namespace));

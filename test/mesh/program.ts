@@ -13,13 +13,16 @@ export interface Place {
 /** A program that runs until it is disposed of. */
 export interface Program extends AsyncDisposable {
   readonly pid: number;
-  /** What it wrote first, when it was ready. */
-  readonly ready: string;
+  /** The next line that it writes, the one that said that it is ready left out. */
+  line(): Promise<string>;
 }
 
-/** Enters the control group before it becomes the program, so that the program has never been outside. */
+/**
+ * Enters the control group before it becomes the program, so that the program has never been outside. It ends with
+ * this process, however that ends: who waits for the end of its error output would wait for ever otherwise.
+ */
 function launch({ netns, group }: Place, argv: readonly string[]): ChildProcess {
-  return spawn('sh', ['-ec', `echo $$ > "$0"; exec "$@"`, group, ...inNetwork(netns, argv)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return spawn('sh', ['-ec', 'echo $$ > "$0"; exec setpriv --pdeathsig KILL "$@"', group, ...inNetwork(netns, argv)], { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
 /** Runs a program to its end and returns what it wrote. */
@@ -35,12 +38,16 @@ export async function runProgram(place: Place, argv: readonly string[]): Promise
 export async function startProgram(place: Place, argv: readonly string[]): Promise<Program> {
   const child = launch(place, argv);
   const closed = once(child, 'close');
-  const lines = createInterface({ input: child.stdout as NonNullable<typeof child.stdout> });
-  const first = await Promise.race([once(lines, 'line'), closed.then(() => undefined)]);
-  if (first === undefined || child.pid === undefined) throw new Error(`${argv.join(' ').slice(0, 200)} ended before it was ready`);
+  const lines = createInterface({ input: child.stdout as NonNullable<typeof child.stdout> })[Symbol.asyncIterator]();
+  const line = async (): Promise<string> => {
+    const next = await lines.next();
+    if (next.done === true) throw new Error(`${argv.join(' ').slice(0, 200)} ended`);
+    return next.value;
+  };
+  await line();
   return {
-    pid: child.pid,
-    ready: String(first[0]),
+    pid: child.pid ?? 0,
+    line,
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGKILL');
       await closed;
