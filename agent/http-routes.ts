@@ -66,8 +66,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
         options.log.error({ path: pathOf(request).slice(0, 100), error: error.message }, 'a request could not be answered');
         response.writeHead(500, { 'content-type': 'text/plain', connection: 'close' }).end('internal error\n');
       }
-    } finally {
+    }
+    try {
       afterwards?.();
+    } catch (thrown) {
+      options.log.error({ path: pathOf(request).slice(0, 100), error: LandbridgeError.from(thrown).message }, 'what follows an answer failed');
     }
   };
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS, connectionsCheckingInterval: REQUEST_MS / 2 }, (request, response) => void answer(request, response));
