@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { type Facts, judge } from '@landbridge/cli/checks.ts';
+import { FAILURE_REASONS } from '@landbridge/agent/proxy/failure-reasons.ts';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { err, ok } from '@landbridge/core/result.ts';
 import * as joinErrors from '@landbridge/federation/join/join-errors.ts';
@@ -21,6 +22,13 @@ test('codes of the table of joins exist', (t) => {
   const sources = ['join-errors', 'join-token'].map((name) => readFileSync(path.resolve(import.meta.dirname, `../../federation/join/${name}.ts`), 'utf8')).join('\n');
   t.true(codes.length >= Object.keys(joinErrors).length / 2);
   for (const code of codes) t.true(sources.includes(`'${code}'`), code);
+});
+
+test('every reason for which a tunnel fails has its entry, in the order in which a tunnel meets them', (t) => {
+  const section = page.slice(page.indexOf('\n## Tunnel failures\n'), page.indexOf('\n## Capture\n'));
+  const entries = section.split('\n### ').slice(1).map((entry) => entry.split('\n\n'));
+  t.deepEqual(entries.map(([title]) => title), [...FAILURE_REASONS]);
+  for (const [title, text = ''] of entries) t.true(text.length > 40, title);
 });
 
 test('links lead to headings of the page', (t) => {
