@@ -1,7 +1,9 @@
+import assert from 'node:assert/strict';
 import test from 'ava';
 import fc from 'fast-check';
-import { delta, report, trafficLabels, workloadLabels } from './test-reports.ts';
+import { connectionEnd, delta, report, trafficLabels, workloadLabels } from './test-reports.ts';
 import type { ResponseFlag, SeriesDelta } from './thread-messages.ts';
+import { type Metered, TrafficCounter } from './traffic-counter.ts';
 import { TrafficMetrics } from './traffic-metrics.ts';
 import { TrafficSeries } from './traffic-series.ts';
 
@@ -74,6 +76,53 @@ test('sums over reports equal sums over connections, whatever the threads, the t
       let open = 0;
       for (let workload = 0; workload <= 4; workload++) open += table.of(trafficLabels({ destination: workloadLabels(`w${workload}`) }), nowMs).open;
       t.is(open, begun.length - ended.length);
+    }),
+  );
+});
+
+/** What happens to one of a thread's connections: it begins, carries bytes, or ends; or the thread reports. */
+const event = fc.oneof(
+  fc.record({ kind: fc.constant('open' as const), workload: fc.nat({ max: 3 }) }),
+  fc.record({ kind: fc.constant('carry' as const), which: fc.nat(), sent: fc.nat({ max: 1e6 }), received: fc.nat({ max: 1e6 }) }),
+  fc.record({ kind: fc.constant('end' as const), which: fc.nat(), flag: fc.constantFrom(...FLAGS) }),
+  fc.record({ kind: fc.constant('report' as const) }),
+);
+
+test('what the counters of the threads report adds up to what they carried', (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat({ max: 1 }), event), { maxLength: 120 }), (events) => {
+      const table = new TrafficSeries();
+      const traffic = new TrafficMetrics(table);
+      const counters = [new TrafficCounter('off'), new TrafficCounter('off')];
+      const live: (Metered & { sentBytes: number; receivedBytes: number })[][] = [[], []];
+      const expected = { opened: 0, sent: 0, received: 0, closed: new Map<ResponseFlag, number>([['-', 0]]) };
+      const tell = (thread: number): void => traffic.apply(thread, structuredClone(report((counters[thread] as TrafficCounter).takeReport())), 0);
+      for (const [thread, happened] of events) {
+        const [counter, own] = [counters[thread] as TrafficCounter, live[thread] as (typeof live)[number]];
+        const at = 'which' in happened ? happened.which % Math.max(own.length, 1) : -1;
+        const connection = own[at];
+        if (happened.kind === 'open') {
+          const opened = { series: counter.seriesOf(trafficLabels({ destination: workloadLabels(`w${happened.workload}`) })), sentBytes: 0, receivedBytes: 0, reportedSent: 0, reportedReceived: 0, startedAtMs: 0, view: () => assert.fail() };
+          counter.opened(opened);
+          own.push(opened);
+          expected.opened++;
+        } else if (happened.kind === 'report') {
+          tell(thread);
+        } else if (connection !== undefined && happened.kind === 'carry') {
+          connection.sentBytes += happened.sent;
+          connection.receivedBytes += happened.received;
+          expected.sent += happened.sent;
+          expected.received += happened.received;
+        } else if (connection !== undefined && happened.kind === 'end') {
+          own.splice(at, 1);
+          counter.closed(connection, connectionEnd({ flag: happened.flag }), 0);
+          expected.closed.set(happened.flag, (expected.closed.get(happened.flag) ?? 0) + 1);
+        }
+      }
+      for (const thread of [0, 1]) tell(thread);
+      const { closed, ...sums } = sumOf(table);
+      t.deepEqual(sums, { opened: expected.opened, sent: expected.sent, received: expected.received });
+      for (const flag of FLAGS) t.is(closed.get(flag) ?? 0, expected.closed.get(flag) ?? 0, flag);
     }),
   );
 });
