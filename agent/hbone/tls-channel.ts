@@ -3,20 +3,19 @@ import { errnoOf } from '@landbridge/native/errno.ts';
 import { nativeMemory } from '@landbridge/native/memory.ts';
 import type { TlsContext } from '@landbridge/native/tls-context.ts';
 import { type HandshakeResult, type HandshakeState, TlsHandshake } from '@landbridge/native/tls-handshake.ts';
+import { ALERT, type Alert, CONTENT_TYPE, encodeAlert, MAX_CIPHERTEXT_BYTES, RECORD_HEADER_BYTES } from '@landbridge/wire/tls13.ts';
 import { type Channel, type ChannelOwner, NOTHING, OVER } from './channel.ts';
 import { Event, type EventHandler, type EventLoop } from './event-loop.ts';
 import type { Failure, FailureReason } from './failure.ts';
 import { plainIn, READ_BYTES, sealedIn, sealedOut } from './scratch.ts';
 import { giveSlab, type Slab, takeSlab } from './slab.ts';
-import { Alert, ContentType, HEADER_BYTES, MAX_SEALED, TlsRecords } from './tls-records.ts';
+import { TlsRecords } from './tls-records.ts';
 
 /** All flights of one side of a handshake: certificate chains are the longest part. */
 const MAX_HANDSHAKE_BYTES = 128 * 1024;
 const ETIMEDOUT = errnoOf('ETIMEDOUT');
 const UNREACHABLE: ReadonlySet<number> = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL'].map(errnoOf));
 
-/** AlertLevel (RFC 8446, section 6). */
-const [WARNING, FATAL] = [1, 2];
 const control = nativeMemory(16);
 
 /** Who waits for the handshake of a channel. */
@@ -135,9 +134,9 @@ export class TlsChannel implements Channel, EventHandler {
     let at = 0;
     while (this.#phase === 'waiting' || this.#phase === 'handshake') {
       if (size - at >= 2 && (((bytes[at] as number) & 0xfc) !== 0x14 || bytes[at + 1] !== 3)) return this.#failHandshake('tls-not-tls', 'the peer does not speak TLS');
-      if (size - at < HEADER_BYTES) break;
-      const length = HEADER_BYTES + bytes.readUInt16BE(at + 3);
-      if (length > HEADER_BYTES + MAX_SEALED || this.#handshakeBytes > MAX_HANDSHAKE_BYTES + READ_BYTES) return this.#failHandshake('tls-record-overflow', 'a handshake longer than any that is needed');
+      if (size - at < RECORD_HEADER_BYTES) break;
+      const length = RECORD_HEADER_BYTES + bytes.readUInt16BE(at + 3);
+      if (length > RECORD_HEADER_BYTES + MAX_CIPHERTEXT_BYTES || this.#handshakeBytes > MAX_HANDSHAKE_BYTES + READ_BYTES) return this.#failHandshake('tls-record-overflow', 'a handshake longer than any that is needed');
       if (size - at < length) break;
       if (this.#phase === 'waiting') this.#begin();
       const handshake = this.#handshake as TlsHandshake;
@@ -223,11 +222,10 @@ export class TlsChannel implements Channel, EventHandler {
     if (alert !== undefined) this.#sendAlert(alert);
   }
 
-  #sendAlert(description: number): void {
+  #sendAlert(alert: Alert): void {
     if (this.#records === undefined || this.isBlocked) return;
-    control.bytes[0] = description === Alert.closeNotify ? WARNING : FATAL;
-    control.bytes[1] = description;
-    this.#sendSealed(this.#records.seal(control.bytes, control.address, 0, 2, sealedOut, 0, ContentType.alert));
+    control.bytes.set(encodeAlert(alert));
+    this.#sendSealed(this.#records.seal(control.bytes, control.address, 0, 2, sealedOut, 0, CONTENT_TYPE.ALERT));
   }
 
   send(bytes: Buffer, address: number, from: number, size: number): void {
@@ -305,7 +303,7 @@ export class TlsChannel implements Channel, EventHandler {
   #end(): void {
     if (this.#phase !== 'open' || this.failure !== undefined) return;
     this.#isEnding = false;
-    this.#sendAlert(Alert.closeNotify);
+    this.#sendAlert(ALERT.CLOSE_NOTIFY);
     if (!this.isBlocked) shutdownWrite(this.fd);
     else this.#isEnding = true;
   }

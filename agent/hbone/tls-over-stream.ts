@@ -1,11 +1,12 @@
 import type { TlsContext } from '@landbridge/native/tls-context.ts';
 import { type HandshakeResult, TlsHandshake } from '@landbridge/native/tls-handshake.ts';
+import { MAX_CIPHERTEXT_BYTES, RECORD_HEADER_BYTES } from '@landbridge/wire/tls13.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { type Channel, type ChannelOwner, NOTHING, OVER } from './channel.ts';
 import type { Failure, FailureReason } from './failure.ts';
 import { ENDED, type Near, type NearOwner, NOTHING_YET } from './near.ts';
 import { innerPlainIn, innerSealedIn, sealedOut } from './scratch.ts';
-import { HEADER_BYTES, MAX_SEALED, TlsRecords } from './tls-records.ts';
+import { TlsRecords } from './tls-records.ts';
 
 /** Sealed bytes that wait for the outer stream before the inner session is held back. */
 const MAX_WAITING = 256 * 1024;
@@ -100,9 +101,9 @@ export class TlsOverStream implements Near, Channel {
   #feed(size: number): void {
     const { bytes, address } = innerSealedIn;
     let at = 0;
-    while (this.#handshake !== undefined && size - at >= HEADER_BYTES) {
-      const length = HEADER_BYTES + bytes.readUInt16BE(at + 3);
-      if (length > HEADER_BYTES + MAX_SEALED || this.#handshakeBytes > MAX_HANDSHAKE_BYTES) return this.#failHandshake('tls-record-overflow', 'a handshake longer than any that is needed');
+    while (this.#handshake !== undefined && size - at >= RECORD_HEADER_BYTES) {
+      const length = RECORD_HEADER_BYTES + bytes.readUInt16BE(at + 3);
+      if (length > RECORD_HEADER_BYTES + MAX_CIPHERTEXT_BYTES || this.#handshakeBytes > MAX_HANDSHAKE_BYTES) return this.#failHandshake('tls-record-overflow', 'a handshake longer than any that is needed');
       if (size - at < length) break;
       const handshake = this.#handshake;
       const state = handshake.feed(address + at, length);

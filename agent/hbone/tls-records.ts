@@ -1,41 +1,28 @@
 import type { NativeMemory } from '@landbridge/native/memory.ts';
 import type { HandshakeResult } from '@landbridge/native/tls-handshake.ts';
 import { TAG_BYTES } from '@landbridge/native/aes-gcm.ts';
+import { ALERT, type Alert, alertName, CONTENT_TYPE, type ContentType, encodeKeyUpdate, HANDSHAKE_HEADER_BYTES, HandshakeReassembly, MAX_CIPHERTEXT_BYTES, MAX_PLAINTEXT_BYTES, parseAlert, RECORD_HEADER_BYTES } from '@landbridge/wire/tls13.ts';
 import { TrafficKeys } from './traffic-keys.ts';
 
-export const HEADER_BYTES = 5;
-/** Most plaintext of one record (RFC 8446, section 5.1). */
-export const MAX_PLAINTEXT = 1 << 14;
-/** Most of one sealed record after its header (RFC 8446, section 5.2). */
-export const MAX_SEALED = MAX_PLAINTEXT + 256;
 /** What sealing adds to a record: header, content type and tag. */
-export const RECORD_OVERHEAD = HEADER_BYTES + 1 + TAG_BYTES;
+export const RECORD_OVERHEAD = RECORD_HEADER_BYTES + 1 + TAG_BYTES;
+const KEY_UPDATE_BYTES = HANDSHAKE_HEADER_BYTES + 1;
 /**
  * Records sealed under one key before it is replaced: a third of what RFC 8446, section 5.5, allows for full ones
  * (2^24.5). A peer that goes beyond 2^25 is cut, as nothing good can be meant by it.
  */
 export const RECORDS_PER_KEY = 2 ** 23;
 const MOST_RECORDS_PER_KEY = 2 ** 25;
-/** Post-handshake messages may be split over records; tickets are the longest that are legal. */
-const MAX_HANDSHAKE_BYTES = 64 * 1024;
 /** Records in a row without application data: key updates, tickets and empty ones. */
 const MAX_IDLE_RECORDS = 64;
 
 /** Most partial records are the beginning of a short one. */
 const SMALL_PARTIAL = 512;
 
-export const ContentType = { changeCipherSpec: 20, alert: 21, handshake: 22, applicationData: 23 } as const;
-const HandshakeType = { newSessionTicket: 4, keyUpdate: 24 } as const;
-const MESSAGE_HEADER = 4;
-
-/** Alerts that are sent (RFC 8446, section 6). */
-export const Alert = { closeNotify: 0, unexpectedMessage: 10, badRecordMac: 20, recordOverflow: 22, decodeError: 50, internalError: 80 } as const;
-const USER_CANCELED = 90;
-
 /** What the peer did wrong; `alert` is the answer, undefined where the peer itself gave up by an alert. */
 export interface RecordFault {
   readonly kind: 'bad-record' | 'record-overflow' | 'unexpected-message' | 'key-limit' | 'record-flood' | 'peer-alert';
-  readonly alert: number | undefined;
+  readonly alert: Alert | undefined;
   readonly text: string;
 }
 
@@ -52,7 +39,7 @@ export class TlsRecords implements Disposable {
   #partial: Buffer | undefined;
   #partialSize = 0;
   /** The beginning of a post-handshake message that is not complete. */
-  #message: Buffer | undefined;
+  #handshake: HandshakeReassembly | undefined;
   #idleRecords = 0;
   /** The peer asked for new keys of ours (RFC 8446, section 4.6.3). */
   #owesKeyUpdate = false;
@@ -80,7 +67,7 @@ export class TlsRecords implements Disposable {
   keepPartial(bytes: Buffer, from: number, to: number): void {
     const size = to - from;
     // Given back when it is empty, so that an idle connection holds none.
-    if (this.#partial === undefined || this.#partial.length < size) this.#partial = Buffer.allocUnsafeSlow(size <= SMALL_PARTIAL ? SMALL_PARTIAL : Math.max(size, HEADER_BYTES + MAX_SEALED));
+    if (this.#partial === undefined || this.#partial.length < size) this.#partial = Buffer.allocUnsafeSlow(size <= SMALL_PARTIAL ? SMALL_PARTIAL : Math.max(size, RECORD_HEADER_BYTES + MAX_CIPHERTEXT_BYTES));
     bytes.copy(this.#partial, 0, from, to);
     this.#partialSize = size;
   }
@@ -93,17 +80,17 @@ export class TlsRecords implements Disposable {
     const bytes = source.bytes;
     let at = 0;
     let out = 0;
-    while (size - at >= HEADER_BYTES) {
+    while (size - at >= RECORD_HEADER_BYTES) {
       const length = ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number);
-      if (length > MAX_SEALED) return this.#fail(out, 'record-overflow', Alert.recordOverflow, `a record of ${length} bytes`);
-      if (size - at < HEADER_BYTES + length) break;
-      if (bytes[at] !== ContentType.applicationData) return this.#fail(out, 'unexpected-message', Alert.unexpectedMessage, `a record of type ${bytes[at]} that is not encrypted`);
-      if (length < TAG_BYTES + 1) return this.#fail(out, 'bad-record', Alert.badRecordMac, 'a record too short to be sealed');
-      if (this.#rx.records >= MOST_RECORDS_PER_KEY) return this.#fail(out, 'key-limit', Alert.unexpectedMessage, 'too many records under one key');
+      if (length > MAX_CIPHERTEXT_BYTES) return this.#fail(out, 'record-overflow', ALERT.RECORD_OVERFLOW, `a record of ${length} bytes`);
+      if (size - at < RECORD_HEADER_BYTES + length) break;
+      if (bytes[at] !== CONTENT_TYPE.APPLICATION_DATA) return this.#fail(out, 'unexpected-message', ALERT.UNEXPECTED_MESSAGE, `a record of type ${bytes[at]} that is not encrypted`);
+      if (length < TAG_BYTES + 1) return this.#fail(out, 'bad-record', ALERT.BAD_RECORD_MAC, 'a record too short to be sealed');
+      if (this.#rx.records >= MOST_RECORDS_PER_KEY) return this.#fail(out, 'key-limit', ALERT.UNEXPECTED_MESSAGE, 'too many records under one key');
       this.#rx.useNonce();
       const plain = length - TAG_BYTES;
-      if (!this.#rx.cipher.open(source.address + at + HEADER_BYTES, plain, target.address + out, source.address + at, HEADER_BYTES)) return this.#fail(out, 'bad-record', Alert.badRecordMac, 'a record that is not authentic');
-      at += HEADER_BYTES + length;
+      if (!this.#rx.cipher.open(source.address + at + RECORD_HEADER_BYTES, plain, target.address + out, source.address + at, RECORD_HEADER_BYTES)) return this.#fail(out, 'bad-record', ALERT.BAD_RECORD_MAC, 'a record that is not authentic');
+      at += RECORD_HEADER_BYTES + length;
       out = this.#content(target.bytes, out, out + plain - 1);
       if (this.fault !== undefined || this.hasEnded) return out;
     }
@@ -116,68 +103,50 @@ export class TlsRecords implements Disposable {
   #content(target: Buffer, from: number, last: number): number {
     let end = last;
     while (end >= from && target[end] === 0) end--;
-    if (end < from) return this.#fail(from, 'unexpected-message', Alert.unexpectedMessage, 'a record without content type');
-    if (end - from > MAX_PLAINTEXT) return this.#fail(from, 'record-overflow', Alert.recordOverflow, 'a record of more than 16384 bytes');
+    if (end < from) return this.#fail(from, 'unexpected-message', ALERT.UNEXPECTED_MESSAGE, 'a record without content type');
+    if (end - from > MAX_PLAINTEXT_BYTES) return this.#fail(from, 'record-overflow', ALERT.RECORD_OVERFLOW, 'a record of more than 16384 bytes');
     const type = target[end];
-    if (type === ContentType.applicationData) {
-      if (this.#message !== undefined) return this.#fail(from, 'unexpected-message', Alert.unexpectedMessage, 'data inside a handshake message');
+    if (type === CONTENT_TYPE.APPLICATION_DATA) {
+      if (this.#handshake !== undefined) return this.#fail(from, 'unexpected-message', ALERT.UNEXPECTED_MESSAGE, 'data inside a handshake message');
       if (end > from) {
         this.#idleRecords = 0;
         return end;
       }
-    } else if (type === ContentType.alert) {
-      this.#alert(target, from, end);
-    } else if (type === ContentType.handshake) {
-      this.#handshake(target.subarray(from, end));
+    } else if (type === CONTENT_TYPE.ALERT) {
+      this.#alert(target.subarray(from, end));
+    } else if (type === CONTENT_TYPE.HANDSHAKE) {
+      this.#handshakeRecord(target.subarray(from, end));
     } else {
-      return this.#fail(from, 'unexpected-message', Alert.unexpectedMessage, `a record of content type ${type}`);
+      return this.#fail(from, 'unexpected-message', ALERT.UNEXPECTED_MESSAGE, `a record of content type ${type}`);
     }
-    if (++this.#idleRecords > MAX_IDLE_RECORDS) return this.#fail(from, 'record-flood', Alert.unexpectedMessage, 'too many records without data');
+    if (++this.#idleRecords > MAX_IDLE_RECORDS) return this.#fail(from, 'record-flood', ALERT.UNEXPECTED_MESSAGE, 'too many records without data');
     return from;
   }
 
-  #alert(target: Buffer, from: number, end: number): void {
-    const description = target[from + 1];
-    if (end - from !== 2) this.#fail(0, 'unexpected-message', Alert.decodeError, 'an alert of another size than two');
-    else if (description === Alert.closeNotify) this.hasEnded = true;
-    // Followed by close_notify (RFC 8446, section 6.1).
-    else if (description !== USER_CANCELED) this.#fail(0, 'peer-alert', undefined, `alert ${description}`);
+  #alert(content: Buffer): void {
+    if (this.#handshake !== undefined) return void this.#fail(0, 'unexpected-message', ALERT.UNEXPECTED_MESSAGE, 'an alert inside a handshake message');
+    const alert = parseAlert(content);
+    if (!alert.ok) this.#fail(0, 'unexpected-message', alert.error.alert, alert.error.reason);
+    else if (alert.value.kind === 'close') this.hasEnded = true;
+    else if (alert.value.kind === 'fatal') this.#fail(0, 'peer-alert', undefined, `the peer gave up: ${alertName(alert.value.code)}`);
   }
 
-  #handshake(fragment: Buffer): void {
-    if (fragment.length === 0) return void this.#fail(0, 'unexpected-message', Alert.unexpectedMessage, 'an empty handshake record');
-    let bytes = this.#message === undefined ? fragment : Buffer.concat([this.#message, fragment]);
-    this.#message = undefined;
-    while (bytes.length >= MESSAGE_HEADER) {
-      const size = MESSAGE_HEADER + bytes.readUIntBE(1, 3);
-      if (size > MAX_HANDSHAKE_BYTES) return void this.#fail(0, 'unexpected-message', Alert.decodeError, `a handshake message of ${size} bytes`);
-      if (bytes.length < size) break;
-      const isLast = bytes.length === size;
-      if (!this.#postHandshake(bytes.subarray(0, size), isLast)) return;
-      bytes = bytes.subarray(size);
-    }
-    // A copy: the record's place is used again.
-    if (bytes.length > 0) this.#message = Buffer.from(bytes);
-  }
-
-  #postHandshake(message: Buffer, isLast: boolean): boolean {
-    const type = message[0];
-    // Tickets are for resumption, which is never asked for.
-    if (type === HandshakeType.newSessionTicket && this.#role === 'client') return true;
-    if (type !== HandshakeType.keyUpdate) this.#fail(0, 'unexpected-message', Alert.unexpectedMessage, `a handshake message of type ${type} after the handshake`);
-    else if (message.length !== MESSAGE_HEADER + 1 || (message[MESSAGE_HEADER] as number) > 1) this.#fail(0, 'unexpected-message', Alert.decodeError, 'a malformed KeyUpdate');
-    // What follows is under the next key: it can not share a record (RFC 8446, section 5.1).
-    else if (!isLast) this.#fail(0, 'unexpected-message', Alert.unexpectedMessage, 'bytes after KeyUpdate');
-    else {
+  #handshakeRecord(content: Buffer): void {
+    const handshake = (this.#handshake ??= new HandshakeReassembly(this.#role));
+    const messages = handshake.push(content);
+    if (!messages.ok) return void this.#fail(0, 'unexpected-message', messages.error.alert, messages.error.reason);
+    // Messages come seldom and connections live long.
+    if (handshake.pending.length === 0) this.#handshake = undefined;
+    for (const message of messages.value) {
+      // Tickets are for resumption, which is never asked for.
+      if (message.kind !== 'key-update') continue;
       this.#rx.update();
       // Any number of requests is answered by one update.
-      if (message[MESSAGE_HEADER] === 1) this.#owesKeyUpdate = true;
-      return true;
+      if (message.requestsUpdate) this.#owesKeyUpdate = true;
     }
-    return false;
   }
 
-  #fail(out: number, kind: RecordFault['kind'], alert: number | undefined, text: string): number {
+  #fail(out: number, kind: RecordFault['kind'], alert: Alert | undefined, text: string): number {
     this.fault ??= { kind, alert, text };
     return out;
   }
@@ -190,12 +159,12 @@ export class TlsRecords implements Disposable {
    * Seals bytes as records to `out` from `at`; returns where they end. The byte behind each record's content must be
    * writable and is put back. Room is needed for {@link sealedSize}.
    */
-  seal(bytes: Buffer, address: number, from: number, size: number, out: NativeMemory, at: number, type: number = ContentType.applicationData): number {
+  seal(bytes: Buffer, address: number, from: number, size: number, out: NativeMemory, at: number, type: ContentType = CONTENT_TYPE.APPLICATION_DATA): number {
     let to = at;
     let done = 0;
     do {
       if (this.owesKeyUpdate) to = this.#sealKeyUpdate(out, to);
-      const part = size - done > MAX_PLAINTEXT ? MAX_PLAINTEXT : size - done;
+      const part = size - done > MAX_PLAINTEXT_BYTES ? MAX_PLAINTEXT_BYTES : size - done;
       const last = from + done + part;
       const behind = bytes[last] as number;
       bytes[last] = type;
@@ -208,28 +177,29 @@ export class TlsRecords implements Disposable {
 
   /** Most bytes that sealing `size` bytes can take, with a KeyUpdate before each record. */
   static sealedSize(size: number): number {
-    return size + (Math.floor(size / MAX_PLAINTEXT) + 1) * 2 * (RECORD_OVERHEAD + MESSAGE_HEADER + 1);
+    return size + (Math.floor(size / MAX_PLAINTEXT_BYTES) + 1) * 2 * (RECORD_OVERHEAD + KEY_UPDATE_BYTES);
   }
 
   #sealOne(address: number, size: number, out: NativeMemory, at: number): number {
     const length = size + TAG_BYTES;
     const header = out.bytes;
-    header[at] = ContentType.applicationData;
+    header[at] = CONTENT_TYPE.APPLICATION_DATA;
     header[at + 1] = 3;
     header[at + 2] = 3;
     header[at + 3] = length >> 8;
     header[at + 4] = length;
     this.#tx.useNonce();
-    this.#tx.cipher.seal(address, size, out.address + at + HEADER_BYTES, out.address + at, HEADER_BYTES);
-    return at + HEADER_BYTES + length;
+    this.#tx.cipher.seal(address, size, out.address + at + RECORD_HEADER_BYTES, out.address + at, RECORD_HEADER_BYTES);
+    return at + RECORD_HEADER_BYTES + length;
   }
 
   #sealKeyUpdate(out: NativeMemory, at: number): number {
     this.#owesKeyUpdate = false;
     // Sealed in place: its plaintext lies where its ciphertext goes.
-    const body = at + HEADER_BYTES;
-    out.bytes.set([HandshakeType.keyUpdate, 0, 0, 1, 0, ContentType.handshake], body);
-    const end = this.#sealOne(out.address + body, MESSAGE_HEADER + 2, out, at);
+    const body = at + RECORD_HEADER_BYTES;
+    out.bytes.set(encodeKeyUpdate(false), body);
+    out.bytes[body + KEY_UPDATE_BYTES] = CONTENT_TYPE.HANDSHAKE;
+    const end = this.#sealOne(out.address + body, KEY_UPDATE_BYTES + 1, out, at);
     this.#tx.update();
     return end;
   }

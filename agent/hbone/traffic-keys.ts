@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { AesGcm, IV_BYTES, nonce } from '@landbridge/native/aes-gcm.ts';
 import type { HandshakeResult } from '@landbridge/native/tls-handshake.ts';
+import { hkdfLabel } from '@landbridge/wire/tls13.ts';
 
 export type Suite = HandshakeResult['suite'];
 
@@ -83,9 +84,9 @@ export class TrafficKeys implements Disposable {
   }
 }
 
+const FIRST_BLOCK = Uint8Array.of(1);
+
 /** HKDF-Expand-Label with an empty context (RFC 8446, section 7.1). No output here is longer than the hash: one block does. */
 function expandLabel(hash: 'sha256' | 'sha384', secret: Buffer, label: string, length: number): Buffer {
-  const text = `tls13 ${label}`;
-  const info = Buffer.concat([Buffer.from([length >> 8, length & 255, text.length]), Buffer.from(text, 'latin1'), Buffer.from([0, 1])]);
-  return Buffer.from(createHmac(hash, secret).update(info).digest().subarray(0, length));
+  return Buffer.from(createHmac(hash, secret).update(hkdfLabel(label, length)).update(FIRST_BLOCK).digest().subarray(0, length));
 }
