@@ -28,7 +28,7 @@ const MAX_WAIT_MS = 60_000;
  * The loop of one data thread. A round: events, then messages, then tasks, then deadlines. Between two rounds no
  * connection is in the middle of anything: the one point where their state may be frozen.
  */
-export class EventLoop {
+export class EventLoop implements Disposable {
   readonly #epoll = new Epoll();
   readonly #handlers: (EventHandler | undefined)[] = [];
   readonly #tags: number[] = [];
@@ -111,13 +111,14 @@ export class EventLoop {
 
   /** Runs until it is stopped. */
   run(): void {
-    while (!this.#isStopped) this.#round();
-    this.#epoll[Symbol.dispose]();
+    while (!this.#isStopped) this.runOnce();
+    this[Symbol.dispose]();
   }
 
-  #round(): void {
+  /** One round, which waits for events no longer than asked. */
+  runOnce(longestMs = MAX_WAIT_MS): void {
     const epoll = this.#epoll;
-    const timeoutMs = this.#tasks.length > 0 ? 0 : this.#waitMs();
+    const timeoutMs = this.#tasks.length > 0 ? 0 : this.#waitMs(longestMs);
     const waitedFromMs = timeoutMs === 0 ? 0 : performance.now();
     const count = epoll.wait(timeoutMs);
     this.nowMs = performance.now();
@@ -139,13 +140,17 @@ export class EventLoop {
     for (let i = 0; i < this.#deadlines.length; i++) (this.#deadlines[i] as Deadlines).expire(this.nowMs);
   }
 
-  #waitMs(): number {
-    let until = MAX_WAIT_MS;
+  #waitMs(longestMs: number): number {
+    let until = longestMs;
     for (let i = 0; i < this.#deadlines.length; i++) {
       const left = (this.#deadlines[i] as Deadlines).nextMs - this.nowMs;
       if (left < until) until = left;
     }
     return until <= 0 ? 0 : Math.ceil(until);
+  }
+
+  [Symbol.dispose](): void {
+    this.#epoll[Symbol.dispose]();
   }
 }
 

@@ -164,7 +164,7 @@ export class TlsRecords implements Disposable {
     let done = 0;
     do {
       if (this.owesKeyUpdate) to = this.#sealKeyUpdate(out, to);
-      const part = size - done > MAX_PLAINTEXT_BYTES ? MAX_PLAINTEXT_BYTES : size - done;
+      const part = Math.min(size - done, MAX_PLAINTEXT_BYTES);
       const last = from + done + part;
       const behind = bytes[last] as number;
       bytes[last] = type;
