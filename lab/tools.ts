@@ -45,10 +45,12 @@ const containerd: ToolSet = {
 const coredns: ToolSet = { module: 'tools/coredns', commands: { coredns: { package: 'github.com/coredns/coredns', minutes: 1.8 } }, ldflags: '-s -w' };
 const nats: ToolSet = { module: 'tools/nats-server', commands: { 'nats-server': { package: 'github.com/nats-io/nats-server/v2', minutes: 0.2 } }, ldflags: '-s -w' };
 const helm: ToolSet = { module: 'tools/helm', commands: { helm: { package: 'helm.sh/helm/v4/cmd/helm', minutes: 1.5 } }, ldflags: '-s -w' };
+/** Tries HTTP/2 servers; for tests. */
+const h2spec: ToolSet = { module: 'tools/h2spec', commands: { h2spec: { package: 'github.com/summerwind/h2spec/cmd/h2spec', minutes: 0.1 } }, ldflags: '-s -w' };
 const pause: ToolSet = { module: 'pause', commands: { pause: { package: '.', minutes: 0.1 } }, ldflags: '-s -w' };
 const demo: ToolSet = { module: 'demo', commands: { demo: { package: '.', minutes: 0.1 } }, ldflags: '-s -w' };
 
-const SETS = [kubernetes, etcd, containerd, coredns, nats, helm, pause, demo];
+const SETS = [kubernetes, etcd, containerd, coredns, nats, helm, h2spec, pause, demo];
 
 const SET_OF = {
   'kube-apiserver': kubernetes,
@@ -64,6 +66,7 @@ const SET_OF = {
   coredns,
   'nats-server': nats,
   helm,
+  h2spec,
   pause,
   demo,
 } as const;

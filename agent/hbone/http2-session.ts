@@ -59,6 +59,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   readonly #reader: Http2FrameReader;
   readonly #output: Http2Output;
   readonly #decoder = new HpackDecoder(HPACK_LIMITS);
+  readonly #tableBytes: number;
   readonly streams = new Map<number, Http2Stream>();
   isScheduled = false;
   isOver = false;
@@ -93,8 +94,10 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   readonly #windowFrames: TokenBucket;
   #drainPingSent = false;
 
-  constructor(loop: EventLoop, channel: Channel, role: 'client' | 'server', budget: SessionBudget, listener: SessionListener) {
+  /** `tableBytes`: of the peer's header table. Without a table there is no state of compression that a successor process would need. */
+  constructor(loop: EventLoop, channel: Channel, role: 'client' | 'server', budget: SessionBudget, listener: SessionListener, tableBytes = 0) {
     this.#loop = loop;
+    this.#tableBytes = tableBytes;
     this.channel = channel;
     this.isClient = role === 'client';
     this.#budget = budget;
@@ -115,8 +118,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
       slab.end += CLIENT_PREFACE.length;
     }
     const settings: [Setting, number][] = [
-      // Without a table there is no state of compression that a successor process would need.
-      [SETTING.HEADER_TABLE_SIZE, 0],
+      [SETTING.HEADER_TABLE_SIZE, this.#tableBytes],
       this.isClient ? [SETTING.ENABLE_PUSH, 0] : [SETTING.MAX_CONCURRENT_STREAMS, MAX_STREAMS],
       [SETTING.INITIAL_WINDOW_SIZE, FIRST_STREAM_WINDOW],
       [SETTING.MAX_FRAME_SIZE, MAX_FRAME_BYTES],
@@ -618,7 +620,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if ((flags & FRAME_FLAG.ACK) !== 0) {
       if (payload.length !== 0) return this.fail(ERROR_CODE.FRAME_SIZE_ERROR, 'SETTINGS with ACK and content');
       if (!this.isReady) return this.fail(ERROR_CODE.PROTOCOL_ERROR, 'the peer does not begin with SETTINGS');
-      if (!this.#settingsAcknowledged) this.#decoder.announce(0);
+      if (!this.#settingsAcknowledged) this.#decoder.announce(this.#tableBytes);
       this.#settingsAcknowledged = true;
       return;
     }
