@@ -19,6 +19,13 @@ export const AgentEnvironmentSchema = Type.Object({
   POD_NAME: Type.String({ minLength: 1, maxLength: 253 }),
   POD_NAMESPACE: Type.String({ minLength: 1, maxLength: 63 }),
   LOG_LEVEL: Type.Union(['trace', 'debug', 'info', 'warn', 'error'].map((level) => Type.Literal(level)), { default: 'info' }),
+  /** Data threads; 0 for one for each processor that the agent may use. */
+  WORKERS: Type.Integer({ minimum: 0, maximum: 64, default: 0 }),
+  /** Whether pods of one node are joined inside the agent (`relay`), or by TLS like all others (`tls`). */
+  SAME_NODE: Type.Union([Type.Literal('relay'), Type.Literal('tls')], { default: 'relay' }),
+  ACCESS_LOG: Type.Union([Type.Literal('all'), Type.Literal('errors'), Type.Literal('off')], { default: 'all' }),
+  /** Seconds that Kubernetes waits between SIGTERM and SIGKILL; connections get all but the last 5 of them to end. */
+  TERMINATION_GRACE_PERIOD_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),
   CGROUP_ROOT: Type.String({ default: '' }),
   BPF_ROOT: Type.String({ default: '/sys/fs/bpf' }),
 });
@@ -27,11 +34,17 @@ export type AgentEnvironment = Static<typeof AgentEnvironmentSchema>;
 
 /** @throws LandbridgeError `bad-config` naming each variable that is missing or wrong */
 export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): AgentEnvironment {
-  const known = Object.fromEntries(Object.keys(AgentEnvironmentSchema.properties).map((name) => [name, environment[name]]).filter(([, value]) => value !== undefined));
+  const known = Object.fromEntries(Object.keys(AgentEnvironmentSchema.properties).map((name) => [name, numberIfWanted(name, environment[name])]).filter(([, value]) => value !== undefined));
   const value: unknown = Value.Default(AgentEnvironmentSchema, known);
   if (Value.Check(AgentEnvironmentSchema, value)) return value;
   const problems = [...Value.Errors(AgentEnvironmentSchema, value)].map((error) => `${error.instancePath.slice(1) || 'environment'}: ${error.message}`);
   throw new LandbridgeError('bad-config', `the environment is not complete: ${[...new Set(problems)].slice(0, 8).join('; ')}`, { hint: 'Install the agent with its chart, which sets them all.' });
+}
+
+/** All of the environment is text. */
+function numberIfWanted(name: string, text: string | undefined): string | number | undefined {
+  const { type } = AgentEnvironmentSchema.properties[name as keyof AgentEnvironment] as { readonly type?: string };
+  return type === 'integer' && text !== undefined && /^-?[0-9]{1,9}$/.test(text) ? Number(text) : text;
 }
 
 /** The mount point of cgroup version 2 below /sys/fs/cgroup: all of it, or `unified` beside version 1. @throws LandbridgeError `no-cgroup2` */

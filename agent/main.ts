@@ -1,51 +1,90 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import { fatalLine } from '@landbridge/core/errors.ts';
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
+import { ADMIN_PORT, startAdminServer } from './admin/admin-server.ts';
+import { agentSources } from './admin/agent-sources.ts';
+import { LogLevels } from './admin/log-levels.ts';
 import { Capture } from './capture/capture.ts';
-import { findCgroup2, readEnvironment } from './config.ts';
-import { Balancer } from './discovery/route.ts';
+import { type AgentEnvironment, findCgroup2, readEnvironment } from './config.ts';
 import { Discovery } from './discovery/xds-client.ts';
 import { startHealthServers } from './health-server.ts';
 import { type ControlPlaneAccess, GrpcCertificateAuthority } from './identity/ca-client.ts';
 import { CertificateStore } from './identity/certificate-store.ts';
+import { LineBatch } from './line-batch.ts';
+import { tellVersion } from './metrics.ts';
 import { KubernetesPodSource } from './pods/kubernetes-pod-source.ts';
 import { PodCaptures } from './pods/pod-captures.ts';
-import { AccessLog } from './proxy/access-log.ts';
-import { HboneClient } from './proxy/hbone-client.ts';
+import { ConnectionLog } from './proxy/connection-log.ts';
+import { DataPlane, DEFAULT_TUNING } from './proxy/data-plane.ts';
+import { PodTraffic } from './proxy/pod-traffic.ts';
+import { TrafficMetrics } from './proxy/traffic-metrics.ts';
+import { reportTraffic } from './proxy/traffic-reporter.ts';
 import { Readiness } from './readiness.ts';
+import { VERSION } from './version.ts';
 
 const READY_PORT = 15021;
 const METRICS_PORT = 15020;
+/** Of the grace period, what is left for cutting and cleaning up after connections had their time. */
+const CLEANUP_SECONDS = 5;
 
 async function main(): Promise<void> {
   const environment = readEnvironment(process.env);
-  const log = pino({ level: environment.LOG_LEVEL, base: { node: environment.NODE_NAME }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (level) => ({ level }) } });
+  const lines = new LineBatch(pino.destination(1));
+  const levels = new LogLevels(environment.LOG_LEVEL as LogLevels['level']);
+  const log = pino({ level: environment.LOG_LEVEL, base: { node: environment.NODE_NAME }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (level) => ({ level }) }, onChild: levels.add }, lines);
+  levels.add(log);
+  tellVersion(VERSION);
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   const { signal } = stop;
+  const scope = (name: string): Logger => log.child({ scope: name });
   const access = (address: string, rootFile: string): ControlPlaneAccess => ({ address, rootPem: () => readFileSync(rootFile), token: () => readFileSync(environment.TOKEN_FILE, 'utf8').trim() });
 
-  const discovery = new Discovery(access(environment.XDS_ADDRESS, environment.XDS_ROOT_CA), { name: environment.POD_NAME, namespace: environment.POD_NAMESPACE, node: environment.NODE_NAME, cluster: environment.CLUSTER_ID }, log.child({ scope: 'discovery' }));
-  const certificates = new CertificateStore(new GrpcCertificateAuthority(access(environment.CA_ADDRESS, environment.CA_ROOT_CA), environment.CLUSTER_ID), log.child({ scope: 'identity' }));
-  await using tunnels = new HboneClient(() => discovery.bundles);
-  const readiness = new Readiness(log.child({ scope: 'readiness' }));
+  const discovery = new Discovery(access(environment.XDS_ADDRESS, environment.XDS_ROOT_CA), { name: environment.POD_NAME, namespace: environment.POD_NAMESPACE, node: environment.NODE_NAME, cluster: environment.CLUSTER_ID }, scope('discovery'));
+  const certificates = new CertificateStore(new GrpcCertificateAuthority(access(environment.CA_ADDRESS, environment.CA_ROOT_CA), environment.CLUSTER_ID), scope('identity'));
+  const readiness = new Readiness(scope('readiness'));
   const discovered = readiness.register('state manager');
   const captured = readiness.register('proxy');
   void discovery.ready.then(() => discovered.done());
-  await using _health = await startHealthServers({ readyPort: READY_PORT, metricsPort: METRICS_PORT, readiness, log: log.child({ scope: 'health' }) });
-  using capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT });
+
+  using traffic = new PodTraffic({ cluster: environment.CLUSTER_ID, trustDomain: environment.TRUST_DOMAIN, network: environment.NETWORK, node: environment.NODE_NAME, discovery, certificates, log: scope('proxy'), onDeath: () => process.exit(1) });
+  const threads = environment.WORKERS || availableParallelism();
+  await using plane = new DataPlane(threads, { ...DEFAULT_TUNING, sameNode: environment.SAME_NODE, accessLog: environment.ACCESS_LOG }, traffic);
+  await plane.ready;
+  traffic.serve(plane);
+  readiness.watchThreads(() => plane.heartbeat());
+
+  await using _health = await startHealthServers({ readyPort: READY_PORT, metricsPort: METRICS_PORT, readiness, log: scope('health') });
+  using capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT, threads });
   const kubernetes = new KubeConfig();
   kubernetes.loadFromDefault();
-  await using captures = new PodCaptures(
-    capture,
-    new KubernetesPodSource(kubernetes, environment.NODE_NAME, log.child({ scope: 'pods' })),
-    { cluster: environment.CLUSTER_ID, trustDomain: environment.TRUST_DOMAIN, network: environment.NETWORK, discovery, certificates, tunnels, balancer: new Balancer(), accessLog: new AccessLog(log), log: log.child({ scope: 'proxy' }) },
-    log.child({ scope: 'capture' }),
-  );
-  log.info({ cluster: environment.CLUSTER_ID, trust_domain: environment.TRUST_DOMAIN }, 'agent started');
+  const captures = new PodCaptures(capture, new KubernetesPodSource(kubernetes, environment.NODE_NAME, scope('pods')), traffic, scope('capture'));
+  await using _admin = await startAdmin(environment, log, agentSources({ environment, levels, discovery, certificates, captures, plane, trustDomain: environment.TRUST_DOMAIN, quit: () => stop.abort() }));
+
+  log.info({ cluster: environment.CLUSTER_ID, trust_domain: environment.TRUST_DOMAIN, threads }, 'agent started');
+  const reporting = new AbortController();
+  const reports = reportTraffic(plane, new TrafficMetrics(), new ConnectionLog(log, environment.ACCESS_LOG, lines), reporting.signal);
   await Promise.all([discovery.run(signal), captures.run(signal, () => captured.done())]);
-  log.info('agent stops');
+  const graceMs = Math.max(1, environment.TERMINATION_GRACE_PERIOD_SECONDS - CLEANUP_SECONDS) * 1000;
+  log.info({ grace_ms: graceMs }, 'agent stops: connections may end by themselves');
+  await plane.drain(AbortSignal.timeout(graceMs));
+  reporting.abort();
+  // A thread that is stuck answers no report.
+  await Promise.race([reports, delay(CLEANUP_SECONDS * 1000)]);
+  log.info('agent stopped');
+}
+
+/** The port is the node's: where somebody else has it, the agent does its work without. */
+async function startAdmin(environment: AgentEnvironment, log: Logger, sources: Parameters<typeof startAdminServer>[0]['sources']): Promise<AsyncDisposable> {
+  try {
+    return await startAdminServer({ port: ADMIN_PORT, sources, log: log.child({ scope: 'admin' }) });
+  } catch (thrown) {
+    log.warn({ node: environment.NODE_NAME, port: ADMIN_PORT, error: String(thrown) }, 'there is no admin port');
+    return { [Symbol.asyncDispose]: async () => {} };
+  }
 }
 
 main().then(

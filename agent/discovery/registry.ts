@@ -149,6 +149,10 @@ export class Registry {
     return { workloads: this.#resources.size - services, services };
   }
 
+  *resources<K extends 'workload' | 'service'>(kind: K): Iterable<Extract<Workload | Service, { kind: K }>> {
+    for (const resource of this.#resources.values()) if (resource.kind === kind) yield resource as Extract<Workload | Service, { kind: K }>;
+  }
+
   /** Names of all resources, for a subscription that begins anew. */
   names(): string[] {
     return [...this.#resources.keys()];

@@ -67,6 +67,8 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   isReady = false;
   /** Bytes came since the owner last looked. */
   hasHeard = false;
+  /** The owner asked for a sign of life when it last looked. */
+  isAsked = false;
   /** No further streams on this connection, by either side's word. */
   isDraining = false;
   #nextId = 1;

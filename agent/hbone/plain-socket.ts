@@ -59,8 +59,9 @@ export class PlainSocket implements Near, EventHandler {
       if (count < size && !this.#peerHungUp) this.mayPull = false;
       return count;
     }
-    this.mayPull = false;
+    // Told to whoever asks: a connection that begins anew elsewhere has to hear of the end, too.
     if (count === 0) return ENDED;
+    this.mayPull = false;
     if (lastErrno() === EAGAIN) return NOTHING_YET;
     this.#fail(lastErrno());
     return FAILED;

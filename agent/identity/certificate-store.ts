@@ -67,6 +67,17 @@ export class CertificateStore {
     return certificate;
   }
 
+  /** What is kept, without keys. */
+  *statuses(nowMs: number): Iterable<{ readonly identity: SpiffeId; readonly certificate: Omit<Certificate, 'keyPem'> | undefined }> {
+    for (const [identity, { current }] of this.#entries) {
+      if (current === undefined || current.notAfterMs <= nowMs) yield { identity, certificate: undefined };
+      else {
+        const { chainPem, rootsPem, notAfterMs } = current;
+        yield { identity, certificate: { identity, chainPem, rootsPem, notAfterMs } };
+      }
+    }
+  }
+
   async #keep(identity: SpiffeId, entry: Entry): Promise<void> {
     const { signal } = entry.stop;
     let failures = 0;

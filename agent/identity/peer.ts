@@ -10,7 +10,7 @@ const MAX_CHAIN = 5;
 
 declare const verified: unique symbol;
 
-/** An identity that a peer has proven. Made by {@link verifyPeer} only. */
+/** An identity that a peer has proven. Made by {@link verifyChain} only. */
 export interface VerifiedPeer {
   readonly id: SpiffeId;
   readonly trustDomain: string;
@@ -64,12 +64,4 @@ function chainsTo(leaf: X509Certificate, others: readonly X509Certificate[], roo
 
 function isIssuer(issuer: X509Certificate, child: X509Certificate): boolean {
   return issuer.ca && child.checkIssued(issuer) && child.verify(issuer.publicKey);
-}
-
-/** As {@link verifyChain}, for a certificate of node:tls, which holds its issuers. */
-export function verifyPeer(leaf: X509Certificate, bundles: TrustBundles, nowMs: number): Result<VerifiedPeer> {
-  const chain = [leaf];
-  for (let issuer = leaf.issuerCertificate; issuer !== undefined && chain.length <= MAX_CHAIN && issuer.fingerprint256 !== chain.at(-1)?.fingerprint256; issuer = issuer.issuerCertificate) chain.push(issuer);
-  const verified = verifyChain(chain, bundles, nowMs);
-  return verified.ok ? verified : err(verified.error.text);
 }

@@ -1,8 +1,9 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { FileDescriptor } from '@landbridge/native/libc.ts';
 import type { Logger } from 'pino';
 import type { Capture, CapturedPod } from '../capture/capture.ts';
 import { metrics } from '../metrics.ts';
-import { PodProxy, type ProxyContext } from '../proxy/pod-proxy.ts';
+import type { PodTraffic } from '../proxy/pod-traffic.ts';
 import type { LocalPod, PodSource } from './local-pod.ts';
 import { findPodNamespaces } from './network-namespaces.ts';
 
@@ -13,21 +14,20 @@ const FAILURE_RETRY_MS = 2000;
 interface Entry {
   readonly pod: LocalPod;
   readonly captured: CapturedPod;
-  readonly proxy: PodProxy;
 }
 
 /** Keeps exactly the wanted pods of this node captured. */
-export class PodCaptures implements AsyncDisposable {
+export class PodCaptures {
   readonly #capture: Capture;
   readonly #source: PodSource;
-  readonly #context: ProxyContext;
+  readonly #traffic: PodTraffic;
   readonly #log: Logger;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(capture: Capture, source: PodSource, context: ProxyContext, log: Logger) {
+  constructor(capture: Capture, source: PodSource, traffic: PodTraffic, log: Logger) {
     this.#capture = capture;
     this.#source = source;
-    this.#context = context;
+    this.#traffic = traffic;
     this.#log = log;
   }
 
@@ -80,7 +80,7 @@ export class PodCaptures implements AsyncDisposable {
         continue;
       }
       try {
-        await this.#add(pod, namespacePath);
+        this.#add(pod, namespacePath);
       } catch (thrown) {
         metrics.captureFailures.inc();
         this.#log.warn({ pod: pod.name, namespace: pod.namespace, error: LandbridgeError.from(thrown).message }, 'a pod could not be captured');
@@ -92,23 +92,30 @@ export class PodCaptures implements AsyncDisposable {
     return retryMs;
   }
 
-  async #add(pod: LocalPod, namespacePath: string): Promise<void> {
+  #add(pod: LocalPod, namespacePath: string): void {
     const captured = this.#capture.capture({ uid: pod.uid, address: pod.address, namespacePath });
-    const proxy = new PodProxy(pod, captured, this.#context);
-    await proxy.start();
-    this.#entries.set(pod.uid, { pod, captured, proxy });
+    try {
+      this.#traffic.add(pod, captured);
+    } catch (thrown) {
+      // Nobody will serve its listeners.
+      for (const fd of Object.values(captured.listeners).flat()) new FileDescriptor(fd)[Symbol.dispose]();
+      this.#capture.release(captured);
+      throw thrown;
+    }
+    this.#entries.set(pod.uid, { pod, captured });
     this.#log.info({ pod: pod.name, namespace: pod.namespace, address: pod.address }, 'pod captured');
   }
 
   async #release(entry: Entry, lives: boolean, signal: AbortSignal): Promise<void> {
     this.#entries.delete(entry.pod.uid);
+    // Data threads make sockets in the pod's namespace, which release() closes.
+    await this.#traffic.remove(entry.pod.uid, lives);
     try {
       this.#capture.release(entry.captured);
     } catch (thrown) {
       metrics.captureFailures.inc();
       this.#log.warn({ pod: entry.pod.name, error: LandbridgeError.from(thrown).message }, 'a pod could not be released');
     }
-    await entry.proxy[Symbol.asyncDispose]();
     if (lives) await this.#announce(entry.pod, false, signal);
     this.#log.info({ pod: entry.pod.name, namespace: entry.pod.namespace }, 'pod released');
   }
@@ -123,8 +130,7 @@ export class PodCaptures implements AsyncDisposable {
     }
   }
 
-  /** Stops serving and leaves the pods captured: their connections are refused until the next agent serves. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#entries.values()].map(async ({ proxy }) => await proxy[Symbol.asyncDispose]()));
+  get pods(): readonly LocalPod[] {
+    return [...this.#entries.values()].map(({ pod }) => pod);
   }
 }

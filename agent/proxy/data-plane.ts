@@ -12,7 +12,10 @@ import type { ConnectionTuning, ConnectionView, FromThread, InboundAnswer, PodSp
 /** What the data plane asks of the control plane. */
 export interface DataPlaneQuestions {
   /** Where connections of a pod, or through a gateway, go. */
-  plan(uid: string, destination: RouteDestination): RoutePlan;
+  /** Undefined: not known yet; asked again by `refreshPlans`. */
+  plan(uid: string, destination: RouteDestination): RoutePlan | undefined;
+  /** Nobody uses the plan any more. */
+  planGone?(uid: string, destination: RouteDestination): void;
   inbound(uid: string, authority: string, localIp: string): InboundAnswer;
   warn(text: string, fields: Readonly<Record<string, string>>): void;
   /** A data thread has died: connections of all pods are lost, and nothing but a restart helps. */
@@ -42,6 +45,8 @@ export class DataPlane implements AsyncDisposable {
   readonly #threads: Thread[];
   readonly #ready: Promise<void>;
   readonly #replies = new Map<number, (reply: FromThread) => void>();
+  /** Pods that threads have not let go of yet. */
+  readonly #ending = new Map<string, { left: number; readonly resolve: () => void }>();
   #nextReply = 0;
   #isStopped = false;
 
@@ -95,8 +100,7 @@ export class DataPlane implements AsyncDisposable {
         return this.#tellPlan(thread, key);
       }
       case 'route-gone':
-        thread.routes.delete(message.key);
-        return;
+        return this.#routeGone(thread, message.key);
       case 'inbound':
         return this.#send(thread, { kind: 'inbound-answer', id: message.id, answer: this.#questions.inbound(message.uid, message.authority, message.localIp) });
       case 'report':
@@ -107,9 +111,12 @@ export class DataPlane implements AsyncDisposable {
       }
       case 'warning':
         return this.#questions.warn(message.text, message.fields);
-      case 'labels':
-      case 'drained':
-        return;
+      case 'pod-ended': {
+        const ending = this.#ending.get(message.uid);
+        if (ending === undefined || --ending.left > 0) return;
+        this.#ending.delete(message.uid);
+        return ending.resolve();
+      }
       default:
         return message satisfies never;
     }
@@ -119,10 +126,17 @@ export class DataPlane implements AsyncDisposable {
     const route = thread.routes.get(key);
     if (route === undefined) return;
     const plan = this.#questions.plan(route.uid, route.destination);
+    if (plan === undefined) return;
     const told = JSON.stringify(plan);
     if (told === route.told) return;
     route.told = told;
     this.#send(thread, { kind: 'plan', key, plan });
+  }
+
+  #routeGone(thread: Thread, key: string): void {
+    const route = thread.routes.get(key);
+    thread.routes.delete(key);
+    if (route !== undefined && !this.#threads.some(({ routes }) => routes.has(key))) this.#questions.planGone?.(route.uid, route.destination);
   }
 
   /** Makes the plans anew that `isAffected`, and tells those that differ. */
@@ -135,8 +149,12 @@ export class DataPlane implements AsyncDisposable {
     for (const [i, thread] of this.#threads.entries()) this.#send(thread, { kind: 'pod', pod: { ...pod, listeners: { outbound: listeners.outbound[i] ?? -1, plaintext: listeners.plaintext[i] ?? -1, hbone: listeners.hbone[i] ?? -1 } } });
   }
 
-  removePod(uid: string, drainMs: number): void {
+  /** Resolves once no thread uses anything of the pod any more: only then may its namespace be closed. */
+  async removePod(uid: string, drainMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#ending.set(uid, { left: this.#threads.length, resolve });
     this.#sendAll({ kind: 'pod-gone', uid, drainMs });
+    await promise;
   }
 
   setCertificate(identity: SpiffeId, keyPem: string, chainPem: string): void {
@@ -192,7 +210,7 @@ export class DataPlane implements AsyncDisposable {
 
   /** Stops listening, and lets connections end by themselves until there are none or the signal aborts. */
   async drain(signal: AbortSignal): Promise<void> {
-    this.#sendAll({ kind: 'drain', deadlineMs: 0 });
+    this.#sendAll({ kind: 'drain' });
     while (!signal.aborted) {
       const reports = await this.reports(1000);
       if (reports.every(({ report }) => report.gauges.openConnections === 0)) return;
@@ -211,6 +229,7 @@ export class DataPlane implements AsyncDisposable {
   /** Cuts all connections and ends the threads. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopped = true;
+    for (const { resolve } of this.#ending.values()) resolve();
     await Promise.all(this.#threads.map(async (thread) => {
       const exited = once(thread.worker, 'exit');
       this.#send(thread, { kind: 'stop' });

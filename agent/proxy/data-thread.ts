@@ -32,7 +32,7 @@ import type { ConnectionTuning, Direction, FromThread, InboundAnswer, PodSpec, T
 import { type Series, TrafficCounter, UNKNOWN_WORKLOAD } from './traffic-counter.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-/** A peer that was silent for so long is asked, and has as long again to answer (PING, RFC 9113, section 6.7). */
+/** A peer is asked so often (PING, RFC 9113, section 6.7), and has as long to send anything. */
 const KEEPALIVE_MS = 10_000;
 /** Handshakes under way; a flood beyond is closed at accept. */
 const MAX_HANDSHAKES = 10_000;
@@ -65,7 +65,6 @@ export class DataThread {
   readonly #handshakes = new DeadlineList<TlsChannel>(HANDSHAKE_TIMEOUT_MS, (channel) => channel.abandon('tls-timeout', 'the handshake took too long'));
   readonly #speaking = new DeadlineList<Http2Session>(HANDSHAKE_TIMEOUT_MS, (session) => session.abort({ reason: 'h2-preface', text: 'the peer did not begin to speak HTTP/2 in time' }));
   readonly #keepalive = new DeadlineList<Http2Session>(KEEPALIVE_MS, (session) => this.#checkAlive(session));
-  readonly #silent = new DeadlineList<Http2Session>(KEEPALIVE_MS, (session) => this.#checkAnswer(session));
   readonly #paused = new DeadlineList<{ readonly fd: number; readonly resume: () => void }>(ACCEPT_PAUSE_MS, ({ resume }) => resume());
   readonly #certificates = new Map<SpiffeId, HeldCertificate>();
   readonly #serverSessions = new Map<Http2Session, InboundSession>();
@@ -91,7 +90,7 @@ export class DataThread {
       onSession: (session, isOpen) => this.#watchSession(session, isOpen),
       onFailure: (failure) => this.tunnelFailed('outbound', failure.reason, failure.text, {}),
     });
-    for (const list of [this.dialing, this.innerHandshakes, this.#handshakes, this.#speaking, this.#keepalive, this.#silent, this.#paused, this.#policyWaits]) loop.watch(list);
+    for (const list of [this.dialing, this.innerHandshakes, this.#handshakes, this.#speaking, this.#keepalive, this.#paused, this.#policyWaits]) loop.watch(list);
   }
 
   handle(message: ToThread): void {
@@ -117,8 +116,6 @@ export class DataThread {
         this.#inboundQuestions.delete(message.id);
         return answer?.(message.answer);
       }
-      case 'labels-answer':
-        return;
       case 'report-now':
         return this.#report(message.id);
       case 'list-connections':
@@ -211,7 +208,7 @@ export class DataThread {
 
   #removePod(uid: string, drainMs: number): void {
     const pod = this.pods.get(uid);
-    if (pod === undefined) return;
+    if (pod === undefined) return this.#post({ kind: 'pod-ended', uid });
     pod.isGone = true;
     this.#closeListeners(pod);
     for (const wait of [...pod.waiting]) wait();
@@ -222,6 +219,7 @@ export class DataThread {
       this.pool.closeAll(`${uid} `, { reason: 'drained', text: 'the pod is gone' });
       this.routes.forgetPod(uid);
       if (this.pods.get(uid) === pod) this.pods.delete(uid);
+      this.#post({ kind: 'pod-ended', uid });
     };
     if (drainMs <= 0) return end();
     const list = new DeadlineList<object>(drainMs, end);
@@ -352,20 +350,14 @@ export class DataThread {
   #watchSession(session: Http2Session, isOpen: boolean): void {
     if (isOpen) return this.#keepalive.set(session, this.loop.nowMs);
     this.#keepalive.clear(session);
-    this.#silent.clear(session);
   }
 
   #checkAlive(session: Http2Session): void {
+    if (session.isAsked && !session.hasHeard) return session.abort({ reason: 'peer-silent', text: 'the peer does not answer' });
     this.#keepalive.set(session, this.loop.nowMs);
-    if (!session.hasHeard && session.isReady) {
-      session.ping();
-      this.#silent.set(session, this.loop.nowMs);
-    }
     session.hasHeard = false;
-  }
-
-  #checkAnswer(session: Http2Session): void {
-    if (!session.hasHeard) session.abort({ reason: 'peer-silent', text: 'the peer does not answer' });
+    session.isAsked = session.isReady;
+    if (session.isAsked) session.ping();
   }
 
   askInbound(pod: ThreadPod, authority: string, localIp: string, answered: (answer: InboundAnswer) => void): void {
@@ -405,7 +397,6 @@ export class DataThread {
     this.#isDraining = true;
     for (const pod of this.pods.values()) this.#closeListeners(pod);
     for (const session of [...this.#serverSessions.keys()]) session.drain();
-    this.#post({ kind: 'drained' });
   }
 
   #stop(): void {

@@ -283,13 +283,10 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   /** Nothing reached the application: what was sent eagerly may be sent elsewhere, unless policy said no. */
   #refusedWith(stream: Http2Stream, status: number): void {
     const text = `http status: ${status}`;
-    if (status === 401) {
-      stream.reset();
-      return this.#end('DENY', text);
-    }
     this.#leave(stream);
     stream.reset();
-    this.#attemptFailed(text, 'CONNECT');
+    if (status === 401) this.#end('DENY', text);
+    else this.#attemptFailed(text, 'CONNECT');
   }
 
   /** Takes the application's side back from a stream. */

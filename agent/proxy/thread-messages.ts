@@ -65,11 +65,11 @@ export type ToThread =
   /** An answer to `route`, or a change of it. Undefined: asked for no more. */
   | { readonly kind: 'plan'; readonly key: string; readonly plan: RoutePlan }
   | { readonly kind: 'inbound-answer'; readonly id: number; readonly answer: InboundAnswer }
-  | { readonly kind: 'labels-answer'; readonly ip: string; readonly labels: WorkloadLabels | undefined }
   | { readonly kind: 'report-now'; readonly id: number }
   | { readonly kind: 'list-connections'; readonly id: number }
   | { readonly kind: 'access-log'; readonly mode: ConnectionTuning['accessLog'] }
-  | { readonly kind: 'drain'; readonly deadlineMs: number }
+  /** Listeners close, and peers are asked to go elsewhere. */
+  | { readonly kind: 'drain' }
   | { readonly kind: 'stop' };
 
 /** An address that a pod dials, or a service that a gateway is asked for. */
@@ -86,11 +86,11 @@ export type FromThread =
   | { readonly kind: 'route'; readonly key: string; readonly uid: string; readonly destination: RouteDestination }
   | { readonly kind: 'route-gone'; readonly key: string }
   | { readonly kind: 'inbound'; readonly id: number; readonly uid: string; readonly authority: string; readonly localIp: string }
-  | { readonly kind: 'labels'; readonly ip: string; readonly uid: string }
   | { readonly kind: 'report'; readonly id: number; readonly report: TrafficReport }
   | { readonly kind: 'connections'; readonly id: number; readonly connections: readonly ConnectionView[] }
   | { readonly kind: 'warning'; readonly text: string; readonly fields: Readonly<Record<string, string>> }
-  | { readonly kind: 'drained' };
+  /** Nothing of a pod that is gone is used any more: neither its sockets nor its namespace. */
+  | { readonly kind: 'pod-ended'; readonly uid: string };
 
 export type Direction = 'outbound' | 'inbound';
 

@@ -1,0 +1,41 @@
+import type { AgentEnvironment } from '../config.ts';
+import type { Service } from '../discovery/wds-address.ts';
+import type { Discovery } from '../discovery/xds-client.ts';
+import type { CertificateStore } from '../identity/certificate-store.ts';
+import type { PodCaptures } from '../pods/pod-captures.ts';
+import type { DataPlane } from '../proxy/data-plane.ts';
+import { VERSION } from '../version.ts';
+import type { AdminSources } from './admin-sources.ts';
+import type { LogLevels } from './log-levels.ts';
+
+const CONNECTIONS_TIMEOUT_MS = 4000;
+
+interface AgentParts {
+  readonly environment: AgentEnvironment;
+  readonly levels: LogLevels;
+  readonly discovery: Discovery;
+  readonly certificates: CertificateStore;
+  readonly captures: PodCaptures;
+  readonly plane: DataPlane;
+  readonly trustDomain: string;
+  readonly quit: () => void;
+}
+
+/** What the admin server shows of the parts of a running agent. */
+export function agentSources({ environment, levels, discovery, certificates, captures, plane, trustDomain, quit }: AgentParts): AdminSources {
+  return {
+    version: VERSION,
+    configuration: environment as unknown as AdminSources['configuration'],
+    logLevels: levels,
+    workloads: () => discovery.registry.resources('workload'),
+    services: () => discovery.registry.resources('service'),
+    endpointsOf: (service: Service) => discovery.registry.endpointsOf(service),
+    policies: () => discovery.policies.values(),
+    *certificates() {
+      for (const { identity, certificate } of certificates.statuses(Date.now())) yield { identity, state: certificate === undefined ? 'Initializing' : 'Available', chainPem: certificate?.chainPem ?? '', rootsPem: certificate?.rootsPem ?? '' };
+    },
+    pods: () => captures.pods.map(({ uid, name, namespace, serviceAccount, address }) => ({ uid, name, namespace, serviceAccount, trustDomain, addresses: [address], isUp: true })),
+    connections: async () => await plane.connections(CONNECTIONS_TIMEOUT_MS),
+    quit,
+  };
+}

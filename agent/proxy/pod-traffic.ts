@@ -1,0 +1,294 @@
+import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
+import { selectPolicies } from '@landbridge/core/authorization.ts';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
+import type { IpAddress } from '@landbridge/core/ip-address.ts';
+import type { RoutePlan, ServiceLabels, WorkloadLabels } from '@landbridge/core/route-plan.ts';
+import { parseAuthority } from '@landbridge/wire/authority.ts';
+import { formatBaggage } from '@landbridge/wire/hbone-headers.ts';
+import type { Logger } from 'pino';
+import type { CapturedPod } from '../capture/capture.ts';
+import { labelsOf, serviceLabels } from '../discovery/candidates.ts';
+import { planGatewayWithDependencies } from '../discovery/gateway-planner.ts';
+import { validateDestination } from '../discovery/inbound-destination.ts';
+import { changeOf, type RegistryChange } from '../discovery/registry.ts';
+import { isAffected } from '../discovery/registry-reads.ts';
+import { type PlannedRoute, planWithDependencies } from '../discovery/route-planner.ts';
+import type { RouteSource } from '../discovery/upstreams.ts';
+import { networkAddress, type Workload } from '../discovery/wds-address.ts';
+import type { Discovery } from '../discovery/xds-client.ts';
+import type { CertificateStore } from '../identity/certificate-store.ts';
+import type { LocalPod } from '../pods/local-pod.ts';
+import type { DataPlane, DataPlaneQuestions } from './data-plane.ts';
+import type { InboundAnswer, RouteDestination } from './thread-messages.ts';
+
+export interface PodTrafficContext {
+  readonly cluster: string;
+  readonly trustDomain: string;
+  readonly network: string;
+  readonly node: string;
+  readonly discovery: Discovery;
+  readonly certificates: CertificateStore;
+  /** A data thread has died. */
+  readonly onDeath: (error: Error) => void;
+  readonly log: Logger;
+}
+
+/** How long connections of a pod that lives on may end by themselves once it is not captured any more. */
+const RELEASE_DRAIN_MS = 5000;
+
+interface Entry {
+  readonly pod: LocalPod;
+  readonly identity: SpiffeId;
+  readonly held: Disposable;
+  readonly stop: AbortController;
+  /** What the data threads were told. */
+  told: string;
+  toldPolicies: string | undefined;
+}
+
+/**
+ * Tells the data plane what discovery says of each captured pod: who it is, which policies it stands under, and where
+ * its connections go. Always worked out from the whole state; what has not changed is not told again.
+ */
+export class PodTraffic implements DataPlaneQuestions, Disposable {
+  readonly #context: PodTrafficContext;
+  readonly #entries = new Map<string, Entry>();
+  readonly #uidByAddress = new Map<string, string>();
+  readonly #plans = new Map<string, PlannedRoute>();
+  readonly #subscriptions: Disposable[] = [];
+  readonly #captured = new Map<string, CapturedPod>();
+  #plane: DataPlane | undefined;
+
+  constructor(context: PodTrafficContext) {
+    this.#context = context;
+  }
+
+  /** Begins to tell the data plane. */
+  serve(plane: DataPlane): void {
+    this.#plane = plane;
+    const { discovery } = this.#context;
+    this.#subscriptions.push(
+      discovery.onBundlesChange(() => this.#tellTrust()),
+      discovery.onRegistryChange((change) => this.#registryChanged(change)),
+      discovery.onPoliciesChange(() => this.#tellAll()),
+    );
+    this.#tellTrust();
+    void discovery.ready.then(() => {
+      this.#plans.clear();
+      plane.refreshPlans(() => true);
+      this.#tellAll();
+    });
+  }
+
+  #tellTrust(): void {
+    this.#plane?.setTrust([...this.#context.discovery.bundles].map(([domain, roots]) => [domain, roots.map((root) => root.toString())] as const));
+  }
+
+  // -- Pods
+
+  /** @throws LandbridgeError `bad-identity` for a pod whose names make no SPIFFE ID */
+  add(pod: LocalPod, captured: CapturedPod): void {
+    const identity = spiffeId({ trustDomain: this.#context.trustDomain, namespace: pod.namespace, serviceAccount: pod.serviceAccount });
+    if (!identity.ok) throw new LandbridgeError('bad-identity', `pod ${pod.namespace}/${pod.name}: ${identity.error}`);
+    const stop = new AbortController();
+    const held = this.#context.certificates.hold(identity.value, () => void this.#tellCertificate(identity.value, stop.signal));
+    const entry: Entry = { pod, identity: identity.value, held, stop, told: '', toldPolicies: undefined };
+    this.#entries.set(pod.uid, entry);
+    this.#captured.set(pod.uid, captured);
+    this.#uidByAddress.set(pod.address, pod.uid);
+    this.#tell(entry, captured);
+    void this.#tellCertificate(identity.value, stop.signal);
+    this.#localPodsChanged(pod);
+  }
+
+  async #tellCertificate(identity: SpiffeId, signal: AbortSignal): Promise<void> {
+    try {
+      const { keyPem, chainPem } = await this.#context.certificates.get(identity, signal);
+      if (!signal.aborted) this.#plane?.setCertificate(identity, keyPem, chainPem);
+    } catch (thrown) {
+      // The store goes on trying, and calls again; a pod that is gone needs none.
+      if (!signal.aborted) this.#context.log.warn({ identity, error: LandbridgeError.from(thrown).message }, 'a certificate could not be had');
+    }
+  }
+
+  /** Resolves once nothing of the pod is used any more. `lives`: its connections get time to end. */
+  async remove(uid: string, lives: boolean): Promise<void> {
+    const entry = this.#entries.get(uid);
+    if (entry === undefined) return;
+    this.#entries.delete(uid);
+    this.#captured.delete(uid);
+    if (this.#uidByAddress.get(entry.pod.address) === uid) this.#uidByAddress.delete(entry.pod.address);
+    entry.stop.abort();
+    this.#localPodsChanged(entry.pod);
+    await this.#plane?.removePod(uid, lives ? RELEASE_DRAIN_MS : 0);
+    entry.held[Symbol.dispose]();
+    if (![...this.#entries.values()].some(({ identity }) => identity === entry.identity)) this.#plane?.forgetCertificate(entry.identity);
+  }
+
+  #tellAll(): void {
+    for (const entry of this.#entries.values()) this.#tell(entry, undefined);
+  }
+
+  #tell(entry: Entry, captured: CapturedPod | undefined): void {
+    const { pod, identity } = entry;
+    const workload = this.#workloadOf(pod);
+    const spec = {
+      uid: pod.uid,
+      kind: 'pod',
+      identity,
+      addresses: [pod.address],
+      labels: workload === undefined ? this.#labelsOf(pod, identity) : labelsOf(workload),
+      baggage: this.#baggageOf(pod, workload),
+      network: this.#context.network,
+      fixedDestination: undefined,
+      services: workload === undefined ? [] : this.#servicesOf(workload),
+      applicationTunnel: workload?.applicationTunnel?.port === undefined ? undefined : { port: workload.applicationTunnel.port, proxyProtocol: workload.applicationTunnel.protocol === 'proxy' },
+    } as const;
+    const told = JSON.stringify(spec);
+    const place = captured ?? this.#captured.get(pod.uid);
+    if (told !== entry.told && place !== undefined) this.#plane?.setPod({ ...spec, handles: place.handles }, captured === undefined ? { outbound: [], plaintext: [], hbone: [] } : captured.listeners);
+    entry.told = told;
+    this.#tellPolicies(entry, workload);
+  }
+
+  /** Without the workload it is not known which policies select it: nobody may come in until it is. */
+  #tellPolicies(entry: Entry, workload: Workload | undefined): void {
+    const { discovery, log } = this.#context;
+    if (!discovery.isReady || workload === undefined) return;
+    const { policies, missing } = selectPolicies(discovery.policies, workload);
+    if (missing.length > 0) {
+      log.warn({ pod: entry.pod.name, namespace: entry.pod.namespace, policies: missing.slice(0, 5) }, 'policies that a workload names are not known');
+      if (entry.toldPolicies === undefined) return;
+    }
+    this.#sendPolicies(entry, policies);
+  }
+
+  #sendPolicies(entry: Entry, policies: readonly AuthorizationPolicy[]): void {
+    const told = JSON.stringify(policies, (_, value: unknown) => (value instanceof Uint8Array ? [...value] : value));
+    if (told === entry.toldPolicies) return;
+    entry.toldPolicies = told;
+    this.#plane?.setPolicies(entry.pod.uid, policies);
+  }
+
+  #workloadOf(pod: LocalPod): Workload | undefined {
+    return this.#context.discovery.registry.localWorkload(networkAddress(this.#context.network, pod.address as IpAddress), pod);
+  }
+
+  #labelsOf({ name, namespace }: LocalPod, principal: SpiffeId): WorkloadLabels {
+    return { workload: name, namespace, canonicalName: '', canonicalRevision: '', cluster: this.#context.cluster, region: '', zone: '', principal };
+  }
+
+  #baggageOf(pod: LocalPod, workload: Workload | undefined): string {
+    const { cluster } = this.#context;
+    if (workload === undefined) return formatBaggage({ cluster, namespace: pod.namespace, workloadKind: 'pod', workload: pod.name, canonicalName: '', canonicalRevision: '', region: '', zone: '' });
+    const { namespace, workloadType, workloadName, name, canonicalName, canonicalRevision, region, zone } = workload;
+    return formatBaggage({ cluster: workload.cluster || cluster, namespace, workloadKind: workloadType, workload: workloadName || name, canonicalName, canonicalRevision, region, zone });
+  }
+
+  #servicesOf(workload: Workload): readonly ServiceLabels[] {
+    const { registry } = this.#context.discovery;
+    return [...workload.services.keys()].flatMap((key) => {
+      const service = registry.service(key);
+      return service === undefined ? [] : [serviceLabels(service)];
+    });
+  }
+
+  // -- Questions of the data plane
+
+  plan(uid: string, destination: RouteDestination): RoutePlan | undefined {
+    const { discovery } = this.#context;
+    const entry = this.#entries.get(uid);
+    if (!discovery.isReady || entry === undefined) return undefined;
+    const key = keyOf(uid, destination);
+    let planned = this.#plans.get(key);
+    if (planned === undefined) {
+      const now = Date.now();
+      planned = 'ip' in destination
+        ? planWithDependencies(discovery.registry, this.#sourceOf(entry), { ip: destination.ip as IpAddress, port: destination.port }, now, { localPod: (workload) => this.#localPodOf(workload) })
+        : planGatewayWithDependencies(discovery.registry, this.#sourceOf(entry), destination.hostname, destination.port);
+      this.#plans.set(key, planned);
+      if (planned.validUntilMs !== undefined) setTimeout(() => this.#expire(key, uid, destination), Math.max(0, planned.validUntilMs - now)).unref();
+    }
+    return planned.plan;
+  }
+
+  #expire(key: string, uid: string, destination: RouteDestination): void {
+    if (!this.#plans.delete(key)) return;
+    this.#plane?.refreshPlans((other, at) => other === uid && keyOf(uid, at) === keyOf(uid, destination));
+  }
+
+  planGone(uid: string, destination: RouteDestination): void {
+    this.#plans.delete(keyOf(uid, destination));
+  }
+
+  #sourceOf({ pod, identity }: Entry): RouteSource {
+    const workload = this.#workloadOf(pod);
+    const { cluster, network, node } = this.#context;
+    return { namespace: pod.namespace, identity, address: pod.address as IpAddress, network, node, cluster, region: workload?.region ?? '', zone: workload?.zone ?? '', subzone: workload?.subzone ?? '' };
+  }
+
+  /** The captured pod of this node that a workload is. */
+  #localPodOf({ node, namespace, name, network, addresses }: Workload): string | undefined {
+    if (node !== this.#context.node || network !== this.#context.network) return undefined;
+    for (const at of addresses) {
+      const uid = this.#uidByAddress.get(at.slice(network.length + 1));
+      const pod = uid === undefined ? undefined : this.#entries.get(uid)?.pod;
+      if (pod !== undefined && pod.namespace === namespace && pod.name === name) return pod.uid;
+    }
+    return undefined;
+  }
+
+  inbound(uid: string, authority: string, localIp: string): InboundAnswer {
+    const entry = this.#entries.get(uid);
+    const parsed = parseAuthority(authority);
+    if (entry === undefined || !parsed.ok) return { kind: 'refuse', status: 400, reason: parsed.ok ? 'the pod is gone' : parsed.error };
+    return validateDestination(this.#context.discovery.registry, this.#workloadOf(entry.pod), parsed.value, localIp as IpAddress);
+  }
+
+  warn(text: string, fields: Readonly<Record<string, string>>): void {
+    this.#context.log.warn(fields, text);
+  }
+
+  died(thread: number, error: Error): void {
+    this.#context.log.error({ thread, error: error.message, stack: error.stack }, 'a data thread died');
+    this.#context.onDeath(error);
+  }
+
+  // -- Changes
+
+  #registryChanged(change: RegistryChange): void {
+    this.#replan(change);
+    for (const entry of this.#entries.values()) {
+      const at = networkAddress(this.#context.network, entry.pod.address as IpAddress);
+      // A pod's own labels and services are told anew with it, or with a service that came after it.
+      if (change.addresses.has(at) || change.services.size > 0) this.#tell(entry, undefined);
+    }
+  }
+
+  #replan(change: RegistryChange): void {
+    const stale = new Set<string>();
+    for (const [key, { dependencies }] of this.#plans) {
+      if (!isAffected(dependencies, change)) continue;
+      stale.add(key);
+      this.#plans.delete(key);
+    }
+    if (stale.size > 0) this.#plane?.refreshPlans((uid, destination) => stale.has(keyOf(uid, destination)));
+  }
+
+  /** Whether a workload is a pod of this node decides how it is reached. */
+  #localPodsChanged(pod: LocalPod): void {
+    const workload = this.#workloadOf(pod);
+    if (workload !== undefined) this.#replan(changeOf(workload));
+  }
+
+  [Symbol.dispose](): void {
+    for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
+    for (const { held, stop } of this.#entries.values()) {
+      stop.abort();
+      held[Symbol.dispose]();
+    }
+  }
+}
+
+const keyOf = (uid: string, destination: RouteDestination): string => `${uid} ${'ip' in destination ? destination.ip : destination.hostname} ${destination.port}`;
