@@ -11,7 +11,7 @@ import type { HeaderField } from '@landbridge/wire/hpack.ts';
 import type { ResponseHead } from '@landbridge/wire/http2-request.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import type { PodDial } from '../capture/pod-dial.ts';
-import type { Failure } from '../hbone/failure.ts';
+import type { Failure, FailureReason } from '../hbone/failure.ts';
 import type { Http2Stream, StreamEnd, StreamListener } from '../hbone/http2-stream.ts';
 import type { NearOwner } from '../hbone/near.ts';
 import { PlainSocket } from '../hbone/plain-socket.ts';
@@ -158,7 +158,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     if (local !== undefined) return this.#deliver(candidate, local);
     if (candidate.hop === 'plain') return this.#dialPlain(candidate.address, candidate.port);
     const asked = this.#thread.askTunnel(this.#pod, candidate, this);
-    if (!asked.ok) this.#attemptFailed(asked.error.text, flagOf(asked.error));
+    if (!asked.ok) this.#attemptFailed(asked.error.text, flagOf(asked.error), isVerdict(asked.error));
   }
 
   // -- Plain TCP
@@ -214,8 +214,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
 
   onNoSession(failure: Failure): void {
     if (this.#isClosed) return;
-    // A peer that is somebody else is not asked again, nor is another one in its place: nothing good explains it.
-    this.#attemptFailed(`tunnel to ${(this.#candidate as Candidate).address}: ${failure.text}`, flagOf(failure));
+    this.#attemptFailed(`tunnel to ${(this.#candidate as Candidate).address}: ${failure.text}`, flagOf(failure), isVerdict(failure));
   }
 
   onSession({ session, peer }: PooledSession): void {
@@ -253,7 +252,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
         this.#join(stream);
       },
       onInnerFailed: (failure) => {
-        if (!this.#isClosed) this.#attemptFailed(`tunnel through the gateway ${candidate.address}: ${failure.text}`, flagOf(failure));
+        if (!this.#isClosed) this.#attemptFailed(`tunnel through the gateway ${candidate.address}: ${failure.text}`, flagOf(failure), isVerdict(failure));
       },
     }).begin();
   }
@@ -332,7 +331,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     this.#route?.chooser.opened((this.#candidate as Candidate).id);
   }
 
-  #attemptFailed(text: string, flag: ResponseFlag): void {
+  #attemptFailed(text: string, flag: ResponseFlag, isVerdict = flag === 'IDENTITY_ERROR'): void {
     if (this.#isClosed) return;
     const candidate = this.#candidate;
     if (candidate === undefined || this.#route === undefined) return this.#end(flag, text);
@@ -340,7 +339,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     this.#counted = 'no';
     this.#tried ??= new Set();
     this.#tried.add(candidate.id);
-    const isFinal = flag === 'TLS_FAILURE' || flag === 'IDENTITY_ERROR' || this.#tried.size >= MAX_ATTEMPTS || this.#socket.hasFailed;
+    const isFinal = isVerdict || this.#tried.size >= MAX_ATTEMPTS || this.#socket.hasFailed;
     const { plan } = this.#route;
     if (isFinal || plan?.kind !== 'balance' || plan.candidates.every(({ id }) => this.#tried?.has(id))) return this.#end(flag, text);
     this.#choose();
@@ -403,6 +402,12 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     };
   }
 }
+
+/** Handshakes that ended before either side had judged the other. */
+const UNDECIDED: ReadonlySet<FailureReason> = new Set<FailureReason>(['tls-timeout', 'tls-truncated', 'tls-busy']);
+
+/** A peer that is somebody else is not asked again, nor is another one in its place: nothing good explains it. */
+const isVerdict = (failure: Failure): boolean => flagOf(failure) === 'TLS_FAILURE' && !UNDECIDED.has(failure.reason);
 
 /** How Istio's metrics call a failure of a tunnel. */
 function flagOf({ reason }: Failure): ResponseFlag {

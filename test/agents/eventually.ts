@@ -1,0 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+const LOOK_EVERY_MS = 20;
+
+/** Waits until something is so, and says what it was instead if it does not come to be. */
+export async function eventually<T>(look: () => T | Promise<T>, isSo: (value: T) => boolean, withinMs: number): Promise<T> {
+  const endMs = performance.now() + withinMs;
+  for (;;) {
+    const value = await look();
+    if (isSo(value)) return value;
+    if (performance.now() > endMs) throw new Error(`still after ${withinMs} ms: ${JSON.stringify(value)?.slice(0, 2000)}`);
+    await delay(LOOK_EVERY_MS);
+  }
+}
