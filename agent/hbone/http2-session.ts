@@ -195,7 +195,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     const { near } = stream;
     if (near === undefined || stream.localEnded || this.isOver) return;
     let moved = 0;
-    while (near.mayPull) {
+    while (stream.mayPull) {
       const allowance = stream.allowance;
       // WINDOW_UPDATE, or the answer, comes back here.
       if (allowance <= 0) return;
@@ -211,7 +211,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
       if (room > this.#peerMaxFrame) room = this.#peerMaxFrame;
       const { slab } = this.#output;
       const place = slab.end + FRAME_HEADER_BYTES;
-      const size = near.pull(slab.bytes, slab.address + place, place, room);
+      const size = stream.pull(near, slab.bytes, slab.address + place, place, room);
       if (size > 0) {
         stream.isBulk = size === room;
         moved += size;
@@ -240,17 +240,6 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (!this.#reserve(FRAME_HEADER_BYTES)) return;
     stream.localEnded = true;
     this.#output.commit(0, FRAME_TYPE.DATA, FRAME_FLAG.END_STREAM, stream.id);
-    this.#loop.schedule(this);
-  }
-
-  /** Sends bytes that do not come from the near side; the caller keeps to the window. */
-  sendData(stream: Http2Stream, bytes: Buffer): void {
-    if (this.isOver || !this.#reserve(FRAME_HEADER_BYTES + bytes.length)) return;
-    const { slab } = this.#output;
-    bytes.copy(slab.bytes, slab.end + FRAME_HEADER_BYTES);
-    if (!stream.hasHead) stream.keepEager(bytes, 0, bytes.length);
-    this.#countSent(stream, bytes.length);
-    this.#output.commit(bytes.length, FRAME_TYPE.DATA, 0, stream.id);
     this.#loop.schedule(this);
   }
 
@@ -612,7 +601,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   }
 
   #pumpLater(stream: Http2Stream): void {
-    if (stream.near?.mayPull !== true || stream.localEnded) return;
+    if (!stream.mayPull || stream.localEnded) return;
     this.#wait(stream);
     this.#loop.schedule(this);
   }

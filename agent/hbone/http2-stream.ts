@@ -58,6 +58,8 @@ export class Http2Stream implements NearOwner {
   #early: ByteQueue | undefined;
   /** Sent before the answer: kept until it comes. */
   #eager: Buffer[] | undefined;
+  /** Kept from an earlier attempt, and not sent yet. */
+  #again: Buffer[] | undefined;
   #eagerBytes = 0;
 
   constructor(session: Http2Session, id: number, sendWindow: number) {
@@ -91,7 +93,7 @@ export class Http2Stream implements NearOwner {
     if (near === undefined || this.isClosed) return;
     if (near.hasFailed) return this.session.resetStream(this, ERROR_CODE.CANCEL, { kind: 'near-failed' });
     if (near.queued === 0) this.session.credit(this);
-    if (near.mayPull && !this.localEnded && !this.isWaiting) this.session.pump(this);
+    if (this.mayPull && !this.localEnded && !this.isWaiting) this.session.pump(this);
     this.finishIfDone();
   }
 
@@ -114,21 +116,39 @@ export class Http2Stream implements NearOwner {
 
   /** What was sent in vain and has to be sent elsewhere; the stream forgets it. */
   takeEager(): readonly Buffer[] {
-    const eager = this.#eager ?? [];
-    this.#eager = undefined;
+    const eager = [...(this.#eager ?? []), ...(this.#again ?? [])];
+    this.#eager = this.#again = undefined;
     return eager;
   }
 
-  /** Sends bytes of an earlier attempt before anything is pulled; at most {@link EAGER_BYTES}. */
+  /** Bytes of an earlier attempt that go before anything of the near side. */
   sendAgain(chunks: readonly Buffer[]): void {
-    for (const chunk of chunks) this.session.sendData(this, chunk);
+    this.#again = chunks.length > 0 ? [...chunks] : undefined;
+  }
+
+  /** Whether {@link pull} may bring something. */
+  get mayPull(): boolean {
+    return this.#again !== undefined || this.near?.mayPull === true;
+  }
+
+  /** What is to be sent next; as {@link Near.pull}. */
+  pull(near: Near, bytes: Buffer, address: number, offset: number, size: number): number {
+    return this.#again === undefined ? near.pull(bytes, address, offset, size) : this.#pullAgain(this.#again, bytes, offset, size);
+  }
+
+  #pullAgain(again: Buffer[], bytes: Buffer, offset: number, size: number): number {
+    const chunk = again.shift() as Buffer;
+    const moved = chunk.copy(bytes, offset, 0, size);
+    if (moved < chunk.length) again.unshift(chunk.subarray(moved));
+    else if (again.length === 0) this.#again = undefined;
+    return moved;
   }
 
   /** The answer has come or was sent: what was kept is not needed any more, and all bytes may flow. */
   settle(): void {
     this.hasHead = true;
     this.#eager = undefined;
-    if (this.near?.mayPull === true && !this.localEnded) this.session.pump(this);
+    if (this.mayPull && !this.localEnded) this.session.pump(this);
   }
 
   /** A server's answer. */
