@@ -1,6 +1,7 @@
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { Epoll, Event, takeWakes } from '@landbridge/native/epoll.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
+import { LingeringSockets } from './lingering.ts';
 
 /** What is told of events on a descriptor: bits of {@link Event}. */
 export interface EventHandler {
@@ -33,6 +34,7 @@ export class EventLoop implements Disposable {
   readonly #handlers: (EventHandler | undefined)[] = [];
   readonly #tags: number[] = [];
   readonly #deadlines: Deadlines[] = [];
+  readonly #lingering: LingeringSockets;
   #tasks: Task[] = [];
   #isStopped = false;
   /** Monotonic, of the current round. */
@@ -41,6 +43,10 @@ export class EventLoop implements Disposable {
   sockets = 0;
   #idleMs = 0;
   #busySinceMs = performance.now();
+
+  constructor() {
+    this.#lingering = new LingeringSockets(this);
+  }
 
   /** Begins to report events of a descriptor that does not block. @throws SystemCallError */
   add(fd: number, kind: 'stream' | 'listener', handler: EventHandler): void {
@@ -63,6 +69,12 @@ export class EventLoop implements Disposable {
   close(fd: number): void {
     this.remove(fd);
     close(fd);
+  }
+
+  /** Closes a connection whose sending direction was ended once its peer has ended the other one, or does not for seconds. */
+  closeAfterPeer(fd: number): void {
+    this.remove(fd);
+    this.#lingering.add(fd);
   }
 
   schedule(task: Task): void {
@@ -150,6 +162,7 @@ export class EventLoop implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#lingering[Symbol.dispose]();
     this.#epoll[Symbol.dispose]();
   }
 }

@@ -95,6 +95,8 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   readonly #resetFrames: TokenBucket;
   readonly #windowFrames: TokenBucket;
   #drainPingSent = false;
+  /** Nothing is under way any more: closed once everything staged has left. */
+  #isFinishing = false;
 
   /** `tableBytes`: of the peer's header table. Without a table there is no state of compression that a successor process would need. */
   constructor(loop: EventLoop, channel: Channel, role: 'client' | 'server', budget: SessionBudget, listener: SessionListener, tableBytes = 0) {
@@ -137,7 +139,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (this.isOver) return;
     this.channel.flush();
     this.#receive();
-    if (!this.isOver && (this.#output.staged > 0 || this.#waiting.length > 0)) this.#loop.schedule(this);
+    if (!this.isOver && (this.#output.staged > 0 || this.#waiting.length > 0 || this.#isFinishing)) this.#loop.schedule(this);
   }
 
   run(): void {
@@ -146,7 +148,9 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (this.channel.mayReceive) this.#receive();
     if (this.isOver) return;
     this.#resume();
-    if (!this.isOver) this.#output.flush();
+    if (this.isOver) return;
+    this.#output.flush();
+    if (this.#isFinishing) this.#finishDrain();
   }
 
   #receive(): void {
@@ -163,7 +167,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   #channelOver(): void {
     const { failure } = this.channel;
     // A peer that has nothing under way may go as it likes.
-    const isOrderly = this.streams.size === 0 && (failure === undefined || failure.reason === 'closed');
+    const isOrderly = (failure === undefined || failure.reason === 'closed') && this.streams.values().every((stream) => this.#isCarried(stream));
     this.#close(isOrderly ? undefined : (failure ?? { reason: 'closed', text: 'the peer ended the connection with streams open' }));
   }
 
@@ -356,7 +360,13 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     // A server waits until the peer knows that it drains.
     if (!this.isClient && this.#drainPingSent && this.#drainedAtId === LAST_ID) return;
     this.#output.flush();
-    this.#close(undefined);
+    this.#isFinishing = this.#output.staged > 0 || this.channel.isBlocked;
+    if (!this.#isFinishing) this.#close(undefined);
+  }
+
+  /** Whether all bytes of a stream have left and arrived, so that only its near side has still to take some. */
+  #isCarried({ localEnded, remoteEnded }: Http2Stream): boolean {
+    return localEnded && remoteEnded && this.#output.staged === 0 && !this.channel.isBlocked;
   }
 
   /** A connection error (RFC 9113, section 5.4.1). */
@@ -376,11 +386,12 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   #close(failure: Failure | undefined): void {
     if (this.isOver) return;
     this.#output.flush();
+    const lost = [...this.streams.values()].filter((stream) => !this.#isCarried(stream));
     this.isOver = true;
     this.#output.clear();
     this.#waiting = [];
     this.#block = undefined;
-    for (const stream of [...this.streams.values()]) this.finishStream(stream, { kind: 'connection-lost' }, true);
+    for (const stream of lost) this.finishStream(stream, { kind: 'connection-lost' }, true);
     this.channel.end();
     this.channel.close();
     this.#listener.onClosed(this, failure);
@@ -576,8 +587,11 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (stream === undefined) return;
     const code = readUint32(payload, 0);
     // A server that has answered in full only spares us the rest (RFC 9113, section 8.1).
-    const isEnd = code === ERROR_CODE.NO_ERROR && stream.remoteEnded;
-    this.finishStream(stream, isEnd ? { kind: 'complete' } : code === ERROR_CODE.REFUSED_STREAM ? { kind: 'refused' } : { kind: 'peer-reset', code }, !isEnd);
+    if (code === ERROR_CODE.NO_ERROR && stream.remoteEnded) {
+      stream.localEnded = true;
+      return stream.finishIfDone();
+    }
+    this.finishStream(stream, code === ERROR_CODE.REFUSED_STREAM ? { kind: 'refused' } : { kind: 'peer-reset', code }, true);
   }
 
   #onWindowUpdate(streamId: number, payload: Buffer): void {

@@ -19,6 +19,7 @@ export class PlainSocket implements Near, EventHandler {
   #peerHungUp = false;
   #isEnding = false;
   #isEnded = false;
+  #hasPeerEnded = false;
   /** 0, or why the connection failed. */
   errno = 0;
   isClosed = false;
@@ -60,7 +61,10 @@ export class PlainSocket implements Near, EventHandler {
       return count;
     }
     // Told to whoever asks: a connection that begins anew elsewhere has to hear of the end, too.
-    if (count === 0) return ENDED;
+    if (count === 0) {
+      this.#hasPeerEnded = true;
+      return ENDED;
+    }
     this.mayPull = false;
     if (lastErrno() === EAGAIN) return NOTHING_YET;
     this.#fail(lastErrno());
@@ -119,7 +123,7 @@ export class PlainSocket implements Near, EventHandler {
     this.isClosed = true;
     this.owner = undefined;
     this.#queue.clear();
-    if (!reset) return this.#loop.close(this.fd);
+    if (!reset) return this.#isEnded && !this.#hasPeerEnded ? this.#loop.closeAfterPeer(this.fd) : this.#loop.close(this.fd);
     this.#loop.remove(this.fd);
     closeByReset(this.fd);
   }

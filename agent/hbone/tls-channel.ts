@@ -1,4 +1,4 @@
-import { close as closeDescriptor, EAGAIN, ECONNRESET, lastErrno, receive, send, shutdownWrite, takeError } from '@landbridge/native/stream-socket.ts';
+import { EAGAIN, ECONNRESET, lastErrno, receive, send, shutdownWrite, takeError } from '@landbridge/native/stream-socket.ts';
 import { errnoOf } from '@landbridge/native/errno.ts';
 import { nativeMemory } from '@landbridge/native/memory.ts';
 import type { TlsContext } from '@landbridge/native/tls-context.ts';
@@ -56,6 +56,8 @@ export class TlsChannel implements Channel, EventHandler {
   /** Sealed and not sent: their numbers are spent, so that they are never sealed again. */
   #unsent: Slab | undefined;
   #isEnding = false;
+  /** close_notify left as the last bytes. */
+  #hasEnded = false;
   #hasPartial = false;
   failure: Failure | undefined;
 
@@ -304,8 +306,12 @@ export class TlsChannel implements Channel, EventHandler {
     if (this.#phase !== 'open' || this.failure !== undefined) return;
     this.#isEnding = false;
     this.#sendAlert(ALERT.CLOSE_NOTIFY);
-    if (!this.isBlocked) shutdownWrite(this.fd);
-    else this.#isEnding = true;
+    if (this.isBlocked) {
+      this.#isEnding = true;
+      return;
+    }
+    this.#hasEnded = true;
+    shutdownWrite(this.fd);
   }
 
   #failDial(errno: number): void {
@@ -330,12 +336,13 @@ export class TlsChannel implements Channel, EventHandler {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
     this.mayReceive = false;
+    const isPeerToEnd = this.#hasEnded && this.failure === undefined && this.#records?.hasEnded === false;
     this.#handshake?.[Symbol.dispose]();
     this.#records?.[Symbol.dispose]();
     this.#handshake = this.#records = this.#context = this.#listener = this.owner = this.#early = undefined;
     if (this.#unsent !== undefined) giveSlab(this.#unsent);
     this.#unsent = undefined;
-    this.#loop.remove(this.fd);
-    closeDescriptor(this.fd);
+    if (isPeerToEnd) return this.#loop.closeAfterPeer(this.fd);
+    this.#loop.close(this.fd);
   }
 }
