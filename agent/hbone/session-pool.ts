@@ -62,10 +62,12 @@ export class SessionPool {
   readonly #entries = new Map<string, Entry>();
   readonly #idle: DeadlineList<Http2Session>;
   readonly #dialing: DeadlineList<TlsChannel>;
+  readonly #speaking: DeadlineList<Http2Session>;
   /** Called with each session that begins and ends, for keepalive and counts. */
   readonly #onSession: (session: Http2Session, isOpen: boolean) => void;
   readonly #onFailure: (failure: Failure) => void;
   #sessions = 0;
+  #isDraining = false;
 
   constructor(loop: EventLoop, settings: PoolSettings, budget: SessionBudget, hooks: { readonly onSession: (session: Http2Session, isOpen: boolean) => void; readonly onFailure: (failure: Failure) => void }) {
     this.#loop = loop;
@@ -76,9 +78,11 @@ export class SessionPool {
     this.#idle = new DeadlineList(settings.idleMs, (session) => {
       if (session.streams.size === 0) session.drain();
     });
+    this.#speaking = new DeadlineList(settings.dialTimeoutMs, (session) => session.abort({ reason: 'h2-preface', text: 'the peer did not begin to speak HTTP/2 in time' }));
     this.#dialing = new DeadlineList(settings.dialTimeoutMs, (channel) => channel.abandon(channel.isConnected ? 'tls-timeout' : 'dial-timeout', channel.isConnected ? 'the handshake took too long' : 'no answer in time; a NetworkPolicy may block port 15008'));
     loop.watch(this.#idle);
     loop.watch(this.#dialing);
+    loop.watch(this.#speaking);
   }
 
   get size(): number {
@@ -148,12 +152,14 @@ export class SessionPool {
 
   #begin(entry: Entry, channel: TlsChannel, peer: SpiffeId, dial: Dial): void {
     const session = new Http2Session(this.#loop, channel, 'client', this.#budget, {
+      onReady: () => this.#speaking.clear(session),
       onCapacity: () => {
-        if (session.streams.size === 0 && !session.isOver) this.#idle.set(session, this.#loop.nowMs);
         this.#serve(entry, dial);
+        this.#rest(session);
       },
       onClosed: (_, failure) => {
         this.#idle.clear(session);
+        this.#speaking.clear(session);
         const at = entry.sessions.indexOf(pooled);
         if (at >= 0) entry.sessions.splice(at, 1);
         this.#sessions--;
@@ -167,8 +173,22 @@ export class SessionPool {
     entry.sessions.push(pooled);
     this.#sessions++;
     this.#onSession(session, true);
+    this.#speaking.set(session, this.#loop.nowMs);
     this.#serve(entry, dial);
-    if (session.streams.size === 0 && !session.isOver) this.#idle.set(session, this.#loop.nowMs);
+    this.#rest(session);
+  }
+
+  /** Keeps a session that has nothing to do for a while, unless it is not wanted any more. */
+  #rest(session: Http2Session): void {
+    if (session.streams.size > 0 || session.isOver) return;
+    if (this.#isDraining) session.drain();
+    else this.#idle.set(session, this.#loop.nowMs);
+  }
+
+  /** Ends each connection once it has no stream any more. */
+  drain(): void {
+    this.#isDraining = true;
+    for (const { session } of [...this.sessions()]) this.#rest(session);
   }
 
   /** Gives what there is to those who wait, and dials again where it does not do. */

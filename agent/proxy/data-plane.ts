@@ -31,6 +31,9 @@ export interface ListenerSets {
 
 export const DEFAULT_TUNING: ConnectionTuning = { sameNode: 'relay', maxStreamsPerConnection: 100, poolIdleMs: 60_000, dialTimeoutMs: 10_000, resolveTimeoutMs: 5000, accessLog: 'all' };
 
+/** Of a thread without any connection: its waker. */
+const OWN_SOCKETS = 1;
+
 interface Thread {
   readonly worker: Worker;
   readonly waker: number;
@@ -208,12 +211,12 @@ export class DataPlane implements AsyncDisposable {
     return this.#threads.map(({ lastSeenMs }, thread) => ({ thread, lastSeenMs }));
   }
 
-  /** Stops listening, and lets connections end by themselves until there are none or the signal aborts. */
+  /** Stops listening, and lets connections end by themselves until nothing of them is left or the signal aborts. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#sendAll({ kind: 'drain' });
     while (!signal.aborted) {
       const reports = await this.reports(1000);
-      if (reports.every(({ report }) => report.gauges.openConnections === 0)) return;
+      if (reports.every(({ report: { gauges } }) => gauges.openConnections === 0 && gauges.sockets <= OWN_SOCKETS)) return;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(done, 100);
         function done(): void {

@@ -340,6 +340,8 @@ export class DataThread {
     if (isOpen) {
       this.#serverSessions.set(session, inbound);
       this.#speaking.set(session, this.loop.nowMs);
+      // Its handshake began before.
+      if (this.#isDraining || inbound.pod.isGone) session.drain();
     } else {
       this.#serverSessions.delete(session);
       this.#speaking.clear(session);
@@ -397,6 +399,7 @@ export class DataThread {
     this.#isDraining = true;
     for (const pod of this.pods.values()) this.#closeListeners(pod);
     for (const session of [...this.#serverSessions.keys()]) session.drain();
+    this.pool.drain();
   }
 
   #stop(): void {
