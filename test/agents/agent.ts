@@ -124,8 +124,8 @@ export class Agent implements AsyncDisposable {
     return Object.fromEntries(this.#ports);
   }
 
-  removePod(uid: string, drainMs: number): void {
-    this.#plane.removePod(uid, drainMs);
+  async removePod(uid: string, drainMs: number): Promise<void> {
+    await this.#plane.removePod(uid, drainMs);
   }
 
   setPolicies(uid: string, policies: readonly AuthorizationPolicy[]): void {
