@@ -64,13 +64,23 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
   }
 
   begin(): void {
-    const { client, server, socket, source, target } = this.#ends;
+    const { client, server, socket } = this.#ends;
     if (!this.#thread.holdsCertificates(client, server)) return this.#listener.onRefused('IDENTITY_ERROR', 'there is no valid certificate for both ends', false);
     this.#thread.traffic.opened(this);
     // Before the first look at the policies, so that a change in between is not missed.
     server.guarded.add(this);
-    const denied = this.#denial();
-    if (denied !== undefined) return this.#refuse('DENY', denied, false);
+    socket.owner = this;
+    this.#thread.whenPoliciesKnown(server, (isKnown) => {
+      if (this.#isClosed) return;
+      if (!isKnown) return this.#refuse('CONNECT', 'the policies of this workload are not known yet', true);
+      const denied = this.#denial();
+      if (denied !== undefined) return this.#refuse('DENY', denied, false);
+      this.#dial();
+    });
+  }
+
+  #dial(): void {
+    const { server, socket, source, target } = this.#ends;
     const dialed = dialApplication(server.spec, source.ip, target.ip, target.port);
     if (!dialed.ok) return this.#refuse('CONNECT', dialed.error.text, true);
     const application = new PlainSocket(this.#thread.loop, dialed.value.fd, dialed.value.isConnected ? 'connected' : 'connecting');
@@ -86,9 +96,10 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
   }
 
   onNear(): void {
-    const application = this.#application;
-    if (application === undefined || this.#isClosed) return;
+    if (this.#isClosed) return;
     if (this.#ends.socket.hasFailed) return this.#close('CONNECT', 'reset by the client');
+    const application = this.#application;
+    if (application === undefined) return;
     if (application.socket.hasFailed) return this.#refuse('CONNECT', 'the application can not be reached', true);
     if (!application.socket.isConnected) return;
     this.#settle();
