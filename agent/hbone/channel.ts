@@ -32,4 +32,6 @@ export interface Channel {
 export interface ChannelOwner {
   /** Something may be received, or sent, or the channel has failed. */
   onChannel(): void;
+  /** What was sent has left, in the middle of something else: to be seen to later in this round. */
+  onRoom(): void;
 }

@@ -142,6 +142,10 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (!this.isOver && (this.#output.staged > 0 || this.#waiting.length > 0 || this.#isFinishing)) this.#loop.schedule(this);
   }
 
+  onRoom(): void {
+    this.#loop.schedule(this);
+  }
+
   run(): void {
     if (this.isOver) return;
     this.channel.flush();

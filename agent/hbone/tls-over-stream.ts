@@ -67,7 +67,8 @@ export class TlsOverStream implements Near, Channel {
   pull(bytes: Buffer, _address: number, offset: number, size: number): number {
     const wasBlocked = this.isBlocked;
     const moved = this.#outgoing.moveTo(bytes, offset, size);
-    if (wasBlocked && !this.isBlocked) this.owner?.onChannel();
+    // The outer session is in the middle of a frame: what sends more now would write over it.
+    if (wasBlocked && !this.isBlocked) this.owner?.onRoom();
     if (moved > 0) return moved;
     return this.#isEnding ? ENDED : NOTHING_YET;
   }
