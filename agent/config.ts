@@ -19,6 +19,11 @@ export const AgentEnvironmentSchema = Type.Object({
   POD_NAME: Type.String({ minLength: 1, maxLength: 253 }),
   POD_NAMESPACE: Type.String({ minLength: 1, maxLength: 63 }),
   LOG_LEVEL: Type.Union(['trace', 'debug', 'info', 'warn', 'error'].map((level) => Type.Literal(level)), { default: 'info' }),
+  /** What the agent serves: the pods of its node, or tunnels from other networks (an east-west gateway). */
+  ROLE: Type.Union([Type.Literal('node'), Type.Literal('gateway')], { default: 'node' }),
+  /** Of the agent's own pod; a gateway is known by them. */
+  SERVICE_ACCOUNT: Type.String({ maxLength: 253, default: 'landbridge-agent' }),
+  INSTANCE_IP: Type.String({ maxLength: 45, default: '' }),
   /** Data threads; 0 for one for each processor that the agent may use. */
   WORKERS: Type.Integer({ minimum: 0, maximum: 64, default: 0 }),
   /** Whether pods of one node are joined inside the agent (`relay`), or by TLS like all others (`tls`). */

@@ -5,6 +5,8 @@ import type { Readiness } from './readiness.ts';
 
 export interface HealthServerOptions {
   readonly readyPort: number;
+  /** Default 127.0.0.1: the kubelet shares the node's loopback, and others could only use up the connections that it needs. */
+  readonly readyHost?: string;
   readonly metricsPort: number;
   readonly readiness: Readiness;
   readonly log: Logger;
@@ -18,12 +20,11 @@ export interface HealthServers extends AsyncDisposable {
 const METRICS: Routes[string] = { GET: () => ({ status: 200, type: 'text/plain; version=0.0.4', body: metricsText() }) };
 
 /** Serves /healthz/ready and /healthz/live on one port, /metrics on another. Status and text are ztunnel's. */
-export async function startHealthServers({ readyPort, metricsPort, readiness, log }: HealthServerOptions): Promise<HealthServers> {
+export async function startHealthServers({ readyPort, readyHost = '127.0.0.1', metricsPort, readiness, log }: HealthServerOptions): Promise<HealthServers> {
   await using stack = new AsyncDisposableStack();
   const ready = stack.use(await startHttpServer({
     port: readyPort,
-    // The kubelet shares the node's loopback; others could only use up the connections that it needs.
-    host: '127.0.0.1',
+    host: readyHost,
     log,
     routes: {
       '/healthz/ready': {

@@ -23,7 +23,7 @@ export interface HttpServerOptions {
   /** 0 takes a free one. */
   readonly port: number;
   /** All of the host's where it is not given. */
-  readonly host?: '127.0.0.1';
+  readonly host?: string;
   readonly routes: Routes;
   readonly accepts?: (request: IncomingMessage) => boolean;
   readonly log: Logger;

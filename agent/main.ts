@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import { fatalLine } from '@landbridge/core/errors.ts';
+import { HBONE_PORT } from '@landbridge/ebpf/capture-layout.ts';
+import { listenHere } from '@landbridge/native/sockets.ts';
 import pino, { type Logger } from 'pino';
 import { ADMIN_PORT, startAdminServer } from './admin/admin-server.ts';
 import { agentSources } from './admin/agent-sources.ts';
@@ -15,6 +18,7 @@ import { type ControlPlaneAccess, GrpcCertificateAuthority } from './identity/ca
 import { CertificateStore } from './identity/certificate-store.ts';
 import { LineBatch } from './line-batch.ts';
 import { tellVersion } from './metrics.ts';
+import type { LocalPod } from './pods/local-pod.ts';
 import { KubernetesPodSource } from './pods/kubernetes-pod-source.ts';
 import { PodCaptures } from './pods/pod-captures.ts';
 import { ConnectionLog } from './proxy/connection-log.ts';
@@ -27,6 +31,8 @@ import { VERSION } from './version.ts';
 
 const READY_PORT = 15021;
 const METRICS_PORT = 15020;
+/** Connections that wait for a data thread of a gateway. */
+const BACKLOG = 4096;
 /** Of the grace period, what is left for cutting and cleaning up after connections had their time. */
 const CLEANUP_SECONDS = 5;
 
@@ -57,17 +63,14 @@ async function main(): Promise<void> {
   traffic.serve(plane);
   readiness.watchThreads(() => plane.heartbeat());
 
-  await using _health = await startHealthServers({ readyPort: READY_PORT, metricsPort: METRICS_PORT, readiness, log: scope('health') });
-  using capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT, threads });
-  const kubernetes = new KubeConfig();
-  kubernetes.loadFromDefault();
-  const captures = new PodCaptures(capture, new KubernetesPodSource(kubernetes, environment.NODE_NAME, scope('pods')), traffic, scope('capture'));
-  await using _admin = await startAdmin(environment, log, agentSources({ environment, levels, discovery, certificates, captures, plane, trustDomain: environment.TRUST_DOMAIN, quit: () => stop.abort() }));
+  await using _health = await startHealthServers({ readyPort: READY_PORT, ...(environment.ROLE === 'gateway' ? { readyHost: '0.0.0.0' } : {}), metricsPort: METRICS_PORT, readiness, log: scope('health') });
+  using served = environment.ROLE === 'gateway' ? serveGateway(environment, traffic, threads) : servePods(environment, traffic, threads, log);
+  await using _admin = await startAdmin(environment, log, agentSources({ environment, levels, discovery, certificates, pods: () => served.pods(), plane, trustDomain: environment.TRUST_DOMAIN, quit: () => stop.abort() }));
 
-  log.info({ cluster: environment.CLUSTER_ID, trust_domain: environment.TRUST_DOMAIN, threads }, 'agent started');
+  log.info({ cluster: environment.CLUSTER_ID, trust_domain: environment.TRUST_DOMAIN, role: environment.ROLE, threads }, 'agent started');
   const reporting = new AbortController();
   const reports = reportTraffic(plane, new TrafficMetrics(), new ConnectionLog(log, environment.ACCESS_LOG, lines), reporting.signal);
-  await Promise.all([discovery.run(signal), captures.run(signal, () => captured.done())]);
+  await Promise.all([discovery.run(signal), served.run(signal, () => captured.done())]);
   const graceMs = Math.max(1, environment.TERMINATION_GRACE_PERIOD_SECONDS - CLEANUP_SECONDS) * 1000;
   log.info({ grace_ms: graceMs }, 'agent stops: connections may end by themselves');
   await plane.drain(AbortSignal.timeout(graceMs));
@@ -75,6 +78,35 @@ async function main(): Promise<void> {
   // A thread that is stuck answers no report.
   await Promise.race([reports, delay(CLEANUP_SECONDS * 1000)]);
   log.info('agent stopped');
+}
+
+/** Whose traffic the agent carries. */
+interface Served extends Disposable {
+  pods(): readonly LocalPod[];
+  /** Runs until the signal aborts; calls back once what was there at the start is served. */
+  run(signal: AbortSignal, onSettled: () => void): Promise<void>;
+}
+
+function servePods(environment: AgentEnvironment, traffic: PodTraffic, threads: number, log: Logger): Served {
+  const capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT, threads });
+  const kubernetes = new KubeConfig();
+  kubernetes.loadFromDefault();
+  const captures = new PodCaptures(capture, new KubernetesPodSource(kubernetes, environment.NODE_NAME, log.child({ scope: 'pods' })), traffic, log.child({ scope: 'capture' }));
+  return { pods: () => captures.pods, run: async (signal, onSettled) => await captures.run(signal, onSettled), [Symbol.dispose]: () => capture[Symbol.dispose]() };
+}
+
+/** One pod, the gateway itself, at the HBONE port of its own network namespace. */
+function serveGateway({ POD_NAME, POD_NAMESPACE, SERVICE_ACCOUNT, INSTANCE_IP }: AgentEnvironment, traffic: PodTraffic, threads: number): Served {
+  const pod: LocalPod = { uid: 'gateway', namespace: POD_NAMESPACE, name: POD_NAME, serviceAccount: SERVICE_ACCOUNT, address: INSTANCE_IP, announced: true };
+  return {
+    pods: () => [pod],
+    run: async (signal, onSettled) => {
+      traffic.addGateway(pod, listenHere('0.0.0.0', HBONE_PORT, BACKLOG, threads));
+      onSettled();
+      await once(signal, 'abort');
+    },
+    [Symbol.dispose]: () => {},
+  };
 }
 
 /** The port is the node's: where somebody else has it, the agent does its work without. */

@@ -2,7 +2,7 @@ import type { AgentEnvironment } from '../config.ts';
 import type { Service } from '../discovery/wds-address.ts';
 import type { Discovery } from '../discovery/xds-client.ts';
 import type { CertificateStore } from '../identity/certificate-store.ts';
-import type { PodCaptures } from '../pods/pod-captures.ts';
+import type { LocalPod } from '../pods/local-pod.ts';
 import type { DataPlane } from '../proxy/data-plane.ts';
 import { VERSION } from '../version.ts';
 import type { AdminSources } from './admin-sources.ts';
@@ -15,14 +15,14 @@ interface AgentParts {
   readonly levels: LogLevels;
   readonly discovery: Discovery;
   readonly certificates: CertificateStore;
-  readonly captures: PodCaptures;
+  readonly pods: () => readonly LocalPod[];
   readonly plane: DataPlane;
   readonly trustDomain: string;
   readonly quit: () => void;
 }
 
 /** What the admin server shows of the parts of a running agent. */
-export function agentSources({ environment, levels, discovery, certificates, captures, plane, trustDomain, quit }: AgentParts): AdminSources {
+export function agentSources({ environment, levels, discovery, certificates, pods, plane, trustDomain, quit }: AgentParts): AdminSources {
   return {
     version: VERSION,
     configuration: environment as unknown as AdminSources['configuration'],
@@ -34,7 +34,7 @@ export function agentSources({ environment, levels, discovery, certificates, cap
     *certificates() {
       for (const { identity, certificate } of certificates.statuses(Date.now())) yield { identity, state: certificate === undefined ? 'Initializing' : 'Available', chainPem: certificate?.chainPem ?? '', rootsPem: certificate?.rootsPem ?? '' };
     },
-    pods: () => captures.pods.map(({ uid, name, namespace, serviceAccount, address }) => ({ uid, name, namespace, serviceAccount, trustDomain, addresses: [address], isUp: true })),
+    pods: () => pods().map(({ uid, name, namespace, serviceAccount, address }) => ({ uid, name, namespace, serviceAccount, trustDomain, addresses: [address], isUp: true })),
     connections: async () => await plane.connections(CONNECTIONS_TIMEOUT_MS),
     quit,
   };

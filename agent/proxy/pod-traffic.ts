@@ -19,7 +19,7 @@ import { networkAddress, type Workload } from '../discovery/wds-address.ts';
 import type { Discovery } from '../discovery/xds-client.ts';
 import type { CertificateStore } from '../identity/certificate-store.ts';
 import type { LocalPod } from '../pods/local-pod.ts';
-import type { DataPlane, DataPlaneQuestions } from './data-plane.ts';
+import type { DataPlane, DataPlaneQuestions, ListenerSets } from './data-plane.ts';
 import type { InboundAnswer, RouteDestination } from './thread-messages.ts';
 
 export interface PodTrafficContext {
@@ -39,6 +39,7 @@ const RELEASE_DRAIN_MS = 5000;
 
 interface Entry {
   readonly pod: LocalPod;
+  readonly kind: 'pod' | 'gateway';
   readonly identity: SpiffeId;
   readonly held: Disposable;
   readonly stop: AbortController;
@@ -87,19 +88,28 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
 
   // -- Pods
 
-  /** @throws LandbridgeError `bad-identity` for a pod whose names make no SPIFFE ID */
+  /** Takes over the listeners of a captured pod. @throws LandbridgeError `bad-identity` for a pod whose names make no SPIFFE ID */
   add(pod: LocalPod, captured: CapturedPod): void {
+    this.#captured.set(pod.uid, captured);
+    this.#add(pod, 'pod', captured.listeners);
+    this.#uidByAddress.set(pod.address, pod.uid);
+    this.#localPodsChanged(pod);
+  }
+
+  /** Serves as an east-west gateway at listeners of the agent's own network namespace. @throws LandbridgeError `bad-identity` */
+  addGateway(pod: LocalPod, hbone: readonly number[]): void {
+    this.#add(pod, 'gateway', { outbound: [], plaintext: [], hbone });
+  }
+
+  #add(pod: LocalPod, kind: Entry['kind'], listeners: ListenerSets): void {
     const identity = spiffeId({ trustDomain: this.#context.trustDomain, namespace: pod.namespace, serviceAccount: pod.serviceAccount });
     if (!identity.ok) throw new LandbridgeError('bad-identity', `pod ${pod.namespace}/${pod.name}: ${identity.error}`);
     const stop = new AbortController();
     const held = this.#context.certificates.hold(identity.value, () => void this.#tellCertificate(identity.value, stop.signal));
-    const entry: Entry = { pod, identity: identity.value, held, stop, told: '', toldPolicies: undefined };
+    const entry: Entry = { pod, kind, identity: identity.value, held, stop, told: '', toldPolicies: undefined };
     this.#entries.set(pod.uid, entry);
-    this.#captured.set(pod.uid, captured);
-    this.#uidByAddress.set(pod.address, pod.uid);
-    this.#tell(entry, captured);
+    this.#tell(entry, listeners);
     void this.#tellCertificate(identity.value, stop.signal);
-    this.#localPodsChanged(pod);
   }
 
   async #tellCertificate(identity: SpiffeId, signal: AbortSignal): Promise<void> {
@@ -130,12 +140,13 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     for (const entry of this.#entries.values()) this.#tell(entry, undefined);
   }
 
-  #tell(entry: Entry, captured: CapturedPod | undefined): void {
-    const { pod, identity } = entry;
+  /** `listeners`: with the first word of the pod only. */
+  #tell(entry: Entry, listeners: ListenerSets | undefined): void {
+    const { pod, kind, identity } = entry;
     const workload = this.#workloadOf(pod);
     const spec = {
       uid: pod.uid,
-      kind: 'pod',
+      kind,
       identity,
       addresses: [pod.address],
       labels: workload === undefined ? this.#labelsOf(pod, identity) : labelsOf(workload),
@@ -146,8 +157,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
       applicationTunnel: workload?.applicationTunnel?.port === undefined ? undefined : { port: workload.applicationTunnel.port, proxyProtocol: workload.applicationTunnel.protocol === 'proxy' },
     } as const;
     const told = JSON.stringify(spec);
-    const place = captured ?? this.#captured.get(pod.uid);
-    if (told !== entry.told && place !== undefined) this.#plane?.setPod({ ...spec, handles: place.handles }, captured === undefined ? { outbound: [], plaintext: [], hbone: [] } : captured.listeners);
+    if (told !== entry.told) this.#plane?.setPod({ ...spec, handles: this.#captured.get(pod.uid)?.handles }, listeners ?? NO_LISTENERS);
     entry.told = told;
     this.#tellPolicies(entry, workload);
   }
@@ -291,4 +301,5 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   }
 }
 
+const NO_LISTENERS: ListenerSets = { outbound: [], plaintext: [], hbone: [] };
 const keyOf = (uid: string, destination: RouteDestination): string => `${uid} ${'ip' in destination ? destination.ip : destination.hostname} ${destination.port}`;

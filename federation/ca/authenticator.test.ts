@@ -37,8 +37,15 @@ function example(answers: Readonly<Record<string, ReviewedToken | undefined>>): 
 
 test('an agent is known by its token, which is reviewed for the audience of agents', async (t) => {
   const { authenticator, asked } = example({ a: good });
-  t.deepEqual(await authenticator.agent(bearer('Bearer a')), { node: 'node-1', pod: 'agent-1' });
+  t.deepEqual(await authenticator.agent(bearer('Bearer a')), { role: 'node', node: 'node-1', pod: 'agent-1', namespace: 'landbridge-system', serviceAccount: 'landbridge-agent' });
   t.deepEqual(asked, ['a for istio-ca']);
+});
+
+test('a gateway is known as one, and other service accounts are nobody', async (t) => {
+  const of = (serviceAccount: string): ReviewedToken => ({ ...good, username: `system:serviceaccount:landbridge-system:${serviceAccount}` });
+  const { authenticator } = example({ g: of('landbridge-gateway'), x: of('landbridge-gatewayx'), y: { ...good, username: 'system:serviceaccount:other:landbridge-gateway' } });
+  t.is((await authenticator.agent(bearer('Bearer g'))).role, 'gateway');
+  for (const token of ['x', 'y']) await t.throwsAsync(authenticator.agent(bearer(`Bearer ${token}`)), { code: 'unauthenticated' }, token);
 });
 
 test('a good token is reviewed once in half a minute, each token by itself', async (t) => {

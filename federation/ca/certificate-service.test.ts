@@ -30,8 +30,8 @@ interface Asked {
 }
 
 /** Calls the service as a gRPC server does. */
-async function ask({ identity = mine, csr: request = csr, seconds = 3600n, token = 'node-1', bytes }: Asked, review = agent): Promise<{ readonly error: ServiceError | null; readonly chain: readonly string[] }> {
-  const service = new CertificateService(new Authority(root, 'west.landbridge'), new Authenticator(review, 'landbridge-system', Date.now), onNode, pino({ level: 'silent' }));
+async function ask({ identity = mine, csr: request = csr, seconds = 3600n, token = 'node-1', bytes }: Asked, review = agent, identities = onNode): Promise<{ readonly error: ServiceError | null; readonly chain: readonly string[] }> {
+  const service = new CertificateService(new Authority(root, 'west.landbridge'), new Authenticator(review, 'landbridge-system', Date.now), identities, pino({ level: 'silent' }));
   const metadata = new Metadata();
   if (token !== '') metadata.set('authorization', `Bearer ${token}`);
   const encoded = bytes ?? Buffer.from(toBinary(IstioCertificateRequestSchema, create(IstioCertificateRequestSchema, { csr: request, validityDuration: seconds, metadata: { ImpersonatedIdentity: identity as string } })));
@@ -107,4 +107,14 @@ test.serial('while tokens can not be reviewed the caller is told to come again, 
   const { error } = await ask({}, async () => await Promise.reject(new Error('connect 10.96.0.1:443: secret')));
   t.is(error?.code, status.UNAVAILABLE);
   t.notRegex(error?.details ?? '', /secret/);
+});
+
+test.serial('a gateway gets its own identity and no other, though others run on its node', async (t) => {
+  const own = 'spiffe://west.landbridge/ns/landbridge-system/sa/landbridge-gateway';
+  const both: IdentitiesOnNode = () => new Set([own, mine].map((text) => text as SpiffeId));
+  const review: TokenReviewer = async () => ({ username: 'system:serviceaccount:landbridge-system:landbridge-gateway', node: 'node-1', pod: 'gateway-1' });
+  t.is((await ask({ identity: own }, review, both)).error, null);
+  const refused = await ask({ identity: mine }, review, both);
+  t.is(refused.error?.code, status.PERMISSION_DENIED);
+  t.regex(refused.error?.details ?? '', /may be nobody but landbridge-system\/landbridge-gateway/);
 });

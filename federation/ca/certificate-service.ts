@@ -57,6 +57,8 @@ export class CertificateService {
     const wanted = request.metadata?.['ImpersonatedIdentity'];
     const identity = parseSpiffeId(typeof wanted === 'string' ? wanted : '');
     if (!identity.ok) return err(`ImpersonatedIdentity: ${identity.error}`);
+    const { namespace, serviceAccount } = identity.value;
+    if (agent.role === 'gateway' && (namespace !== agent.namespace || serviceAccount !== agent.serviceAccount)) return err(`a gateway may be nobody but ${agent.namespace}/${agent.serviceAccount}`);
     if (!this.#identities(agent.node).has(identity.value.id)) return err(`no pod of ${identity.value.id} runs on node ${agent.node}`);
     const key = parseRequest(request.csr);
     if (!key.ok) return key;

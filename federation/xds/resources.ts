@@ -189,8 +189,8 @@ function encodeService(namespace: string, name: string, hostname: string, addres
     namespace,
     hostname,
     addresses: addresses.flatMap(addressBytes).map((address) => ({ network, address })),
-    // A client needs the service's ports only; target ports are the workloads'.
-    ports: ports.map(({ port }): Port => create(PortSchema, { servicePort: port, targetPort: port })),
+    // Target ports are the workloads': with one here, an endpoint without the port would be dialled all the same.
+    ports: ports.map(({ port }): Port => create(PortSchema, { servicePort: port, targetPort: 0 })),
     ipFamilies: IPFamilies.AUTOMATIC,
     canonical: true,
   });

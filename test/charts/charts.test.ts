@@ -8,7 +8,7 @@ import { readEnvironment } from '@landbridge/agent/config.ts';
 import { readConfig } from '@landbridge/federation/config.ts';
 import { CHARTS, type ChartName, type Manifest, only, render } from './render.ts';
 
-const NAMES: readonly ChartName[] = ['federation', 'agent'];
+const NAMES: readonly ChartName[] = ['federation', 'agent', 'gateway'];
 const EAST = { 'cluster.name': 'east' };
 
 for (const chart of NAMES) {
@@ -39,7 +39,8 @@ for (const chart of NAMES) {
 
   test(`${chart}: rights name each verb and each resource`, async (t) => {
     const roles = (await render(chart, EAST)).filter(({ kind }) => kind === 'ClusterRole' || kind === 'Role');
-    t.true(roles.length > 0);
+    // A gateway asks nothing of the API server.
+    t.is(roles.length > 0, chart !== 'gateway');
     for (const { kind, rules } of roles) {
       for (const rule of rules) {
         for (const words of [rule.verbs, rule.resources, rule.apiGroups]) t.false(words.includes('*'));
@@ -103,6 +104,24 @@ test('agent: its environment is what the agent reads', async (t) => {
     NODE_NAME: 'of-the-pod',
     LOG_LEVEL: 'info',
   });
+});
+
+test('gateway: its environment is what the agent reads, and it has no privilege', async (t) => {
+  const { template } = only(await render('gateway', { ...EAST, 'cluster.network': 'n1' }), 'Deployment').spec;
+  const [container] = template.spec.containers;
+  const environment = Object.fromEntries(container.env.map(({ name, value }: Manifest) => [name, value ?? 'of-the-pod']));
+  t.like(readEnvironment(environment), { ROLE: 'gateway', SERVICE_ACCOUNT: 'landbridge-gateway', NETWORK: 'n1', TRUST_DOMAIN: 'east.landbridge', WORKERS: 0 });
+  t.like(container.securityContext, { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, capabilities: { drop: ['ALL'] } });
+  t.is(template.spec.hostNetwork, undefined);
+});
+
+test('gateway: the Service leads to the port of tunnels', async (t) => {
+  const manifests = await render('gateway', EAST);
+  const { template } = only(manifests, 'Deployment').spec;
+  const service = only(manifests, 'Service').spec;
+  t.deepEqual(service.ports.map(({ port, targetPort }: Manifest) => [port, targetPort]), [[15008, 'hbone']]);
+  t.is(template.spec.containers[0].ports.find(({ name }: Manifest) => name === 'hbone').containerPort, 15008);
+  t.like(template.metadata.labels, service.selector);
 });
 
 test('agent: files that its environment names are mounted', async (t) => {

@@ -7,7 +7,7 @@ import { toolPath } from '@landbridge/lab/tools.ts';
 
 export const CHARTS = path.resolve(import.meta.dirname, '../../charts');
 
-export type ChartName = 'federation' | 'agent';
+export type ChartName = 'federation' | 'agent' | 'gateway';
 
 /** A Kubernetes object as the tests look at it. */
 // biome-ignore lint/suspicious/noExplicitAny: assertions reach deep into foreign objects, and a wrong path fails them
