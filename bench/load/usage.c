@@ -81,10 +81,7 @@ long resident_kib(const struct options *options)
 
 struct window open_window(const struct options *options)
 {
-	struct window window = {.begin_ns = now_ns() + (uint64_t)(options->warm_seconds * 1e9)};
-
-	window.end_ns = window.begin_ns + (uint64_t)(options->seconds * 1e9);
-	return window;
+	return (struct window){.begin_ns = now_ns() + (uint64_t)(options->warm_seconds * 1e9)};
 }
 
 bool window_is_over(struct window *window, const struct options *options, bool *begins)
@@ -92,9 +89,14 @@ bool window_is_over(struct window *window, const struct options *options, bool *
 	uint64_t now = now_ns();
 
 	*begins = false;
-	if (!window->is_open && now >= window->begin_ns) {
+	if (!window->is_open) {
+		if (now < window->begin_ns)
+			return false;
+		/* However late it begins, it is as long as it must be. */
 		window->is_open = *begins = true;
 		window->before = take_usage(options);
+		window->end_ns = window->before.at_ns + (uint64_t)(options->seconds * 1e9);
+		return false;
 	}
 	if (now < window->end_ns)
 		return false;
