@@ -37,6 +37,9 @@ export interface TlsSettings {
 export class TlsContext implements Disposable {
   /** SSL_CTX */
   #pointer: number;
+  /** Its maker, and who may still begin a handshake. */
+  #holders = 1;
+  #isDisposed = false;
 
   /** @throws LandbridgeError `bad-certificate` where OpenSSL refuses the certificate, the key or a root */
   constructor(settings: TlsSettings) {
@@ -94,9 +97,22 @@ export class TlsContext implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
-    if (this.#pointer !== 0) ssl.contextFree(this.#pointer);
+  /** Keeps it past its disposal, until as many calls of {@link release}: for connections whose handshake has not begun. */
+  hold(): this {
+    this.#holders++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.#holders > 0) return;
+    ssl.contextFree(this.#pointer);
     this.#pointer = 0;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.release();
   }
 }
 
@@ -110,6 +126,8 @@ function readCertificates(pem: string): number[] {
     found.push(certificate);
   }
   bio.free(source);
+  // Used until here, as OpenSSL has no copy of it.
+  bytes.fill(0);
   // The end of the text is an error for OpenSSL.
   errors.clear();
   return found;

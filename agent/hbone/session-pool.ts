@@ -46,6 +46,8 @@ const MAX_WAITERS = 4096;
 
 interface Entry {
   readonly key: PoolKey;
+  /** Of the certificate that the key names: held, as a further dial may come after its disposal. */
+  readonly context: TlsContext;
   readonly sessions: PooledSession[];
   channel: TlsChannel | undefined;
   readonly waiters: Set<SessionWaiter>;
@@ -97,7 +99,7 @@ export class SessionPool {
   acquire(key: PoolKey, dial: Dial, waiter: SessionWaiter): void {
     let entry = this.#entries.get(key.text);
     if (entry === undefined) {
-      entry = { key, sessions: [], channel: undefined, waiters: new Set() };
+      entry = { key, context: dial.context.hold(), sessions: [], channel: undefined, waiters: new Set() };
       this.#entries.set(key.text, entry);
     }
     const found = this.#withRoom(entry);
@@ -212,7 +214,9 @@ export class SessionPool {
   }
 
   #forgetIfEmpty(entry: Entry): void {
-    if (entry.sessions.length === 0 && entry.waiters.size === 0 && entry.channel === undefined && this.#entries.get(entry.key.text) === entry) this.#entries.delete(entry.key.text);
+    if (entry.sessions.length > 0 || entry.waiters.size > 0 || entry.channel !== undefined || this.#entries.get(entry.key.text) !== entry) return;
+    this.#entries.delete(entry.key.text);
+    entry.context.release();
   }
 
   /** A stream was opened on it. */

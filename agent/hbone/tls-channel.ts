@@ -65,7 +65,7 @@ export class TlsChannel implements Channel, EventHandler {
     this.#loop = loop;
     this.fd = fd;
     this.role = options.role;
-    this.#context = options.context;
+    this.#context = options.context.hold();
     this.#listener = options.listener;
     this.#phase = options.isConnected ? 'waiting' : 'connecting';
     loop.add(fd, 'stream', this);
@@ -107,6 +107,7 @@ export class TlsChannel implements Channel, EventHandler {
   #begin(): void {
     if (this.#context === undefined) return;
     this.#handshake = new TlsHandshake(this.#context, this.role);
+    this.#context.release();
     this.#context = undefined;
     this.#phase = 'handshake';
     if (this.role === 'client') this.#advance(this.#handshake.advance());
@@ -337,6 +338,7 @@ export class TlsChannel implements Channel, EventHandler {
     this.#phase = 'closed';
     this.mayReceive = false;
     const isPeerToEnd = this.#hasEnded && this.failure === undefined && this.#records?.hasEnded === false;
+    this.#context?.release();
     this.#handshake?.[Symbol.dispose]();
     this.#records?.[Symbol.dispose]();
     this.#handshake = this.#records = this.#context = this.#listener = this.owner = this.#early = undefined;

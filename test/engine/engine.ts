@@ -38,6 +38,8 @@ export interface EngineOptions {
 /** What failed, as `direction reason`, with how often. */
 export type Failures = Readonly<Record<string, number>>;
 
+const REFUSE = (): InboundAnswer => ({ kind: 'refuse', status: 400, reason: 'nobody knows it' });
+const NO_PLAN: RoutePlan = { kind: 'refuse', reason: 'nobody knows it', service: undefined };
 const SERVICE: ServiceLabels = { hostname: 'echo.test.svc.cluster.local', namespace: 'test', name: 'echo' };
 
 export class TestEngine implements AsyncDisposable {
@@ -47,14 +49,16 @@ export class TestEngine implements AsyncDisposable {
   readonly #failures = new Map<string, number>();
   readonly #plans = new Map<string, (destination: RouteDestination) => RoutePlan>();
   /** What discovery says of authorities that are not the pod's own address. */
-  inbound: (uid: string, authority: string, localIp: string) => InboundAnswer = () => ({ kind: 'refuse', status: 400, reason: 'nobody knows it' });
-  #pods = 0;
+  inbound: (uid: string, authority: string, localIp: string) => InboundAnswer = REFUSE;
+  readonly #pods: string[] = [];
+  readonly #certificates = new Map<SpiffeId, string>();
   readonly #threads: number;
 
-  private constructor({ tuning = {}, threads = 1 }: EngineOptions) {
+  /** What is told before its threads run waits for them. */
+  constructor({ tuning = {}, threads = 1 }: EngineOptions = {}) {
     this.#threads = threads;
     this.plane = new DataPlane(threads, { ...DEFAULT_TUNING, ...tuning }, {
-      plan: (uid, destination) => this.#plans.get(uid)?.(destination) ?? { kind: 'refuse', reason: 'nobody knows it', service: undefined },
+      plan: (uid, destination) => this.#plans.get(uid)?.(destination) ?? NO_PLAN,
       inbound: (...question) => this.inbound(...question),
       warn: (text, fields) => this.warnings.push({ text, fields }),
       died: (_, error) => {
@@ -63,24 +67,26 @@ export class TestEngine implements AsyncDisposable {
     });
   }
 
-  static async start(options: EngineOptions = {}): Promise<TestEngine> {
-    const engine = new TestEngine(options);
-    await engine.plane.ready;
-    return engine;
-  }
-
   /** Roots by trust domain. */
   trust(...authorities: readonly { readonly trustDomain: string; readonly rootPem: string }[]): void {
     this.plane.setTrust(authorities.map(({ trustDomain, rootPem }) => [trustDomain, [rootPem]]));
   }
 
+  /** The certificate of all pods with its identity. */
+  certify({ identity, keyPem, chainPem }: TestIdentity): void {
+    this.#certificates.set(identity, chainPem);
+    this.plane.setCertificate(identity, keyPem, chainPem);
+  }
+
   #pod(kind: 'outbound' | 'hbone', own: TestIdentity, over: Partial<PodSpec>, policies: readonly AuthorizationPolicy[] | null): TestPod {
-    const uid = `pod-${this.#pods++}`;
+    const uid = `pod-${this.#pods.length}`;
+    this.#pods.push(uid);
     const fds = listenHere(HERE, 0, BACKLOG, this.#threads);
     const port = portOf(socketName(fds[0] as number, 'local') ?? Buffer.alloc(0));
     const labels = workloadLabels(uid, { principal: own.identity });
-    this.plane.setCertificate(own.identity, own.keyPem, own.chainPem);
+    if (this.#certificates.get(own.identity) !== own.chainPem) this.certify(own);
     this.plane.setPod({ uid, kind: 'pod', identity: own.identity, addresses: [], labels, baggage: '', network: '', handles: undefined, fixedDestination: undefined, services: [], applicationTunnel: undefined, ...over }, { outbound: [], plaintext: [], hbone: [], [kind]: fds });
+    this.#plans.set(uid, () => NO_PLAN);
     if (policies !== null) this.plane.setPolicies(uid, policies);
     return { uid, port };
   }
@@ -129,6 +135,16 @@ export class TestEngine implements AsyncDisposable {
       if (fits(gauges, failures)) return;
       if (performance.now() > endsAtMs) throw new Error(`it never came to it: ${JSON.stringify({ gauges, failures, warnings: this.warnings })}`);
     }
+  }
+
+  /** Between tests that share an engine: a thread takes longer to start than most of them. */
+  async reset(): Promise<void> {
+    await Promise.all(this.#pods.filter((uid) => this.#plans.has(uid)).map((uid) => this.plane.removePod(uid, 0)));
+    this.#plans.clear();
+    await this.report();
+    this.inbound = REFUSE;
+    this.#failures.clear();
+    this.warnings.length = this.ends.length = 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
