@@ -9,9 +9,13 @@ export interface PeerCertificate {
   readonly chainPem: string;
 }
 
+function tlsSocket(port: number, own: PeerCertificate | undefined, rootsPem: string, over: ConnectionOptions): TLSSocket {
+  return tls.connect({ host: HERE, port, ca: rootsPem, ALPNProtocols: ['h2'], servername: '', checkServerIdentity: () => undefined, minVersion: 'TLSv1.3', ...(own === undefined ? {} : { key: own.keyPem, cert: own.chainPem }), ...over });
+}
+
 /** Connects to an engine's server as a pod of the mesh does, or in another way. */
 export async function secureSocket(port: number, own: PeerCertificate | undefined, rootsPem: string, over: ConnectionOptions = {}): Promise<TLSSocket> {
-  const socket = tls.connect({ host: HERE, port, ca: rootsPem, ALPNProtocols: ['h2'], servername: '', checkServerIdentity: () => undefined, minVersion: 'TLSv1.3', ...(own === undefined ? {} : { key: own.keyPem, cert: own.chainPem }), ...over });
+  const socket = tlsSocket(port, own, rootsPem, over);
   await once(socket, 'secureConnect');
   return socket;
 }
@@ -52,16 +56,19 @@ export class NodeClient implements Disposable {
   }
 }
 
-/** What became of a connection to a server that may refuse it. */
+/** Whether a server lets a peer open a tunnel. */
 export async function isAllowed(port: number, own: PeerCertificate | undefined, rootsPem: string, authority: string, over: ConnectionOptions = {}): Promise<boolean> {
-  try {
-    using client = await NodeClient.connect(port, own, rootsPem, { tls: over });
-    const failed = once(client.session, 'close').then(() => false);
-    return await Promise.race([failed, client.status({ ':method': 'CONNECT', ':authority': authority }).then((status) => status === 200, () => failed)]);
-  } catch {
-    // Refused during the handshake.
-    return false;
-  }
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  // Refused while the handshake goes on, or once it is over for this side.
+  const socket = tlsSocket(port, own, rootsPem, over).on('error', () => resolve(false)).on('close', () => resolve(false));
+  const session = http2.connect('https://engine', { createConnection: () => socket });
+  session.on('error', () => resolve(false)).on('close', () => resolve(false));
+  const stream = session.request({ ':method': 'CONNECT', ':authority': authority }, { endStream: false });
+  stream.on('error', () => resolve(false)).on('response', (headers) => resolve(headers[':status'] === 200));
+  const isOpen = await promise;
+  if (isOpen) await once(stream.resume().end(), 'close');
+  session.destroy();
+  return isOpen;
 }
 
 export interface SeenRequest {
