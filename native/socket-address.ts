@@ -58,8 +58,23 @@ export function mappedAddress(address: Buffer): Buffer {
   return ip;
 }
 
+/** Texts of IPv4 addresses by their 32 bits: the same few come with each connection. */
+const texts = new Map<number, IpAddress>();
+const MAX_TEXTS = 8192;
+
 /** The address of a sockaddr as text; of what is neither IPv4 nor IPv6, `::`. */
 export function ipOf(address: Buffer): IpAddress {
+  if (address.length < IPV4_BYTES || address.readUInt16LE(0) !== AF_INET) return textOf(address);
+  const bits = address.readUInt32BE(4);
+  let text = texts.get(bits);
+  if (text === undefined) {
+    if (texts.size >= MAX_TEXTS) texts.clear();
+    texts.set(bits, (text = textOf(address)));
+  }
+  return text;
+}
+
+function textOf(address: Buffer): IpAddress {
   const ip = ipFromBytes(mappedAddress(address));
   return ip.ok ? ip.value : ('::' as IpAddress);
 }

@@ -65,8 +65,8 @@ export function accept(fd: number): number {
   return callAccept(fd, accepted.address, acceptedLength.address, SOCK_NONBLOCK | SOCK_CLOEXEC) as number;
 }
 
-/** The sockaddr of the peer of the connection that was accepted last, in a buffer that the next accept writes over. */
-export const acceptedPeer = (): Buffer => accepted.bytes.subarray(0, acceptedLength.bytes.readInt32LE(0));
+/** Begins with the sockaddr of the peer of the connection that was accepted last; the next accept writes over it. */
+export const acceptedPeer: Buffer = accepted.bytes;
 
 /** `address`: a sockaddr as {@link encodeSocketAddress} makes it. Negative: EINPROGRESS while it goes on. */
 export const connect = (fd: number, address: Buffer): number => callConnect(fd, address, address.length) as number;

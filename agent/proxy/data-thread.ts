@@ -138,7 +138,7 @@ export class DataThread {
     const known = this.pods.get(spec.uid);
     if (known !== undefined) {
       // What is known of a pod changes while its sockets stay.
-      this.pods.set(spec.uid, Object.assign(known, { spec: { ...spec, listeners: known.spec.listeners } }));
+      this.pods.set(spec.uid, Object.assign(known, { spec: { ...spec, listeners: known.spec.listeners }, unknownOutbound: undefined }));
       return;
     }
     const pod: ThreadPod = { spec, policies: undefined, guarded: new Set(), outbound: new Set(), waiting: new Set(), isGone: false };
@@ -151,6 +151,8 @@ export class DataThread {
 
   #listen(fd: number, pod: ThreadPod, take: (fd: number) => void): void {
     this.#listeners.set(fd, pod);
+    // Accepted connections have it from their listener.
+    setNoDelay(fd);
     const handler = {
       onEvents: () => {
         for (let i = 0; i < ACCEPTS_PER_ROUND && this.#listeners.has(fd); i++) {
@@ -162,7 +164,6 @@ export class DataThread {
             this.#post({ kind: 'warning', text: 'no descriptors are left: connections wait', fields: {} });
             return this.#paused.set({ fd, resume: () => this.#listeners.has(fd) && this.loop.add(fd, 'listener', handler) }, this.loop.nowMs);
           }
-          setNoDelay(socket);
           take(socket);
         }
       },
@@ -171,7 +172,7 @@ export class DataThread {
   }
 
   #acceptOutbound(fd: number, pod: ThreadPod): void {
-    const peer = acceptedPeer();
+    const peer = acceptedPeer;
     const source: SocketAddress = { ip: ipOf(peer), port: portOf(peer) };
     const destination = originalDestination(pod.spec, peer);
     const socket = new PlainSocket(this.loop, fd, 'connected');
@@ -184,7 +185,7 @@ export class DataThread {
   }
 
   #acceptPlaintext(fd: number, pod: ThreadPod): void {
-    const peer = acceptedPeer();
+    const peer = acceptedPeer;
     const source: SocketAddress = { ip: ipOf(peer), port: portOf(peer) };
     const local = socketName(fd, 'local');
     const socket = new PlainSocket(this.loop, fd, 'connected');
@@ -193,7 +194,7 @@ export class DataThread {
   }
 
   #acceptTunnel(fd: number, pod: ThreadPod): void {
-    const peer = acceptedPeer();
+    const peer = acceptedPeer;
     const remote: SocketAddress = { ip: ipOf(peer), port: portOf(peer) };
     const held = this.#certificates.get(pod.spec.identity);
     if (held === undefined || this.#handshakes.size >= MAX_HANDSHAKES) {
@@ -378,7 +379,7 @@ export class DataThread {
   }
 
   unknownOutbound(pod: ThreadPod): Series {
-    return this.traffic.seriesOf({ direction: 'outbound', carriage: 'plain', source: pod.spec.labels, destination: UNKNOWN_WORKLOAD, service: undefined });
+    return pod.unknownOutbound ??= this.traffic.seriesOf({ direction: 'outbound', carriage: 'plain', source: pod.spec.labels, destination: UNKNOWN_WORKLOAD, service: undefined });
   }
 
   #report(id: number): void {

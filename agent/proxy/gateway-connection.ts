@@ -1,7 +1,7 @@
 import type { Candidate } from '@landbridge/core/route-plan.ts';
 import type { Result } from '@landbridge/core/result.ts';
 import { HBONE_PORT } from '@landbridge/ebpf/capture-layout.ts';
-import { formatSocketAddress, parseAuthority } from '@landbridge/wire/authority.ts';
+import { formatSocketAddress } from '@landbridge/wire/authority.ts';
 import type { ConnectRequest, RequestFault } from '@landbridge/wire/http2-request.ts';
 import type { PodDial } from '../capture/pod-dial.ts';
 import type { Http2Stream, StreamEnd, StreamListener } from '../hbone/http2-stream.ts';
@@ -63,7 +63,7 @@ export class GatewayConnection implements StreamListener, NearOwner, RouteWaiter
     }
     this.#thread.traffic.opened(this);
     this.#session.pod.outbound.add(this);
-    const authority = request.ok ? parseAuthority(request.value.authority) : undefined;
+    const authority = request.ok ? this.#session.authorityOf(request.value.authority) : undefined;
     // Services only: a gateway that dialled any address on demand would be open to everything behind it.
     if (authority?.ok !== true || authority.value.kind !== 'hostname') return this.#refuse(400, 'a gateway is asked for SERVICE:PORT');
     this.#thread.routes.find(this.#session.pod.spec, { hostname: authority.value.hostname, port: authority.value.port }, this);

@@ -3,7 +3,7 @@ import type { IpAddress } from '@landbridge/core/ip-address.ts';
 import type { Result } from '@landbridge/core/result.ts';
 import { HBONE_PORT, OUTBOUND_PORT, PLAINTEXT_PORT, type SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import { nativeMemory } from '@landbridge/native/memory.ts';
-import { type Authority, formatSocketAddress, parseAuthority } from '@landbridge/wire/authority.ts';
+import { type Authority, formatSocketAddress } from '@landbridge/wire/authority.ts';
 import type { HeaderField } from '@landbridge/wire/hpack.ts';
 import { formatProxyHeader, PROXY_TLV_SPIFFE_ID } from '@landbridge/wire/proxy-v2.ts';
 import type { ConnectRequest, RequestFault } from '@landbridge/wire/http2-request.ts';
@@ -68,7 +68,7 @@ export class InboundConnection implements StreamListener, NearOwner, GuardedConn
     this.#authority = authority;
     this.#traceId = traceparent?.slice(3, 35);
     this.#open(baggage, request.value.forwarded);
-    const parsed = parseAuthority(authority);
+    const parsed = this.#session.authorityOf(authority);
     if (!parsed.ok) return this.#refuse(400, parsed.error);
     this.#resolve(parsed.value);
   }

@@ -1,6 +1,8 @@
+import type { Result } from '@landbridge/core/result.ts';
 import type { WorkloadLabels } from '@landbridge/core/route-plan.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import type { HandshakeResult } from '@landbridge/native/tls-handshake.ts';
+import { type Authority, parseAuthority } from '@landbridge/wire/authority.ts';
 import { parseBaggage, parseForwarded } from '@landbridge/wire/hbone-headers.ts';
 import type { Failure } from '../hbone/failure.ts';
 import { Http2Session } from '../hbone/http2-session.ts';
@@ -14,6 +16,7 @@ import { type Series, UNKNOWN_WORKLOAD } from './traffic-counter.ts';
 
 /** Series that one session keeps: peers send one baggage, or a few behind a gateway. */
 const MAX_SERIES = 64;
+const MAX_AUTHORITIES = 64;
 
 /** One tunnel connection that a peer made to a pod: its handshake, its verified identity, and its streams. */
 export class InboundSession implements HandshakeListener {
@@ -24,6 +27,7 @@ export class InboundSession implements HandshakeListener {
   #peer: VerifiedPeer | undefined;
   #session: Http2Session | undefined;
   readonly #series = new Map<string, Series>();
+  readonly #authorities = new Map<string, Result<Authority>>();
 
   constructor(thread: DataThread, pod: ThreadPod, remote: SocketAddress, localIp: string) {
     this.#thread = thread;
@@ -71,6 +75,16 @@ export class InboundSession implements HandshakeListener {
 
   #failed({ reason, text }: Failure): void {
     this.#thread.tunnelFailed('inbound', reason, text, { pod: this.pod.spec.labels.workload, remote: this.remote.ip });
+  }
+
+  /** Peers ask for the same few addresses again and again. */
+  authorityOf(text: string): Result<Authority> {
+    let parsed = this.#authorities.get(text);
+    if (parsed === undefined) {
+      parsed = parseAuthority(text);
+      if (this.#authorities.size < MAX_AUTHORITIES) this.#authorities.set(text, parsed);
+    }
+    return parsed;
   }
 
   /** Counters for a stream: who is asking as the certificate proves it, with what it says of itself. */

@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
 import type { PodSpec } from './thread-messages.ts';
+import type { Series } from './traffic-counter.ts';
 
 /** What can be ended from outside: every connection of a pod, whatever carries it. */
 export interface PodConnection {
@@ -23,4 +24,6 @@ export interface ThreadPod {
   /** Waiting for policies or a certificate; called once they change. */
   readonly waiting: Set<() => void>;
   isGone: boolean;
+  /** Counters of connections that go nowhere that is known; made when the first one needs them. */
+  unknownOutbound?: Series | undefined;
 }
