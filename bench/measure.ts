@@ -11,7 +11,7 @@ export interface Sample {
   /** CPU seconds of the proxies for each unit of work. */
   readonly cpuSeconds: number;
   readonly rssKiB: number;
-  /** Share of the machine that others took meanwhile, 0 to 1. */
+  /** Share of the machine that others took meanwhile, 0 to 1; NaN where that is not known. */
   readonly foreign: number;
 }
 
@@ -72,12 +72,12 @@ function sample(found: Findings, { processors }: Measuring, values: Sample['valu
 /** The server's end alone, by one client for all, so that a fast or slow client of its own does not count. */
 async function handshakes(connections: number, path: RunningPath, seconds: number, warmSeconds: number, on: Measuring): Promise<Sample> {
   const { tunnelAddress, processes } = path;
-  if (tunnelAddress === undefined) return { values: {}, cpuSeconds: Number.NaN, rssKiB: Number.NaN, foreign: 0 };
+  if (tunnelAddress === undefined) return { values: {}, cpuSeconds: Number.NaN, rssKiB: Number.NaN, foreign: Number.NaN };
   const before = cpuSecondsOf(processes);
   const found = await shakeHands(tunnelAddress, connections, seconds, warmSeconds, on);
   const cpu = (cpuSecondsOf(processes) - before) / number(found, 'total');
   const rssKiB = rssKiBOf(processes);
-  return { values: { rate: number(found, 'rate'), cpu: cpu * 1e6, rss: rssKiB / 1024 }, cpuSeconds: cpu, rssKiB, foreign: 0 };
+  return { values: { rate: number(found, 'rate'), cpu: cpu * 1e6, rss: rssKiB / 1024 }, cpuSeconds: cpu, rssKiB, foreign: Number.NaN };
 }
 
 async function shakeHands({ ip, port }: Address, connections: number, seconds: number, warmSeconds: number, { topology, handshakes: program, certificates, signal }: Measuring): Promise<Findings> {
@@ -95,7 +95,7 @@ async function firstByte(path: RunningPath, on: Measuring): Promise<Sample> {
     if (path.tunnelAddress !== undefined) await shakeHands(path.tunnelAddress, 1, FIRST_SECONDS, 0, on);
     times.push(number(await load.run('first', { target: path.clientAddress, signal }), 'us') / 1000);
   }
-  return { values: { time: median(times) }, cpuSeconds: Number.NaN, rssKiB: rssKiBOf(path.processes), foreign: 0 };
+  return { values: { time: median(times) }, cpuSeconds: Number.NaN, rssKiB: rssKiBOf(path.processes), foreign: Number.NaN };
 }
 
 function number(found: Findings, name: string): number {

@@ -1,5 +1,5 @@
 import type { Certificates } from './certificates.ts';
-import type { Side, Topology } from './topology.ts';
+import type { Side, Topology, TopologyName } from './topology.ts';
 
 export interface Address {
   readonly ip: string;
@@ -41,6 +41,8 @@ export interface Path {
   readonly name: string;
   /** What it is, for the legend. */
   readonly description: string;
+  /** Where it makes sense; everywhere unless it says otherwise. */
+  readonly topologies?: readonly TopologyName[];
   /** Makes what it runs, once, before anything is measured; returns the versions of what counts in it. */
   prepare(signal: AbortSignal): Promise<string>;
   start(surroundings: Surroundings): Promise<RunningPath>;

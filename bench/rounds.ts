@@ -141,7 +141,7 @@ async function sampleOf(one: Case, { running }: Contender, warmSeconds: number, 
   for (let i = 0; i < run.pace.tries; i++) {
     const sample = await measure(one, running, run.pace.seconds, warmSeconds, run);
     if (best === undefined || sample.foreign < best.foreign) best = sample;
-    if (best.foreign <= DISTURBED || one.kind === 'idle') break;
+    if (!(best.foreign > DISTURBED) || one.kind === 'idle') break;
   }
   return best as Sample;
 }

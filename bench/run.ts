@@ -72,7 +72,7 @@ async function bench(options: Options, signal: AbortSignal): Promise<number> {
       for (const [index, one] of cases.entries()) {
         say(`${name}: ${describe(one)} (${index + 1} of ${cases.length})`);
         const run = { load, topology, handshakes: () => [handshakes, '--role', 'handshakes'], certificatesOf: certificates, certificates: directory, processors: availableParallelism(), directory, pace: options, signal };
-        cells.push(...(await runCase(one, paths, run)));
+        cells.push(...(await runCase(one, paths.filter(({ topologies }) => topologies?.includes(name) ?? true), run)));
       }
     }
   } finally {

@@ -1,22 +1,25 @@
 import path from 'node:path';
 import { REPOSITORY } from '@landbridge/lab/paths.ts';
 import type { Path } from '../path.ts';
+import { sameNode } from './same-node.ts';
 import { tunnelPair } from './tunnel-pair.ts';
 
 interface Variant {
   readonly name: string;
   readonly description: string;
+  readonly make: typeof tunnelPair;
   readonly more: readonly string[];
 }
 
 /** One row for each way in which an agent can be set up. */
 const VARIANTS: readonly Variant[] = [
-  { name: 'landbridge', description: 'a pair of agents with one worker thread each', more: ['--workers', '1'] },
-  { name: 'landbridge-2-workers', description: 'a pair of agents with two worker threads each', more: ['--workers', '2'] },
+  { name: 'landbridge', description: 'a pair of agents with one worker thread each', make: tunnelPair, more: ['--workers', '1'] },
+  { name: 'landbridge-2-workers', description: 'a pair of agents with two worker threads each', make: tunnelPair, more: ['--workers', '2'] },
+  { name: 'landbridge-same-node', description: 'one agent for callers and application of one node', make: sameNode, more: ['--workers', '1'] },
 ];
 
 const AGENT = path.join(REPOSITORY, 'bench/paths/landbridge-agent.ts');
 
-export const landbridge: readonly Path[] = VARIANTS.map(({ name, description, more }) =>
-  tunnelPair({ name, description, more, prepare: async () => ({ program: [process.execPath, AGENT], version: `Node.js ${process.versions.node}` }) }),
+export const landbridge: readonly Path[] = VARIANTS.map(({ name, description, make, more }) =>
+  make({ name, description, more, prepare: async () => ({ program: [process.execPath, AGENT], version: `Node.js ${process.versions.node}` }) }),
 );

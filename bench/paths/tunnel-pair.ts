@@ -1,15 +1,24 @@
 import path from 'node:path';
 import { Child } from '../child.ts';
-import { atPort, type Path, type RunningPath, SERVICES, type Surroundings } from '../path.ts';
+import { type Address, atPort, type Path, type RunningPath, SERVICES, type Surroundings } from '../path.ts';
+import type { Side } from '../topology.ts';
 
 /** What `--role`, `--listen`, `--target`, `--peer` and `--certs` follow. */
 export type Program = readonly string[];
+
+export interface ProgramPathOptions {
+  readonly name: string;
+  readonly description: string;
+  readonly prepare: (signal: AbortSignal) => Promise<{ readonly program: Program; readonly version: string }>;
+  /** Words that all its processes get as well. */
+  readonly more?: readonly string[];
+}
 
 /**
  * Two programs with one command line and one TLS port: the client's end knows for each port where the application is,
  * and the server's end is told by CONNECT.
  */
-export function tunnelPair(options: { readonly name: string; readonly description: string; readonly prepare: (signal: AbortSignal) => Promise<{ readonly program: Program; readonly version: string }>; readonly more?: readonly string[] }): Path {
+export function tunnelPair(options: ProgramPathOptions): Path {
   let program: Program = [];
   return {
     name: options.name,
@@ -32,7 +41,7 @@ async function startPair(program: Program, more: readonly string[], { topology, 
       log: path.join(directory, 'server.log'),
       signal,
     });
-  const services = SERVICES.flatMap((_, index) => ['--listen', atPort(client, listenPort + index), '--target', atPort(application, application.port + index)]);
+  const services = servicesOf(client, listenPort, application);
   let far = await startServer();
   try {
     const near = await Child.start(client, 'proxy', [...program, '--role', 'client', ...services, '--peer', atPort(tunnel, tunnelPort), '--certs', certificates.directory, ...more], {
@@ -56,4 +65,9 @@ async function startPair(program: Program, more: readonly string[], { topology, 
     await far.stop();
     throw thrown;
   }
+}
+
+/** `--listen` and `--target` for each service. */
+export function servicesOf(side: Side, listenPort: number, application: Address): readonly string[] {
+  return SERVICES.flatMap((_, index) => ['--listen', atPort(side, listenPort + index), '--target', atPort(application, application.port + index)]);
 }
