@@ -41,6 +41,7 @@ export class TlsChannel implements Channel, EventHandler {
   readonly fd: number;
   readonly role: 'client' | 'server';
   readonly inbound = plainIn;
+  readonly #recordsPerKey: number | undefined;
   #phase: Phase;
   #context: TlsContext | undefined;
   #listener: HandshakeListener | undefined;
@@ -61,7 +62,8 @@ export class TlsChannel implements Channel, EventHandler {
   #hasPartial = false;
   failure: Failure | undefined;
 
-  constructor(loop: EventLoop, fd: number, options: { readonly role: 'client' | 'server'; readonly isConnected: boolean; readonly context: TlsContext; readonly listener: HandshakeListener }) {
+  constructor(loop: EventLoop, fd: number, options: { readonly role: 'client' | 'server'; readonly isConnected: boolean; readonly context: TlsContext; readonly listener: HandshakeListener; readonly recordsPerKey?: number }) {
+    this.#recordsPerKey = options.recordsPerKey;
     this.#loop = loop;
     this.fd = fd;
     this.role = options.role;
@@ -170,7 +172,7 @@ export class TlsChannel implements Channel, EventHandler {
     if (this.#phase === 'closed') return;
     const result = handshake.result();
     if (result === undefined) return this.#failHandshake('tls-protocol', 'the handshake ended without keys');
-    this.#records = new TlsRecords(this.role, result);
+    this.#records = new TlsRecords(this.role, result, this.#recordsPerKey);
     if (at < size) {
       this.#records.keepPartial(sealedIn.bytes, at, size);
       this.#hasPartial = this.mayReceive = true;

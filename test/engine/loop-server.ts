@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import type { Channel, ChannelOwner } from '@landbridge/agent/hbone/channel.ts';
 import { EventLoop } from '@landbridge/agent/hbone/event-loop.ts';
 import type { Failure } from '@landbridge/agent/hbone/failure.ts';
 import { Http2Session } from '@landbridge/agent/hbone/http2-session.ts';
@@ -7,11 +8,11 @@ import { ENDED, type Near } from '@landbridge/agent/hbone/near.ts';
 import { portOf } from '@landbridge/native/socket-address.ts';
 import { listenHere } from '@landbridge/native/sockets.ts';
 import { accept, setNoDelay, socketName } from '@landbridge/native/stream-socket.ts';
-import { DEFAULT_TABLE_BYTES } from '@landbridge/wire/hpack.ts';
-import { PlainChannel } from './plain-channel.ts';
+import { HERE } from './engine.ts';
 
 const BODY = Buffer.from('a few bytes, so that windows smaller than they matter');
 const ROUND_MS = 5;
+const BACKLOG = 128;
 
 /** Takes whatever comes, and says a few bytes. */
 class Body implements Near {
@@ -35,18 +36,26 @@ class Body implements Near {
   close(): void {}
 }
 
-/** The engine's HTTP/2 without TLS, on an event loop in this thread, with an answer to every request. */
-export class PlainServer implements AsyncDisposable {
+export interface LoopServerOptions {
+  /** Makes the channel of an accepted connection, and calls for it once HTTP/2 may begin. */
+  readonly channel: (loop: EventLoop, fd: number, begin: (channel: Channel & { owner: ChannelOwner | undefined }) => void) => void;
+  readonly tableBytes?: number;
+}
+
+/** The HTTP/2 of the engine over any channel, on an event loop in this thread, with the same answer to every request. */
+export class LoopServer implements AsyncDisposable {
   readonly port: number;
   readonly failures: Failure[] = [];
+  readonly #options: LoopServerOptions;
   readonly #loop = new EventLoop();
   readonly #sessions = new Set<Http2Session>();
   readonly #listener: number;
   #isStopped = false;
   readonly #stopped: Promise<void>;
 
-  constructor() {
-    [this.#listener] = listenHere('127.0.0.1', 0, 128, 1) as [number];
+  constructor(options: LoopServerOptions) {
+    this.#options = options;
+    [this.#listener] = listenHere(HERE, 0, BACKLOG, 1) as [number];
     this.port = portOf(socketName(this.#listener, 'local') ?? Buffer.alloc(0));
     this.#loop.add(this.#listener, 'listener', { onEvents: () => this.#accept() });
     this.#stopped = this.#run();
@@ -65,16 +74,17 @@ export class PlainServer implements AsyncDisposable {
   #accept(): void {
     for (let fd = accept(this.#listener); fd >= 0; fd = accept(this.#listener)) {
       setNoDelay(fd);
-      const channel = new PlainChannel(this.#loop, fd);
-      const session = new Http2Session(this.#loop, channel, 'server', { grownWindows: 0 }, {
-        onRequest: (stream) => answer(stream),
-        onClosed: (closed, failure) => {
-          this.#sessions.delete(closed);
-          if (failure !== undefined) this.failures.push(failure);
-        },
-      }, DEFAULT_TABLE_BYTES);
-      this.#sessions.add(session);
-      channel.owner = session;
+      this.#options.channel(this.#loop, fd, (channel) => {
+        const session = new Http2Session(this.#loop, channel, 'server', { grownWindows: 0 }, {
+          onRequest: (stream) => answer(stream),
+          onClosed: (closed, failure) => {
+            this.#sessions.delete(closed);
+            if (failure !== undefined) this.failures.push(failure);
+          },
+        }, this.#options.tableBytes);
+        this.#sessions.add(session);
+        channel.owner = session;
+      });
     }
   }
 
