@@ -17,9 +17,12 @@ export interface Chart {
 }
 
 const WIDTH = 860;
-const LEFT = 250;
+const LEFT = 275;
+/** Of a letter in the legend, and of what stands before and after a label there. */
+const LETTER = 6.6;
+const AROUND_LABEL = 34;
 const RIGHT = 60;
-const TOP = 92;
+const TOP = 100;
 const BAR = 11;
 const GAP = 9;
 /** Doublings that the scale has to each side at least, and at most: what is beyond is cut, its number still told. */
@@ -57,9 +60,12 @@ export function drawChart({ title, subtitle, groups }: Chart): string {
     const name = power < 0 ? `1/${2 ** -power}` : String(2 ** power);
     return `<line x1="${at}" y1="${TOP - 8}" x2="${at}" y2="${y}" class="${power === 0 ? 'axis' : 'grid'}"/>${text(at, TOP - 14, `${name}×`, 'middle', 'small')}`;
   });
-  const legend = labels.map((label, index) => {
-    const x = LEFT + index * 118;
-    return `<rect x="${x}" y="48" width="11" height="11" fill="${colourOf(label)}"/>${text(x + 16, 58, label, 'start')}`;
+  let x = 16 - AROUND_LABEL;
+  let before = 0;
+  const legend = labels.map((label) => {
+    x += AROUND_LABEL + before * LETTER;
+    before = label.length;
+    return `<rect x="${round(x)}" y="52" width="11" height="11" fill="${colourOf(label)}"/>${text(x + 16, 62, label, 'start')}`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y + 8}" width="${WIDTH}" height="${y + 8}" role="img" aria-label="${escaped(title)}">
 <style>
