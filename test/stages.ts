@@ -57,6 +57,13 @@ export const STAGES: readonly Stage[] = [
     run: async (context) => await runAvaOn('*/**/*.kernel.test.ts', 'test/kernel.ava.mjs', context),
   },
   {
+    name: 'soak',
+    what: 'the engine under load, faults and abuse, in processes of its own; takes minutes',
+    needsRoot: false,
+    needsTools: false,
+    run: async (context) => await runAvaOn('test/**/*.soak.test.ts', 'test/soak.ava.mjs', context),
+  },
+  {
     name: 'e2e',
     what: 'two clusters of the lab, joined, with calls between their pods; takes minutes',
     needsRoot: true,

@@ -22,5 +22,5 @@ const send = (reply: AgentReply): void => void process.send?.(reply);
 process.on('message', (call: AgentCall) => {
   answer(call).then((value) => send({ id: call.id, value }), (error: unknown) => send({ id: call.id, error: String(error) }));
 });
-// With the parent goes what it was for.
-process.on('disconnect', () => process.exit(0));
+// With the parent goes what it was for. A process can not exit while its data threads wait for events.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
