@@ -21,8 +21,6 @@ export interface Deadlines {
   expire(nowMs: number): void;
 }
 
-/** Times that events are looked for again before the work of a round is done. */
-const GATHERINGS = 3;
 /** Messages of the main thread handled in one round, so that traffic goes on between them. */
 const MESSAGES_PER_ROUND = 64;
 const MAX_WAIT_MS = 60_000;
@@ -134,15 +132,10 @@ export class EventLoop implements Disposable {
     const epoll = this.#epoll;
     const timeoutMs = this.#tasks.length > 0 ? 0 : this.#waitMs(longestMs);
     const waitedFromMs = timeoutMs === 0 ? 0 : performance.now();
-    let count = epoll.wait(timeoutMs);
+    const count = epoll.wait(timeoutMs);
     this.nowMs = performance.now();
     if (timeoutMs !== 0) this.#idleMs += this.nowMs - waitedFromMs;
     this.#dispatch(count);
-    // Under load more has come meanwhile: what leaves together costs less than what leaves one by one.
-    for (let again = 0; count > 1 && again < GATHERINGS; again++) {
-      count = epoll.wait(0);
-      this.#dispatch(count);
-    }
     if (this.#tasks.length > 0) {
       const tasks = this.#tasks;
       this.#tasks = [];

@@ -411,12 +411,18 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     this.#creditConnection(length);
     const stream = this.streams.get(streamId);
     if (stream === undefined) return this.#onClosedStream(streamId);
-    if (stream.remoteEnded) return this.resetStream(stream, ERROR_CODE.STREAM_CLOSED, { kind: 'cancelled' });
-    if (length > stream.receiveWindow) return this.resetStream(stream, ERROR_CODE.FLOW_CONTROL_ERROR, { kind: 'cancelled' });
+    if (stream.remoteEnded) return this.#streamError(stream, ERROR_CODE.STREAM_CLOSED);
+    if (length > stream.receiveWindow) return this.#streamError(stream, ERROR_CODE.FLOW_CONTROL_ERROR);
     stream.receiveWindow -= length;
     // Padding is nobody's to take.
     stream.uncredited += length;
     this.#dataStream = stream;
+  }
+
+  /** An error of a stream (RFC 9113, section 5.4.2). It counts as a reset by the peer, which can end as many streams this way (CVE-2025-8671). */
+  #streamError(stream: Http2Stream, code: ErrorCode): void {
+    if (!this.#resetFrames.take(this.#loop.nowMs)) return this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many streams reset');
+    this.resetStream(stream, code, { kind: 'cancelled' });
   }
 
   onData(memory: NativeMemory, at: number, size: number): void {
@@ -429,15 +435,18 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   onDataEnd(length: number, endStream: boolean): void {
     const stream = this.#dataStream;
     this.#dataStream = undefined;
+    // One that ends its stream may come late for each stream that was reset.
+    const bucket = endStream ? this.#resetFrames : this.#controlFrames;
+    if (length === 0 && (stream === undefined || !endStream) && !bucket.take(this.#loop.nowMs)) return this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many empty frames');
     if (stream === undefined || stream.isClosed) return;
     if (endStream) return this.#remoteEnd(stream);
-    if (length === 0 && !this.#controlFrames.take(this.#loop.nowMs)) return this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many empty frames');
     if (stream.near !== undefined && stream.near.queued === 0) this.credit(stream);
   }
 
   #remoteEnd(stream: Http2Stream): void {
     stream.remoteEnded = true;
-    stream.near?.endPush();
+    // Closing, which comes next where nothing is left to do, ends both directions by itself.
+    if (!stream.localEnded || stream.near?.queued !== 0) stream.near?.endPush();
     stream.finishIfDone();
   }
 
@@ -562,13 +571,13 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     this.streams.set(streamId, opened);
     if (!decoded.ok) return this.respond(opened, [[':status', '431']], true);
     const request = parseConnectRequest(decoded.value);
-    if (!request.ok && request.error.kind === 'malformed') return this.resetStream(opened, ERROR_CODE.PROTOCOL_ERROR, { kind: 'cancelled' });
+    if (!request.ok && request.error.kind === 'malformed') return this.#streamError(opened, ERROR_CODE.PROTOCOL_ERROR);
     this.#listener.onRequest?.(opened, request);
   }
 
   #onTrailers(stream: Http2Stream, fields: readonly HeaderField[], endStream: boolean): void {
-    if (stream.remoteEnded) return this.resetStream(stream, ERROR_CODE.STREAM_CLOSED, { kind: 'cancelled' });
-    if (!endStream || trailersFault(fields) !== undefined) return this.resetStream(stream, ERROR_CODE.PROTOCOL_ERROR, { kind: 'cancelled' });
+    if (stream.remoteEnded) return this.#streamError(stream, ERROR_CODE.STREAM_CLOSED);
+    if (!endStream || trailersFault(fields) !== undefined) return this.#streamError(stream, ERROR_CODE.PROTOCOL_ERROR);
     this.#remoteEnd(stream);
   }
 
@@ -577,8 +586,8 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (stream === undefined) return this.#onClosedStream(streamId);
     if (stream.hasHead) return this.#onTrailers(stream, fields ?? [], endStream);
     const head = fields === undefined ? undefined : parseResponseHead(fields);
-    if (head === undefined || !head.ok) return this.resetStream(stream, ERROR_CODE.PROTOCOL_ERROR, { kind: 'cancelled' });
-    if (isInterim(head.value)) return endStream ? this.resetStream(stream, ERROR_CODE.PROTOCOL_ERROR, { kind: 'cancelled' }) : undefined;
+    if (head === undefined || !head.ok) return this.#streamError(stream, ERROR_CODE.PROTOCOL_ERROR);
+    if (isInterim(head.value)) return endStream ? this.#streamError(stream, ERROR_CODE.PROTOCOL_ERROR) : undefined;
     stream.listener?.onHead?.(stream, head.value);
     if (endStream && !stream.isClosed) this.#remoteEnd(stream);
   }
@@ -612,9 +621,9 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (!this.#mayCome(streamId, 'WINDOW_UPDATE')) return;
     const stream = this.streams.get(streamId);
     if (stream === undefined) return;
-    if (increment === 0) return this.resetStream(stream, ERROR_CODE.PROTOCOL_ERROR, { kind: 'cancelled' });
+    if (increment === 0) return this.#streamError(stream, ERROR_CODE.PROTOCOL_ERROR);
     stream.sendWindow += increment;
-    if (stream.sendWindow > MAX_WINDOW_BYTES) return this.resetStream(stream, ERROR_CODE.FLOW_CONTROL_ERROR, { kind: 'cancelled' });
+    if (stream.sendWindow > MAX_WINDOW_BYTES) return this.#streamError(stream, ERROR_CODE.FLOW_CONTROL_ERROR);
     this.#pumpLater(stream);
   }
 
@@ -686,9 +695,9 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (streamId === 0) return this.fail(ERROR_CODE.PROTOCOL_ERROR, 'PRIORITY on stream 0');
     const stream = this.streams.get(streamId);
     // Without an answer if the stream is unknown: the frame is allowed in every state.
-    if (payload.length !== 5) return stream === undefined ? this.fail(ERROR_CODE.FRAME_SIZE_ERROR, 'PRIORITY of another size than 5') : this.resetStream(stream, ERROR_CODE.FRAME_SIZE_ERROR, { kind: 'cancelled' });
+    if (payload.length !== 5) return stream === undefined ? this.fail(ERROR_CODE.FRAME_SIZE_ERROR, 'PRIORITY of another size than 5') : this.#streamError(stream, ERROR_CODE.FRAME_SIZE_ERROR);
     if (readUint31(payload, 0) !== streamId) return;
-    if (stream !== undefined) this.resetStream(stream, ERROR_CODE.PROTOCOL_ERROR, { kind: 'cancelled' });
+    if (stream !== undefined) this.#streamError(stream, ERROR_CODE.PROTOCOL_ERROR);
     else this.fail(ERROR_CODE.PROTOCOL_ERROR, 'a stream that depends on itself');
   }
 }

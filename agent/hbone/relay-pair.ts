@@ -67,7 +67,8 @@ export class RelayPair implements NearOwner, Task {
       if (size === ENDED) {
         if (from === this.#client) this.#clientEnded = true;
         else this.#serverEnded = true;
-        to.endPush();
+        // Closing, which comes next where nothing is left to do, ends both directions by itself.
+        if (!this.#clientEnded || !this.#serverEnded || to.queued > 0) to.endPush();
         return moved;
       }
       if (size < 0) return moved;
