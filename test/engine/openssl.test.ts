@@ -41,7 +41,7 @@ const headers = (fields: readonly (readonly [string, string])[]): Buffer => fram
 const connectTo = (target: string): Buffer => Buffer.concat([CLIENT_PREFACE, settings, headers([[':method', 'CONNECT'], [':authority', target]])]);
 
 /** Both requests were answered. */
-const ANSWERS = /(<<< TLS 1.3, Handshake \[length 0005\], KeyUpdate[^]*){2}/;
+const ANSWERS = /(<<< TLS 1.3, Handshake \[length 0005\], KeyUpdate.*){2}/s;
 /** Without -nbio it would wait for data after each KeyUpdate, and read no input meanwhile. */
 const NOT_BLOCKING = '-nbio';
 /** Commands of its user are taken, and nothing but what the peer says is printed. */
