@@ -3,13 +3,12 @@ import type { Result } from '@landbridge/core/result.ts';
 import { HBONE_PORT } from '@landbridge/ebpf/capture-layout.ts';
 import { formatSocketAddress } from '@landbridge/wire/authority.ts';
 import type { ConnectRequest, RequestFault } from '@landbridge/wire/http2-request.ts';
-import type { PodDial } from '../capture/pod-dial.ts';
 import type { Http2Stream, StreamEnd, StreamListener } from '../hbone/http2-stream.ts';
 import type { NearOwner } from '../hbone/near.ts';
-import { PlainSocket } from '../hbone/plain-socket.ts';
 import type { DataThread } from './data-thread.ts';
 import { dial } from './dialer.ts';
 import type { InboundSession } from './inbound-session.ts';
+import { PendingDial } from './pending-dial.ts';
 import type { Route, RouteWaiter } from './route-cache.ts';
 import type { PodConnection } from './thread-pod.ts';
 import type { ConnectionView, ResponseFlag } from './thread-messages.ts';
@@ -34,7 +33,7 @@ export class GatewayConnection implements StreamListener, NearOwner, RouteWaiter
   #route: Route | undefined;
   #candidate: Candidate | undefined;
   readonly #tried = new Set<string>();
-  #upstream: { readonly socket: PlainSocket; readonly dialed: PodDial } | undefined;
+  #upstream: PendingDial | undefined;
   #counted: 'no' | 'dialing' | 'open' = 'no';
   #refusal: { readonly flag: ResponseFlag; readonly text: string } | undefined;
   #isClosed = false;
@@ -89,30 +88,25 @@ export class GatewayConnection implements StreamListener, NearOwner, RouteWaiter
     this.#candidate = candidate;
     chooser.dialing(candidate.id);
     this.#counted = 'dialing';
-    const dialed = dial(this.#session.pod.spec, candidate.address, candidate.port);
-    if (!dialed.ok) return this.#failed(dialed.error.text);
-    const socket = new PlainSocket(this.#thread.loop, dialed.value.fd, dialed.value.isConnected ? 'connected' : 'connecting');
-    socket.owner = this;
-    this.#upstream = { socket, dialed: dialed.value };
-    this.#thread.dialing.set(socket, this.#thread.loop.nowMs);
-    if (socket.isConnected) this.onNear();
+    const pending = PendingDial.follow(this.#thread, this.#session.pod.spec, dial(this.#session.pod.spec, candidate.address, candidate.port), this);
+    if (!pending.ok) return this.#failed(pending.error.text);
+    this.#upstream = pending.value;
+    if (pending.value.socket.isConnected) this.onNear();
   }
 
   onNear(): void {
     const upstream = this.#upstream;
     if (upstream === undefined || this.#isClosed) return;
-    const { socket } = upstream;
-    if (socket.hasFailed) {
+    if (upstream.socket.hasFailed) {
       this.#upstream = undefined;
-      this.#thread.dialing.clear(socket);
-      socket.close(true);
+      upstream.giveUp();
       return this.#failed('the endpoint can not be reached');
     }
-    if (!socket.isConnected) return;
+    if (!upstream.socket.isConnected) return;
     this.#upstream = undefined;
-    this.#thread.dialing.clear(socket);
     this.#counted = 'open';
     (this.#route as Route).chooser.opened((this.#candidate as Candidate).id);
+    const socket = upstream.take();
     socket.owner = this.#stream;
     this.#stream.join(socket);
     this.#stream.respond([[':status', '200']], false);
@@ -151,12 +145,8 @@ export class GatewayConnection implements StreamListener, NearOwner, RouteWaiter
       else if (id !== undefined && this.#counted === 'dialing') route.chooser.abandoned(id);
       this.#thread.routes.release(route);
     }
-    const upstream = this.#upstream;
+    this.#upstream?.giveUp();
     this.#upstream = undefined;
-    if (upstream !== undefined) {
-      this.#thread.dialing.clear(upstream.socket);
-      upstream.socket.close(true);
-    }
     this.#session.pod.outbound.delete(this);
     this.#thread.traffic.closed(this, {
       sourceAddress: formatSocketAddress(this.#session.remote),

@@ -7,13 +7,13 @@ import { type Authority, formatSocketAddress } from '@landbridge/wire/authority.
 import type { HeaderField } from '@landbridge/wire/hpack.ts';
 import { formatProxyHeader, PROXY_TLV_SPIFFE_ID } from '@landbridge/wire/proxy-v2.ts';
 import type { ConnectRequest, RequestFault } from '@landbridge/wire/http2-request.ts';
-import type { PodDial } from '../capture/pod-dial.ts';
 import type { Http2Stream, StreamEnd, StreamListener } from '../hbone/http2-stream.ts';
 import type { NearOwner } from '../hbone/near.ts';
-import { PlainSocket } from '../hbone/plain-socket.ts';
+import type { PlainSocket } from '../hbone/plain-socket.ts';
 import type { DataThread } from './data-thread.ts';
-import { dialApplication, settled } from './dialer.ts';
+import { dialApplication } from './dialer.ts';
 import type { InboundSession } from './inbound-session.ts';
+import { PendingDial } from './pending-dial.ts';
 import type { GuardedConnection } from './thread-pod.ts';
 import type { ConnectionView, InboundAnswer, ResponseFlag } from './thread-messages.ts';
 import type { Metered, Series } from './traffic-counter.ts';
@@ -36,7 +36,7 @@ export class InboundConnection implements StreamListener, NearOwner, GuardedConn
   #authority = '';
   #traceId: string | undefined;
   #destination: SocketAddress | undefined;
-  #application: { readonly socket: PlainSocket; readonly dialed: PodDial } | undefined;
+  #application: PendingDial | undefined;
   #isClosed = false;
   /** Final status of a refusal. */
   #refusal: { readonly flag: ResponseFlag; readonly text: string } | undefined;
@@ -117,13 +117,12 @@ export class InboundConnection implements StreamListener, NearOwner, GuardedConn
     const client = this.#session.remote;
     // An application tunnel ends at a port of loopback, which nobody outside can reach.
     const dialed = tunnelPort === undefined ? dialApplication(spec, client.ip, destination.ip, destination.port) : dialApplication(spec, LOOPBACK, LOOPBACK, tunnelPort);
-    if (!dialed.ok) return this.#refuse(503, dialed.error.text);
-    const socket = new PlainSocket(this.#thread.loop, dialed.value.fd, dialed.value.isConnected ? 'connected' : 'connecting');
-    this.#application = { socket, dialed: dialed.value };
-    socket.owner = this;
+    const pending = PendingDial.follow(this.#thread, spec, dialed, this);
+    if (!pending.ok) return this.#refuse(503, pending.error.text);
+    this.#application = pending.value;
+    const { socket } = pending.value;
     if (proxyDestination !== undefined && !this.#pushProxyHeader(socket, proxyDestination)) return this.#refuse(503, 'the PROXY header would be too long');
     this.#stream.join(socket);
-    this.#thread.dialing.set(socket, this.#thread.loop.nowMs);
     if (socket.isConnected) this.onNear();
   }
 
@@ -147,8 +146,8 @@ export class InboundConnection implements StreamListener, NearOwner, GuardedConn
     if (application === undefined || this.#isClosed) return;
     if (application.socket.hasFailed) return this.#refuse(503, 'the application can not be reached');
     if (!application.socket.isConnected) return;
-    this.#settle();
-    application.socket.owner = this.#stream;
+    this.#application = undefined;
+    application.take().owner = this.#stream;
     this.#stream.respond(this.#session.pod.spec.baggage === '' ? OK : this.#answer(), false);
     this.#stream.onNear();
   }
@@ -157,26 +156,19 @@ export class InboundConnection implements StreamListener, NearOwner, GuardedConn
     return [[':status', '200'], ['baggage', this.#session.pod.spec.baggage]];
   }
 
-  #settle(): void {
-    const application = this.#application;
-    if (application === undefined) return;
-    this.#application = undefined;
-    this.#thread.dialing.clear(application.socket);
-    settled(this.#session.pod.spec, application.dialed);
-  }
-
   #refuse(status: Refusal, text: string): void {
     if (this.#isClosed) return;
     this.#refusal = { flag: status === 401 ? 'DENY' : 'CONNECT', text };
-    const socket = this.#application?.socket;
-    this.#settle();
     this.#stream.near = undefined;
-    socket?.close(true);
+    this.#application?.giveUp();
+    this.#application = undefined;
     this.#stream.respond([[':status', String(status)]], true);
   }
 
   onClosed(_stream: Http2Stream, end: StreamEnd): void {
-    this.#settle();
+    // Its socket is the stream's near side, which the stream closes.
+    this.#application?.take();
+    this.#application = undefined;
     if (this.#refusal !== undefined) return this.#finish(this.#refusal.flag, this.#refusal.text);
     switch (end.kind) {
       case 'complete':

@@ -2,12 +2,12 @@ import { formatSocketAddress } from '@landbridge/wire/authority.ts';
 import type { IpAddress } from '@landbridge/core/ip-address.ts';
 import type { ServiceLabels } from '@landbridge/core/route-plan.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
-import type { PodDial } from '../capture/pod-dial.ts';
 import type { NearOwner } from '../hbone/near.ts';
-import { PlainSocket } from '../hbone/plain-socket.ts';
+import type { PlainSocket } from '../hbone/plain-socket.ts';
 import { RelayPair } from '../hbone/relay-pair.ts';
 import type { DataThread } from './data-thread.ts';
-import { dialApplication, settled } from './dialer.ts';
+import { dialApplication } from './dialer.ts';
+import { PendingDial } from './pending-dial.ts';
 import { identityOf } from './pod-identity.ts';
 import type { GuardedConnection, ThreadPod } from './thread-pod.ts';
 import type { ConnectionView, ResponseFlag } from './thread-messages.ts';
@@ -43,7 +43,7 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
   readonly startedAtMs: number;
   reportedSent = 0;
   reportedReceived = 0;
-  #application: { readonly socket: PlainSocket; readonly dialed: PodDial } | undefined;
+  #application: PendingDial | undefined;
   #pair: RelayPair | undefined;
   #isClosed = false;
 
@@ -81,13 +81,11 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
 
   #dial(): void {
     const { server, socket, source, target } = this.#ends;
-    const dialed = dialApplication(server.spec, source.ip, target.ip, target.port);
-    if (!dialed.ok) return this.#refuse('CONNECT', dialed.error.text, true);
-    const application = new PlainSocket(this.#thread.loop, dialed.value.fd, dialed.value.isConnected ? 'connected' : 'connecting');
-    this.#application = { socket: application, dialed: dialed.value };
-    socket.owner = application.owner = this;
-    this.#thread.dialing.set(application, this.#thread.loop.nowMs);
-    if (application.isConnected) this.onNear();
+    const pending = PendingDial.follow(this.#thread, server.spec, dialApplication(server.spec, source.ip, target.ip, target.port), this);
+    if (!pending.ok) return this.#refuse('CONNECT', pending.error.text, true);
+    this.#application = pending.value;
+    socket.owner = this;
+    if (pending.value.socket.isConnected) this.onNear();
   }
 
   #denial(): string | undefined {
@@ -102,20 +100,12 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
     if (application === undefined) return;
     if (application.socket.hasFailed) return this.#refuse('CONNECT', 'the application can not be reached', true);
     if (!application.socket.isConnected) return;
-    this.#settle();
+    this.#application = undefined;
     this.#listener.onOpen();
-    const pair = new RelayPair(this.#thread.loop, this.#ends.socket, application.socket, (end) => this.#close(end === 'complete' ? '-' : 'CONNECT', end === 'complete' ? undefined : end === 'client-failed' ? 'reset by the client' : 'reset by the server'));
+    const pair = new RelayPair(this.#thread.loop, this.#ends.socket, application.take(), (end) => this.#close(end === 'complete' ? '-' : 'CONNECT', end === 'complete' ? undefined : end === 'client-failed' ? 'reset by the client' : 'reset by the server'));
     this.#pair = pair;
     this.#ends.socket.owner = application.socket.owner = pair;
     pair.run();
-  }
-
-  #settle(): void {
-    const application = this.#application;
-    if (application === undefined) return;
-    this.#application = undefined;
-    this.#thread.dialing.clear(application.socket);
-    settled(this.#ends.server.spec, application.dialed);
   }
 
   #refuse(flag: ResponseFlag, text: string, mayRetry: boolean): void {
@@ -134,9 +124,8 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
     this.#isClosed = true;
     const { client, server, source, target } = this.#ends;
     server.guarded.delete(this);
-    const socket = this.#application?.socket;
-    this.#settle();
-    socket?.close(true);
+    this.#application?.giveUp();
+    this.#application = undefined;
     this.#thread.traffic.closed(this, {
       sourceAddress: formatSocketAddress(source),
       destinationAddress: formatSocketAddress(target),

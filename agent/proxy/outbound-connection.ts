@@ -10,17 +10,17 @@ import { formatSocketAddress } from '@landbridge/wire/authority.ts';
 import type { HeaderField } from '@landbridge/wire/hpack.ts';
 import type { ResponseHead } from '@landbridge/wire/http2-request.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
-import type { PodDial } from '../capture/pod-dial.ts';
 import type { Failure, FailureReason } from '../hbone/failure.ts';
 import type { Http2Stream, StreamEnd, StreamListener } from '../hbone/http2-stream.ts';
 import type { NearOwner } from '../hbone/near.ts';
-import { PlainSocket } from '../hbone/plain-socket.ts';
+import type { PlainSocket } from '../hbone/plain-socket.ts';
 import { RelayPair } from '../hbone/relay-pair.ts';
 import type { PooledSession, SessionWaiter } from '../hbone/session-pool.ts';
 import type { DataThread } from './data-thread.ts';
-import { dial, settled } from './dialer.ts';
+import { dial } from './dialer.ts';
 import { DoubleTunnel } from './double-tunnel.ts';
 import { LocalDelivery } from './local-delivery.ts';
+import { PendingDial } from './pending-dial.ts';
 import type { Route, RouteWaiter } from './route-cache.ts';
 import type { PodConnection, ThreadPod } from './thread-pod.ts';
 import type { Carriage, ConnectionView, ResponseFlag } from './thread-messages.ts';
@@ -42,12 +42,6 @@ function nextTraceparent(): string {
   return formatTraceparent(random.subarray(randomAt, (randomAt += TRACEPARENT_BYTES)));
 }
 
-/** A plain connection that is being made. */
-interface Upstream {
-  readonly socket: PlainSocket;
-  readonly dialed: PodDial;
-}
-
 export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamListener, NearOwner, PodConnection, Metered {
   readonly #thread: DataThread;
   readonly #pod: ThreadPod;
@@ -66,7 +60,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   #stream: Http2Stream | undefined;
   #pair: RelayPair | undefined;
   #local: LocalDelivery | undefined;
-  #upstream: Upstream | undefined;
+  #upstream: PendingDial | undefined;
   #peer: SpiffeId | undefined;
   #eager: readonly Buffer[] = [];
   #traceparent = '';
@@ -164,27 +158,21 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   // -- Plain TCP
 
   #dialPlain(ip: string, port: number): void {
-    const dialed = dial(this.#pod.spec, ip, port);
-    if (!dialed.ok) return this.#attemptFailed(dialed.error.text, 'CONNECT');
-    const socket = new PlainSocket(this.#thread.loop, dialed.value.fd, dialed.value.isConnected ? 'connected' : 'connecting');
-    socket.owner = this;
-    this.#upstream = { socket, dialed: dialed.value };
-    if (socket.isConnected) this.#joinPlain(this.#upstream);
-    else this.#thread.dialing.set(socket, this.#thread.loop.nowMs);
+    const pending = PendingDial.follow(this.#thread, this.#pod.spec, dial(this.#pod.spec, ip, port), this);
+    if (!pending.ok) return this.#attemptFailed(pending.error.text, 'CONNECT');
+    this.#upstream = pending.value;
+    if (pending.value.socket.isConnected) this.#joinPlain(pending.value);
   }
 
-  #plainFailed({ socket, dialed }: Upstream): void {
+  #plainFailed(upstream: PendingDial): void {
     this.#upstream = undefined;
-    this.#thread.dialing.clear(socket);
-    settled(this.#pod.spec, dialed);
-    socket.close(true);
+    upstream.giveUp();
     this.#attemptFailed('the connection could not be made', 'CONNECT');
   }
 
-  #joinPlain({ socket, dialed }: Upstream): void {
+  #joinPlain(upstream: PendingDial): void {
     this.#upstream = undefined;
-    this.#thread.dialing.clear(socket);
-    settled(this.#pod.spec, dialed);
+    const socket = upstream.take();
     this.#opened();
     const pair = new RelayPair(this.#thread.loop, this.#socket, socket, (end) => this.#end(end === 'complete' ? '-' : 'CONNECT', end === 'complete' ? undefined : end === 'client-failed' ? 'reset by the client' : 'reset by the server'));
     this.#pair = pair;
@@ -367,12 +355,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
       error,
       traceId: this.#traceparent === '' ? undefined : this.#traceparent.slice(3, 35),
     }, this.#thread.loop.nowMs);
-    const upstream = this.#upstream;
-    if (upstream !== undefined) {
-      this.#thread.dialing.clear(upstream.socket);
-      settled(this.#pod.spec, upstream.dialed);
-      upstream.socket.close(true);
-    }
+    this.#upstream?.giveUp();
     this.#thread.forgetWaiter(this.#pod, this.#candidate, this);
     if (this.#stream === undefined || this.#stream.isClosed) this.#socket.close(flag !== '-' || error !== undefined);
   }

@@ -1,13 +1,13 @@
 import type { IpAddress } from '@landbridge/core/ip-address.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import { formatSocketAddress } from '@landbridge/wire/authority.ts';
-import type { PodDial } from '../capture/pod-dial.ts';
 import type { NearOwner } from '../hbone/near.ts';
-import { PlainSocket } from '../hbone/plain-socket.ts';
+import type { PlainSocket } from '../hbone/plain-socket.ts';
 import { RelayPair } from '../hbone/relay-pair.ts';
 import type { DataThread } from './data-thread.ts';
-import { dialApplication, settled } from './dialer.ts';
+import { dialApplication } from './dialer.ts';
 import { OWN_PORTS } from './inbound-connection.ts';
+import { PendingDial } from './pending-dial.ts';
 import type { GuardedConnection, ThreadPod } from './thread-pod.ts';
 import type { ConnectionView, ResponseFlag } from './thread-messages.ts';
 import { type Metered, type Series, UNKNOWN_WORKLOAD } from './traffic-counter.ts';
@@ -23,7 +23,7 @@ export class PlaintextConnection implements NearOwner, GuardedConnection, Metere
   readonly startedAtMs: number;
   reportedSent = 0;
   reportedReceived = 0;
-  #application: { readonly socket: PlainSocket; readonly dialed: PodDial } | undefined;
+  #application: PendingDial | undefined;
   #pair: RelayPair | undefined;
   #isClosed = false;
 
@@ -65,13 +65,10 @@ export class PlaintextConnection implements NearOwner, GuardedConnection, Metere
   }
 
   #dial(): void {
-    const dialed = dialApplication(this.#pod.spec, this.#source.ip, this.#destination.ip, this.#destination.port);
-    if (!dialed.ok) return this.#end('CONNECT', dialed.error.text);
-    const socket = new PlainSocket(this.#thread.loop, dialed.value.fd, dialed.value.isConnected ? 'connected' : 'connecting');
-    this.#application = { socket, dialed: dialed.value };
-    socket.owner = this;
-    this.#thread.dialing.set(socket, this.#thread.loop.nowMs);
-    if (socket.isConnected) this.onNear();
+    const pending = PendingDial.follow(this.#thread, this.#pod.spec, dialApplication(this.#pod.spec, this.#source.ip, this.#destination.ip, this.#destination.port), this);
+    if (!pending.ok) return this.#end('CONNECT', pending.error.text);
+    this.#application = pending.value;
+    if (pending.value.socket.isConnected) this.onNear();
   }
 
   onNear(): void {
@@ -81,28 +78,19 @@ export class PlaintextConnection implements NearOwner, GuardedConnection, Metere
     if (application === undefined) return;
     if (application.socket.hasFailed) return this.#end('CONNECT', 'the application can not be reached');
     if (!application.socket.isConnected) return;
-    this.#settle();
-    const pair = new RelayPair(this.#thread.loop, this.#socket, application.socket, (end) => this.#end(end === 'complete' ? '-' : 'CONNECT', end === 'complete' ? undefined : end === 'client-failed' ? 'reset by the client' : 'reset by the application'));
+    this.#application = undefined;
+    const pair = new RelayPair(this.#thread.loop, this.#socket, application.take(), (end) => this.#end(end === 'complete' ? '-' : 'CONNECT', end === 'complete' ? undefined : end === 'client-failed' ? 'reset by the client' : 'reset by the application'));
     this.#pair = pair;
     this.#socket.owner = application.socket.owner = pair;
     pair.run();
-  }
-
-  #settle(): void {
-    const application = this.#application;
-    if (application === undefined) return;
-    this.#application = undefined;
-    this.#thread.dialing.clear(application.socket);
-    settled(this.#pod.spec, application.dialed);
   }
 
   #end(flag: ResponseFlag, error: string | undefined): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#pod.guarded.delete(this);
-    const dialing = this.#application?.socket;
-    this.#settle();
-    dialing?.close(true);
+    this.#application?.giveUp();
+    this.#application = undefined;
     this.#socket.close(error !== undefined);
     this.#thread.traffic.closed(this, { sourceAddress: formatSocketAddress(this.#source), destinationAddress: formatSocketAddress(this.#destination), hboneAddress: undefined, sourceIdentity: undefined, destinationIdentity: undefined, flag, error, traceId: undefined }, this.#thread.loop.nowMs);
   }
