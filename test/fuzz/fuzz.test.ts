@@ -1,11 +1,12 @@
 import { readdirSync } from 'node:fs';
 import test from 'ava';
 import { CONTROL_TARGETS } from './control-targets.ts';
+import { ENGINE_TARGETS } from './engine-targets.ts';
 import { fuzz, MACHINE_CLOCK } from './fuzzer.ts';
 import { readKeptInputs, SEEDS_FOLDER } from './kept-inputs.ts';
 import { WIRE_TARGETS } from './wire-targets.ts';
 
-const TARGETS = [...WIRE_TARGETS, ...CONTROL_TARGETS];
+const TARGETS = [...WIRE_TARGETS, ...CONTROL_TARGETS, ...ENGINE_TARGETS];
 /** For each parser. */
 const MS = Number(process.env['FUZZ_MS'] ?? 300);
 

@@ -2,11 +2,12 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { CONTROL_TARGETS } from './control-targets.ts';
+import { ENGINE_TARGETS } from './engine-targets.ts';
 import { fuzz, MACHINE_CLOCK } from './fuzzer.ts';
 import { keepInput, readKeptInputs } from './kept-inputs.ts';
 import { WIRE_TARGETS } from './wire-targets.ts';
 
-const TARGETS = [...WIRE_TARGETS, ...CONTROL_TARGETS];
+const TARGETS = [...WIRE_TARGETS, ...CONTROL_TARGETS, ...ENGINE_TARGETS];
 const DEFAULT_MS = 10_000;
 /** Digits of an input that are printed; all are kept. */
 const SHOWN = 1000;
