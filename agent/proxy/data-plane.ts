@@ -1,7 +1,9 @@
 import { once } from 'node:events';
+import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { waitFor } from '@landbridge/core/retry-delay.ts';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
 import type { RoutePlan } from '@landbridge/core/route-plan.ts';
 import { createWaker, wake } from '@landbridge/native/epoll.ts';
@@ -29,10 +31,15 @@ export interface ListenerSets {
   readonly hbone: readonly number[];
 }
 
+/** How often an agent that ends looks whether its connections have ended. */
+const POLL_MS = 100;
+
 export const DEFAULT_TUNING: ConnectionTuning = { sameNode: 'relay', maxStreamsPerConnection: 100, poolIdleMs: 60_000, dialTimeoutMs: 10_000, resolveTimeoutMs: 5000, accessLog: 'all' };
 
 /** Of a thread without any connection: its waker. */
 const OWN_SOCKETS = 1;
+
+type Counts = Extract<FromThread, { readonly kind: 'counts' }>;
 
 interface Thread {
   readonly worker: Worker;
@@ -64,7 +71,7 @@ export class DataPlane implements AsyncDisposable {
 
   #start(index: number, tuning: ConnectionTuning): Thread {
     const waker = createWaker();
-    const worker = new Worker(new URL('./data-thread-main.ts', import.meta.url), { workerData: { tuning, waker } satisfies ThreadSetup });
+    const worker = new Worker(new URL(`./data-thread-main${path.extname(import.meta.url)}`, import.meta.url), { workerData: { tuning, waker } satisfies ThreadSetup });
     const thread: Thread = { worker, waker, routes: new Map(), lastSeenMs: performance.now() };
     worker.on('message', (message: FromThread) => this.#handle(thread, message));
     worker.on('error', (error) => {
@@ -107,6 +114,7 @@ export class DataPlane implements AsyncDisposable {
       case 'inbound':
         return this.#send(thread, { kind: 'inbound-answer', id: message.id, answer: this.#questions.inbound(message.uid, message.authority, message.localIp) });
       case 'report':
+      case 'counts':
       case 'connections': {
         const reply = this.#replies.get(message.id);
         this.#replies.delete(message.id);
@@ -191,7 +199,7 @@ export class DataPlane implements AsyncDisposable {
     return replies.flatMap(({ reply }) => (reply.kind === 'connections' ? reply.connections : []));
   }
 
-  async #ask(kind: 'report-now' | 'list-connections', timeoutMs: number): Promise<readonly { readonly thread: number; readonly reply: FromThread }[]> {
+  async #ask(kind: 'report-now' | 'count-now' | 'list-connections', timeoutMs: number): Promise<readonly { readonly thread: number; readonly reply: FromThread }[]> {
     const asked = this.#threads.map(async (thread, index) => {
       const id = this.#nextReply++;
       const { promise, resolve } = Promise.withResolvers<FromThread | undefined>();
@@ -214,18 +222,20 @@ export class DataPlane implements AsyncDisposable {
   /** Stops listening, and lets connections end by themselves until nothing of them is left or the signal aborts. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#sendAll({ kind: 'drain' });
+    await this.#until(({ openConnections, sockets }) => openConnections === 0 && sockets <= OWN_SOCKETS, signal);
+  }
+
+  /** Goes on serving until there is no connection, or the signal aborts: for an agent whose pods have no other one meanwhile. */
+  async idle(signal: AbortSignal): Promise<void> {
+    await this.#until(({ openConnections }) => openConnections === 0, signal);
+  }
+
+  async #until(isDone: (counts: Counts) => boolean, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const reports = await this.reports(1000);
-      if (reports.every(({ report: { gauges } }) => gauges.openConnections === 0 && gauges.sockets <= OWN_SOCKETS)) return;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(done, 100);
-        function done(): void {
-          clearTimeout(timer);
-          signal.removeEventListener('abort', done);
-          resolve();
-        }
-        signal.addEventListener('abort', done);
-      });
+      const replies = await this.#ask('count-now', 1000);
+      // A thread that does not answer is not known to be done.
+      if (replies.length === this.#threads.length && replies.every(({ reply }) => reply.kind === 'counts' && isDone(reply))) return;
+      await waitFor(POLL_MS, signal);
     }
   }
 

@@ -118,6 +118,8 @@ export class DataThread {
       }
       case 'report-now':
         return this.#report(message.id);
+      case 'count-now':
+        return this.#post({ kind: 'counts', id: message.id, openConnections: this.traffic.open, sockets: this.loop.sockets });
       case 'list-connections':
         return this.#post({ kind: 'connections', id: message.id, connections: this.traffic.views(this.loop.nowMs, MAX_VIEWS) });
       case 'access-log':

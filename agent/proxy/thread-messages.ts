@@ -67,6 +67,8 @@ export type ToThread =
   | { readonly kind: 'inbound-answer'; readonly id: number; readonly answer: InboundAnswer }
   | { readonly kind: 'report-now'; readonly id: number }
   | { readonly kind: 'list-connections'; readonly id: number }
+  /** Asks what is open without taking anything from the next report. */
+  | { readonly kind: 'count-now'; readonly id: number }
   | { readonly kind: 'access-log'; readonly mode: ConnectionTuning['accessLog'] }
   /** Listeners close, and peers are asked to go elsewhere. */
   | { readonly kind: 'drain' }
@@ -87,6 +89,7 @@ export type FromThread =
   | { readonly kind: 'route-gone'; readonly key: string }
   | { readonly kind: 'inbound'; readonly id: number; readonly uid: string; readonly authority: string; readonly localIp: string }
   | { readonly kind: 'report'; readonly id: number; readonly report: TrafficReport }
+  | { readonly kind: 'counts'; readonly id: number; readonly openConnections: number; readonly sockets: number }
   | { readonly kind: 'connections'; readonly id: number; readonly connections: readonly ConnectionView[] }
   | { readonly kind: 'warning'; readonly text: string; readonly fields: Readonly<Record<string, string>> }
   /** Nothing of a pod that is gone is used any more: neither its sockets nor its namespace. */
