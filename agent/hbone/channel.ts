@@ -12,6 +12,8 @@ export interface Channel {
   readonly inbound: NativeMemory;
   /** Whether a receive may bring something. */
   readonly mayReceive: boolean;
+  /** Whether what has arrived is lost where it is not received at once. */
+  readonly mustBeTaken?: boolean;
   /** Bytes of the last send wait: nothing may be sent until they are gone. */
   readonly isBlocked: boolean;
   /** Set once the channel has failed. */

@@ -44,23 +44,27 @@ export class Http2FrameReader {
   #padding = 0;
   #collected: Buffer | undefined;
   #collectedSize = 0;
+  /** Frames that may begin until the turn of the connection is over. */
+  turn = Number.POSITIVE_INFINITY;
 
   constructor(sink: FrameSink, expectsPreface: boolean) {
     this.#sink = sink;
     this.#prefaceLeft = expectsPreface ? PREFACE.length : 0;
   }
 
-  read(memory: NativeMemory, from: number, to: number): void {
+  /** Returns where it ended: before `to` where the turn, or the connection, is over. */
+  read(memory: NativeMemory, from: number, to: number): number {
     const { bytes } = memory;
     let at = this.#prefaceLeft > 0 ? this.#readPreface(bytes, from, to) : from;
     while (at < to && !this.#sink.isOver) {
       if (!this.#isInFrame) {
+        if (this.turn <= 0) return at;
         if (this.#headerSize === 0 && to - at >= FRAME_HEADER_BYTES) {
           this.#begin(bytes, at);
           at += FRAME_HEADER_BYTES;
         } else {
           while (this.#headerSize < FRAME_HEADER_BYTES && at < to) this.#header[this.#headerSize++] = bytes[at++] as number;
-          if (this.#headerSize < FRAME_HEADER_BYTES) return;
+          if (this.#headerSize < FRAME_HEADER_BYTES) return at;
           this.#headerSize = 0;
           this.#begin(this.#header, 0);
         }
@@ -73,6 +77,7 @@ export class Http2FrameReader {
       at += size;
       if (this.#left === 0) this.#end();
     }
+    return at;
   }
 
   #readPreface(bytes: Buffer, from: number, to: number): number {
@@ -94,6 +99,7 @@ export class Http2FrameReader {
     this.#flags = bytes[at + 4] as number;
     this.#streamId = readUint31(bytes, at + 5);
     this.#isInFrame = true;
+    this.turn--;
     if (length > MAX_FRAME_BYTES) return this.#sink.fail(ERROR_CODE.FRAME_SIZE_ERROR, `a frame of ${length} bytes`);
     if (type === FRAME_TYPE.DATA) {
       const isPadded = (this.#flags & FRAME_FLAG.PADDED) !== 0;

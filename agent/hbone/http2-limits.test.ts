@@ -1,7 +1,7 @@
 /** Each bound of a connection against a peer that goes beyond it: what it is told, and that nothing else suffers. */
 import test from 'ava';
 import { FRAME_TYPE, SETTING } from '@landbridge/wire/http2-frames.ts';
-import { CONTROL_FRAMES, EAGER_BYTES, MAX_CONTINUATIONS, MAX_CONTROL_BYTES, MAX_HEADER_LIST_BYTES, RESETS, WINDOW_UPDATES } from './http2-limits.ts';
+import { CONTROL_FRAMES, EAGER_BYTES, MAX_CONTINUATIONS, MAX_CONTROL_BYTES, MAX_HEADER_LIST_BYTES, RESETS, UNANSWERED_RESETS, WINDOW_UPDATES } from './http2-limits.ts';
 import { CONNECT, data, END_HEADERS, END_STREAM, frame, goaway, headers, ping, reset, SessionBench, settings, TestNear, windowUpdate } from './test-session.ts';
 
 /** Enough that what is allowed in the time of the test does not matter. */
@@ -32,7 +32,7 @@ const FLOODS: readonly (readonly [what: string, limit: number, made: (i: number)
   ['ends of a stream that is over', RESETS.burst, () => data(3, '', END_STREAM)],
   ['WINDOW_UPDATE of the connection', WINDOW_UPDATES.burst, () => windowUpdate(0, 1)],
   ['WINDOW_UPDATE of a stream', WINDOW_UPDATES.burst, () => windowUpdate(1, 1)],
-  ['streams that are opened and reset', RESETS.burst, (i) => Buffer.concat([headers(5 + 2 * i, CONNECT), reset(5 + 2 * i)])],
+  ['streams that are opened and reset before their answer', UNANSWERED_RESETS.burst, (i) => Buffer.concat([headers(5 + 2 * i, CONNECT), reset(5 + 2 * i)])],
   ['resets of one stream', RESETS.burst, () => reset(3)],
 ];
 

@@ -25,6 +25,10 @@ export const MAX_CONTROL_BYTES = 16 * 1024;
 export const TURN_BYTES = 512 * 1024;
 /** Bytes that are read from one connection before others get their turn. */
 export const READS_PER_TURN = 4;
+/** Frames of one connection that are looked at before others get their turn: small ones cost as much as large ones. */
+export const FRAMES_PER_TURN = 512;
+/** What a request for a tunnel costs of them, as it begins a dial. */
+export const FRAMES_PER_REQUEST = 32;
 /** Eagerly sent before the answer is known, and kept to be sent again to another endpoint. */
 export const EAGER_BYTES = 8 * 1024;
 
@@ -34,5 +38,7 @@ export const EAGER_BYTES = 8 * 1024;
  */
 export const CONTROL_FRAMES = { burst: 2000, perSecond: 500 } as const;
 export const RESETS = { burst: 20_000, perSecond: 10_000 } as const;
+/** Of them, those of streams that were not answered yet: what was begun for them was in vain. */
+export const UNANSWERED_RESETS = { burst: 5000, perSecond: 1000 } as const;
 /** WINDOW_UPDATE comes with data of ours that was taken. */
 export const WINDOW_UPDATES = { burst: 20_000, perSecond: 20_000 } as const;

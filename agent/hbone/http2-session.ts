@@ -12,10 +12,11 @@ import { type Channel, type ChannelOwner, NOTHING, OVER } from './channel.ts';
 import type { EventLoop, Task } from './event-loop.ts';
 import type { Failure, FailureReason } from './failure.ts';
 import { type FrameSink, Http2FrameReader } from './http2-frame-reader.ts';
-import { CONNECTION_WINDOW, CONTROL_FRAMES, FIRST_STREAM_WINDOW, GROWN_WINDOWS_BUDGET, MAX_CONTINUATIONS, MAX_FRAME_BYTES, MAX_HEADER_FIELDS, MAX_HEADER_LIST_BYTES, MAX_STREAMS, READS_PER_TURN, RESETS, TURN_BYTES, WINDOW_UPDATES } from './http2-limits.ts';
+import { CONNECTION_WINDOW, CONTROL_FRAMES, FIRST_STREAM_WINDOW, FRAMES_PER_REQUEST, FRAMES_PER_TURN, GROWN_WINDOWS_BUDGET, MAX_CONTINUATIONS, MAX_FRAME_BYTES, MAX_HEADER_FIELDS, MAX_HEADER_LIST_BYTES, MAX_STREAMS, READS_PER_TURN, RESETS, TURN_BYTES, UNANSWERED_RESETS, WINDOW_UPDATES } from './http2-limits.ts';
 import { Http2Output } from './http2-output.ts';
 import { Http2Stream, type StreamEnd } from './http2-stream.ts';
 import { ENDED, FAILED } from './near.ts';
+import { giveSlab, type Slab, takeSlab } from './slab.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 export interface SessionListener {
@@ -91,8 +92,11 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   /** A header block under way (RFC 9113, section 6.10). */
   #block: { readonly streamId: number; readonly endStream: boolean; readonly fragments: Buffer[]; size: number } | undefined;
   readonly #resets: number[] = [];
+  /** Read and not looked at yet. */
+  #rest: Slab | undefined;
   readonly #controlFrames: TokenBucket;
   readonly #resetFrames: TokenBucket;
+  readonly #unansweredResets: TokenBucket;
   readonly #windowFrames: TokenBucket;
   #drainPingSent = false;
   /** Nothing is under way any more: closed once everything staged has left. */
@@ -110,6 +114,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     this.#output = new Http2Output(channel);
     this.#controlFrames = new TokenBucket(CONTROL_FRAMES, loop.nowMs);
     this.#resetFrames = new TokenBucket(RESETS, loop.nowMs);
+    this.#unansweredResets = new TokenBucket(UNANSWERED_RESETS, loop.nowMs);
     this.#windowFrames = new TokenBucket(WINDOW_UPDATES, loop.nowMs);
     this.#greet();
   }
@@ -149,7 +154,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   run(): void {
     if (this.isOver) return;
     this.channel.flush();
-    if (this.channel.mayReceive) this.#receive();
+    if (this.channel.mayReceive || this.#rest !== undefined) this.#receive();
     if (this.isOver) return;
     this.#resume();
     if (this.isOver) return;
@@ -158,14 +163,43 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   }
 
   #receive(): void {
+    this.#reader.turn = this.channel.mustBeTaken === true ? Number.POSITIVE_INFINITY : FRAMES_PER_TURN;
+    if (this.#rest !== undefined && !this.#readRest(this.#rest)) return;
     for (let turn = 0; turn < READS_PER_TURN && this.channel.mayReceive && !this.isOver; turn++) {
       const size = this.channel.receive();
       if (size === NOTHING) return this.channel.mayReceive ? this.#loop.schedule(this) : undefined;
       if (size === OVER) return this.#channelOver();
       this.hasHeard = true;
-      this.#reader.read(this.channel.inbound, 0, size);
+      const at = this.#reader.read(this.channel.inbound, 0, size);
+      if (at < size && !this.isOver) return this.#keepRest(at, size);
     }
     if (!this.isOver && this.channel.mayReceive) this.#loop.schedule(this);
+  }
+
+  /** The turn is over before all that was read was looked at. */
+  #keepRest(from: number, to: number): void {
+    const rest = takeSlab(to - from);
+    this.channel.inbound.bytes.copy(rest.bytes, 0, from, to);
+    rest.end = to - from;
+    this.#rest = rest;
+    this.#loop.schedule(this);
+  }
+
+  /** Goes on where the last turn ended; false where this one ends, too. */
+  #readRest(rest: Slab): boolean {
+    rest.start = this.#reader.read(rest, rest.start, rest.end);
+    if (this.isOver) return false;
+    if (rest.start < rest.end) {
+      this.#loop.schedule(this);
+      return false;
+    }
+    this.#forgetRest();
+    return true;
+  }
+
+  #forgetRest(): void {
+    if (this.#rest !== undefined) giveSlab(this.#rest);
+    this.#rest = undefined;
   }
 
   #channelOver(): void {
@@ -266,7 +300,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   }
 
   respond(stream: Http2Stream, fields: readonly HeaderField[], end: boolean): void {
-    if (stream.isClosed || stream.hasHead || !this.#sendHeaders(stream.id, fields, end)) return;
+    if (stream.isClosed || stream.hasHead || (end && !this.#mayRefuse()) || !this.#sendHeaders(stream.id, fields, end)) return;
     if (end) {
       stream.localEnded = true;
       stream.hasHead = true;
@@ -274,6 +308,13 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
       if (!stream.remoteEnded) this.#sendReset(stream.id, ERROR_CODE.NO_ERROR);
       this.finishStream(stream, { kind: 'cancelled' }, false);
     } else stream.settle();
+  }
+
+  /** Requests in vain cost as much as streams that are reset. */
+  #mayRefuse(): boolean {
+    if (this.#resetFrames.take(this.#loop.nowMs)) return true;
+    this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many requests in vain');
+    return false;
   }
 
   #sendHeaders(streamId: number, fields: readonly HeaderField[], end: boolean): boolean {
@@ -393,6 +434,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     const lost = [...this.streams.values()].filter((stream) => !this.#isCarried(stream));
     this.isOver = true;
     this.#output.clear();
+    this.#forgetRest();
     this.#waiting = [];
     this.#block = undefined;
     for (const stream of lost) this.finishStream(stream, { kind: 'connection-lost' }, true);
@@ -564,8 +606,9 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if ((streamId & 1) === 0) return this.fail(ERROR_CODE.PROTOCOL_ERROR, 'a client opened an even stream');
     if (streamId <= this.#lastPeerId) return this.#resets.includes(streamId) ? undefined : this.fail(ERROR_CODE.STREAM_CLOSED, 'HEADERS on a closed stream');
     this.#lastPeerId = streamId;
+    this.#reader.turn -= FRAMES_PER_REQUEST;
     // Begun after the peer knew that we end: it is to be tried elsewhere.
-    if (streamId > this.#drainedAtId || this.streams.size >= MAX_STREAMS) return this.#sendReset(streamId, ERROR_CODE.REFUSED_STREAM);
+    if (streamId > this.#drainedAtId || this.streams.size >= MAX_STREAMS) return this.#mayRefuse() ? this.#sendReset(streamId, ERROR_CODE.REFUSED_STREAM) : undefined;
     const opened = new Http2Stream(this, streamId, this.#peerFirstWindow);
     opened.remoteEnded = endStream;
     this.streams.set(streamId, opened);
@@ -598,6 +641,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (!this.#resetFrames.take(this.#loop.nowMs)) return this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many streams reset');
     const stream = this.streams.get(streamId);
     if (stream === undefined) return;
+    if (!this.isClient && !stream.hasHead && !this.#unansweredResets.take(this.#loop.nowMs)) return this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many streams reset before their answer');
     const code = readUint32(payload, 0);
     // A server that has answered in full only spares us the rest (RFC 9113, section 8.1).
     if (code === ERROR_CODE.NO_ERROR && stream.remoteEnded) {

@@ -26,6 +26,7 @@ export interface InnerListener {
 export class TlsOverStream implements Near, Channel {
   readonly inbound = innerPlainIn;
   readonly queued = 0;
+  readonly mustBeTaken = true;
   readonly #outgoing = new ByteQueue();
   readonly #listener: InnerListener;
   #handshake: TlsHandshake | undefined;
