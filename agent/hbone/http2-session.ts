@@ -463,8 +463,15 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
 
   /** An error of a stream (RFC 9113, section 5.4.2). It counts as a reset by the peer, which can end as many streams this way (CVE-2025-8671). */
   #streamError(stream: Http2Stream, code: ErrorCode): void {
-    if (!this.#resetFrames.take(this.#loop.nowMs)) return this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many streams reset');
-    this.resetStream(stream, code, { kind: 'cancelled' });
+    if (this.#mayReset(stream)) this.resetStream(stream, code, { kind: 'cancelled' });
+  }
+
+  /** Whether one more stream may be reset by the peer, or by its fault. */
+  #mayReset(stream: Http2Stream | undefined): boolean {
+    const isInVain = !this.isClient && stream?.hasHead === false;
+    if (this.#resetFrames.take(this.#loop.nowMs) && (!isInVain || this.#unansweredResets.take(this.#loop.nowMs))) return true;
+    this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many streams reset');
+    return false;
   }
 
   onData(memory: NativeMemory, at: number, size: number): void {
@@ -638,10 +645,8 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   #onReset(streamId: number, payload: Buffer): void {
     if (payload.length !== 4) return this.fail(ERROR_CODE.FRAME_SIZE_ERROR, 'RST_STREAM of another size than 4');
     if (!this.#mayCome(streamId, 'RST_STREAM')) return;
-    if (!this.#resetFrames.take(this.#loop.nowMs)) return this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many streams reset');
     const stream = this.streams.get(streamId);
-    if (stream === undefined) return;
-    if (!this.isClient && !stream.hasHead && !this.#unansweredResets.take(this.#loop.nowMs)) return this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many streams reset before their answer');
+    if (!this.#mayReset(stream) || stream === undefined) return;
     const code = readUint32(payload, 0);
     // A server that has answered in full only spares us the rest (RFC 9113, section 8.1).
     if (code === ERROR_CODE.NO_ERROR && stream.remoteEnded) {
