@@ -11,7 +11,8 @@ export interface FrameSink {
   /** A part of its content. */
   onData(memory: NativeMemory, at: number, size: number): void;
   /** `length`: of the whole frame. */
-  onDataEnd(length: number, endStream: boolean): void;
+  /** `content`: its bytes without padding. */
+  onDataEnd(content: number, endStream: boolean): void;
   /** Any other frame, whole. The payload is good until the call returns. */
   onFrame(type: number, flags: number, streamId: number, payload: Buffer): void;
   /** A frame of a type that nobody knows, which is skipped (RFC 9113, section 4.1). */
@@ -143,7 +144,7 @@ export class Http2FrameReader {
   #end(): void {
     this.#isInFrame = false;
     if (this.#sink.isOver) return;
-    if (this.#type === FRAME_TYPE.DATA) return this.#sink.onDataEnd(this.#length, (this.#flags & FRAME_FLAG.END_STREAM) !== 0);
+    if (this.#type === FRAME_TYPE.DATA) return this.#sink.onDataEnd(this.#length - ((this.#flags & FRAME_FLAG.PADDED) === 0 ? 0 : 1 + this.#padding), (this.#flags & FRAME_FLAG.END_STREAM) !== 0);
     if (this.#type > KNOWN_TYPES) return this.#sink.onUnknown(this.#streamId);
     const payload = this.#collected ?? EMPTY;
     this.#collected = undefined;

@@ -1,6 +1,6 @@
 /** Each bound of a connection against a peer that goes beyond it: what it is told, and that nothing else suffers. */
 import test from 'ava';
-import { FRAME_TYPE, SETTING } from '@landbridge/wire/http2-frames.ts';
+import { FRAME_FLAG, FRAME_TYPE, SETTING } from '@landbridge/wire/http2-frames.ts';
 import { CONTROL_FRAMES, EAGER_BYTES, MAX_CONTINUATIONS, MAX_CONTROL_BYTES, MAX_HEADER_LIST_BYTES, RESETS, UNANSWERED_RESETS, WINDOW_UPDATES } from './http2-limits.ts';
 import { CONNECT, data, END_HEADERS, END_STREAM, frame, goaway, headers, ping, reset, SessionBench, settings, TestNear, windowUpdate } from './test-session.ts';
 
@@ -28,6 +28,7 @@ const FLOODS: readonly (readonly [what: string, limit: number, made: (i: number)
   ['PRIORITY', CONTROL_FRAMES.burst, () => frame(FRAME_TYPE.PRIORITY, 0, 7, Buffer.from([0, 0, 0, 5, 10]))],
   ['unknown frames', CONTROL_FRAMES.burst, () => frame(0x42 as never, 0, 1)],
   ['empty DATA', CONTROL_FRAMES.burst, () => data(1, '')],
+  ['DATA of padding alone', CONTROL_FRAMES.burst, () => data(1, Buffer.from([3, 0, 0, 0]), FRAME_FLAG.PADDED)],
   ['empty DATA for a stream that is over', CONTROL_FRAMES.burst, () => data(3, '')],
   ['ends of a stream that is over', RESETS.burst, () => data(3, '', END_STREAM)],
   ['WINDOW_UPDATE of the connection', WINDOW_UPDATES.burst, () => windowUpdate(0, 1)],

@@ -481,12 +481,12 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (!stream.deliver(memory, at, size)) this.resetStream(stream, ERROR_CODE.CANCEL, { kind: 'near-failed' });
   }
 
-  onDataEnd(length: number, endStream: boolean): void {
+  onDataEnd(content: number, endStream: boolean): void {
     const stream = this.#dataStream;
     this.#dataStream = undefined;
     // One that ends its stream may come late for each stream that was reset.
     const bucket = endStream ? this.#resetFrames : this.#controlFrames;
-    if (length === 0 && (stream === undefined || !endStream) && !bucket.take(this.#loop.nowMs)) return this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many empty frames');
+    if (content === 0 && (stream === undefined || !endStream) && !bucket.take(this.#loop.nowMs)) return this.fail(ERROR_CODE.ENHANCE_YOUR_CALM, 'too many empty frames');
     if (stream === undefined || stream.isClosed) return;
     if (endStream) return this.#remoteEnd(stream);
     if (stream.near !== undefined && stream.near.queued === 0) this.credit(stream);
