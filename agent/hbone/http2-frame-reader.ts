@@ -10,7 +10,6 @@ export interface FrameSink {
   onDataBegin(streamId: number, length: number): void;
   /** A part of its content. */
   onData(memory: NativeMemory, at: number, size: number): void;
-  /** `length`: of the whole frame. */
   /** `content`: its bytes without padding. */
   onDataEnd(content: number, endStream: boolean): void;
   /** Any other frame, whole. The payload is good until the call returns. */
