@@ -72,6 +72,8 @@ async function bench(options: Options, signal: AbortSignal): Promise<number> {
       for (const [index, one] of cases.entries()) {
         say(`${name}: ${describe(one)} (${index + 1} of ${cases.length})`);
         const run = { load, topology, handshakes: () => [handshakes, '--role', 'handshakes'], certificatesOf: certificates, certificates: directory, processors: availableParallelism(), directory, pace: options, signal };
+        // Case by case: a run that is interrupted keeps what it has found.
+        if (options.json !== undefined) await writeRows(options.json, new Rows(rowsOf(cells)));
         cells.push(...(await runCase(one, paths.filter(({ topologies }) => topologies?.includes(name) ?? true), run)));
       }
     }
@@ -81,11 +83,15 @@ async function bench(options: Options, signal: AbortSignal): Promise<number> {
   const rows = new Rows(rowsOf(cells));
   const outlines = options.topologies.map((topology): Outline => ({ topology, cases, paths: paths.map(({ name }) => name), ours: paths.map(({ name }) => name).filter((name) => name.startsWith('landbridge')) }));
   for (const outline of outlines) print(`\n${outline.topology}\n\n${valueTable(rows, outline)}\n\n${ratioTable(rows, outline) ?? ''}`);
-  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(rows.all, undefined, 1)}\n`);
+  if (options.json !== undefined) await writeRows(options.json, rows);
   if (options.writes) await writeResults(rows, outlines, legend, options);
   const failed = new Set(cells.filter(({ failure }) => failure !== undefined).map((cell) => `${cell.path}, ${cell.one.name}, ${cell.topology}: ${cell.failure}`));
   for (const line of failed) process.stderr.write(`failed: ${line}\n`);
   return failed.size === 0 ? 0 : 1;
+}
+
+async function writeRows(file: string, rows: Rows): Promise<void> {
+  await writeFile(file, `${JSON.stringify(rows.all, undefined, 1)}\n`);
 }
 
 async function writeResults(rows: Rows, outlines: readonly Outline[], legend: readonly string[], options: Options): Promise<void> {

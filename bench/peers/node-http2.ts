@@ -21,6 +21,8 @@ const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 const BACKLOG = 4096;
 /** Over the limit nghttp2 ends the whole session with all its streams; its default of 33 in a second is for browsers. */
 const RESET_LIMITS = { streamResetBurst: 20_000, streamResetRate: 10_000 };
+/** MiB. With the default of 10, sessions refuse streams while others are busy (ENHANCE_YOUR_CALM). */
+const MAX_SESSION_MEMORY = 1024;
 const BAD_REQUEST = 400;
 const UNAVAILABLE = 503;
 
@@ -130,7 +132,7 @@ class Client {
     await once(secure, 'secureConnect');
     if (!hasIdentity(secure)) throw new Error('the peer has no identity');
     secure.setNoDelay(true);
-    const session = http2.connect('https://hbone.invalid', { createConnection: () => secure, settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false } });
+    const session = http2.connect('https://hbone.invalid', { createConnection: () => secure, maxSessionMemory: MAX_SESSION_MEMORY, settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false } });
     session.on('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
     const pooled = { session, streams: 0 };
     this.#pool.add(pooled);
@@ -146,7 +148,7 @@ function serveTunnels({ host, port }: Address, context: tls.SecureContextOptions
       return;
     }
     socket.setNoDelay(true);
-    const session = http2.performServerHandshake(socket, { ...RESET_LIMITS, settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS } });
+    const session = http2.performServerHandshake(socket, { ...RESET_LIMITS, maxSessionMemory: MAX_SESSION_MEMORY, settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS } });
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     // Streams see the end of the session as their own abort.
     session.on('error', () => {});
