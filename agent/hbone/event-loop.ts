@@ -23,7 +23,8 @@ export interface Deadlines {
 
 /** Messages of the main thread handled in one round, so that traffic goes on between them. */
 const MESSAGES_PER_ROUND = 64;
-const MAX_WAIT_MS = 60_000;
+/** A thread can not be ended while it waits: process.exit() takes as long. */
+const MAX_WAIT_MS = 1000;
 
 /**
  * The loop of one data thread. A round: events, then messages, then tasks, then deadlines. Between two rounds no
