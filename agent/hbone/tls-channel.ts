@@ -7,6 +7,7 @@ import { ALERT, type Alert, CONTENT_TYPE, encodeAlert, MAX_CIPHERTEXT_BYTES, REC
 import { type Channel, type ChannelOwner, NOTHING, OVER } from './channel.ts';
 import { Event, type EventHandler, type EventLoop } from './event-loop.ts';
 import type { Failure, FailureReason } from './failure.ts';
+import type { HandshakeTurns, WaitingHandshake } from './handshake-turns.ts';
 import { plainIn, READ_BYTES, sealedIn, sealedOut } from './scratch.ts';
 import { giveSlab, type Slab, takeSlab } from './slab.ts';
 import { TlsRecords } from './tls-records.ts';
@@ -31,12 +32,14 @@ type Phase =
   | 'connecting'
   /** A server that has not seen a whole ClientHello yet has no OpenSSL object: half-open connections stay cheap. */
   | 'waiting'
+  /** The ClientHello is there, and the server's turn to answer it is not. */
+  | 'queued'
   | 'handshake'
   | 'open'
   | 'closed';
 
 /** A TLS 1.3 connection on a socket of its own. */
-export class TlsChannel implements Channel, EventHandler {
+export class TlsChannel implements Channel, EventHandler, WaitingHandshake {
   readonly #loop: EventLoop;
   readonly fd: number;
   readonly role: 'client' | 'server';
@@ -45,6 +48,8 @@ export class TlsChannel implements Channel, EventHandler {
   #phase: Phase;
   #context: TlsContext | undefined;
   #listener: HandshakeListener | undefined;
+  /** For servers: undefined where they begin at once. */
+  readonly #turns: HandshakeTurns | undefined;
   #handshake: TlsHandshake | undefined;
   #handshakeBytes = 0;
   /** The beginning of a handshake record. */
@@ -62,8 +67,9 @@ export class TlsChannel implements Channel, EventHandler {
   #hasPartial = false;
   failure: Failure | undefined;
 
-  constructor(loop: EventLoop, fd: number, options: { readonly role: 'client' | 'server'; readonly isConnected: boolean; readonly context: TlsContext; readonly listener: HandshakeListener; readonly recordsPerKey?: number }) {
+  constructor(loop: EventLoop, fd: number, options: { readonly role: 'client' | 'server'; readonly isConnected: boolean; readonly context: TlsContext; readonly listener: HandshakeListener; readonly turns?: HandshakeTurns; readonly recordsPerKey?: number }) {
     this.#recordsPerKey = options.recordsPerKey;
+    this.#turns = options.turns;
     this.#loop = loop;
     this.fd = fd;
     this.role = options.role;
@@ -115,6 +121,19 @@ export class TlsChannel implements Channel, EventHandler {
     if (this.role === 'client') this.#advance(this.#handshake.advance());
   }
 
+  /** A server's turn has come. */
+  begin(): void {
+    this.#begin();
+    const size = this.#early?.copy(sealedIn.bytes, 0) ?? 0;
+    this.#early = undefined;
+    this.#feed(size);
+    this.#receiveHandshake();
+  }
+
+  giveWay(): void {
+    this.abandon('tls-busy', 'too many handshakes at once');
+  }
+
   #receiveHandshake(): void {
     while (this.mayReceive && (this.#phase === 'waiting' || this.#phase === 'handshake')) {
       const have = this.#early?.length ?? 0;
@@ -143,7 +162,14 @@ export class TlsChannel implements Channel, EventHandler {
       const length = RECORD_HEADER_BYTES + bytes.readUInt16BE(at + 3);
       if (length > RECORD_HEADER_BYTES + MAX_CIPHERTEXT_BYTES || this.#handshakeBytes > MAX_HANDSHAKE_BYTES + READ_BYTES) return this.#failHandshake('tls-record-overflow', 'a handshake longer than any that is needed');
       if (size - at < length) break;
-      if (this.#phase === 'waiting') this.#begin();
+      if (this.#phase === 'waiting') {
+        if (this.#turns !== undefined) {
+          this.#phase = 'queued';
+          this.#turns.wait(this);
+          break;
+        }
+        this.#begin();
+      }
       const handshake = this.#handshake as TlsHandshake;
       const state = handshake.feed(address + at, length);
       at += length;
@@ -179,6 +205,7 @@ export class TlsChannel implements Channel, EventHandler {
     }
     handshake[Symbol.dispose]();
     this.#handshake = undefined;
+    this.#turns?.ended(this);
     this.#phase = 'open';
     const listener = this.#listener as HandshakeListener;
     this.#listener = undefined;
@@ -339,6 +366,7 @@ export class TlsChannel implements Channel, EventHandler {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
     this.mayReceive = false;
+    this.#turns?.ended(this);
     const isPeerToEnd = this.#hasEnded && this.failure === undefined && this.#records?.hasEnded === false;
     this.#context?.release();
     this.#handshake?.[Symbol.dispose]();

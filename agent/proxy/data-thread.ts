@@ -16,6 +16,7 @@ import { TlsContext } from '@landbridge/native/tls-context.ts';
 import { DeadlineList } from '../hbone/deadline-list.ts';
 import type { EventLoop } from '../hbone/event-loop.ts';
 import type { Failure, FailureReason } from '../hbone/failure.ts';
+import { HandshakeTurns } from '../hbone/handshake-turns.ts';
 import type { Http2Session, SessionBudget } from '../hbone/http2-session.ts';
 import { PlainSocket } from '../hbone/plain-socket.ts';
 import { type Dial, type PoolKey, SessionPool, type SessionWaiter } from '../hbone/session-pool.ts';
@@ -62,6 +63,7 @@ export class DataThread {
   /** Dials of applications and of plain endpoints. */
   readonly dialing: DeadlineList<PlainSocket>;
   readonly innerHandshakes = new DeadlineList<TlsOverStream>(HANDSHAKE_TIMEOUT_MS, (channel) => channel.abandon());
+  readonly #turns: HandshakeTurns;
   readonly #handshakes = new DeadlineList<TlsChannel>(HANDSHAKE_TIMEOUT_MS, (channel) => channel.abandon('tls-timeout', 'the handshake took too long'));
   readonly #speaking = new DeadlineList<Http2Session>(HANDSHAKE_TIMEOUT_MS, (session) => session.abort({ reason: 'h2-preface', text: 'the peer did not begin to speak HTTP/2 in time' }));
   readonly #keepalive = new DeadlineList<Http2Session>(KEEPALIVE_MS, (session) => this.#checkAlive(session));
@@ -80,6 +82,7 @@ export class DataThread {
 
   constructor(loop: EventLoop, tuning: ConnectionTuning, post: (message: FromThread) => void) {
     this.loop = loop;
+    this.#turns = new HandshakeTurns(loop);
     this.tuning = tuning;
     this.#post = post;
     this.traffic = new TrafficCounter(tuning.accessLog);
@@ -206,7 +209,7 @@ export class DataThread {
     }
     const local = socketName(fd, 'local');
     const session = new InboundSession(this, pod, remote, local === undefined ? '' : ipOf(local));
-    this.#handshakes.set(new TlsChannel(this.loop, fd, { role: 'server', isConnected: true, context: held.context, listener: session }), this.loop.nowMs);
+    this.#handshakes.set(new TlsChannel(this.loop, fd, { role: 'server', isConnected: true, context: held.context, listener: session, turns: this.#turns }), this.loop.nowMs);
   }
 
   #removePod(uid: string, drainMs: number): void {
