@@ -1,6 +1,7 @@
+import { nativeMemory } from '@landbridge/native/memory.ts';
 import type { TlsContext } from '@landbridge/native/tls-context.ts';
 import { type HandshakeResult, TlsHandshake } from '@landbridge/native/tls-handshake.ts';
-import { MAX_CIPHERTEXT_BYTES, RECORD_HEADER_BYTES } from '@landbridge/wire/tls13.ts';
+import { ALERT, type Alert, CONTENT_TYPE, encodeAlert, MAX_CIPHERTEXT_BYTES, RECORD_HEADER_BYTES } from '@landbridge/wire/tls13.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { type Channel, type ChannelOwner, NOTHING, OVER } from './channel.ts';
 import type { Failure, FailureReason } from './failure.ts';
@@ -13,6 +14,7 @@ const MAX_WAITING = 256 * 1024;
 const MAX_HANDSHAKE_BYTES = 128 * 1024;
 /** Taken in one step, so that a partial record fits before it. */
 const STEP_BYTES = 64 * 1024;
+const control = nativeMemory(16);
 
 export interface InnerListener {
   onSecure(channel: TlsOverStream, result: HandshakeResult): void;
@@ -131,7 +133,10 @@ export class TlsOverStream implements Near, Channel {
   #open(records: TlsRecords, size: number): void {
     this.#plain = records.open(innerSealedIn, size, innerPlainIn);
     const { fault } = records;
-    if (fault !== undefined) this.failure ??= { reason: `tls-${fault.kind}`, text: fault.text };
+    if (fault !== undefined) {
+      this.failure ??= { reason: `tls-${fault.kind}`, text: fault.text };
+      if (fault.alert !== undefined) this.#sendAlert(fault.alert);
+    }
     if (records.hasEnded) this.#hasEnded = true;
     if (this.#plain > 0 || this.failure !== undefined || this.#hasEnded) this.owner?.onChannel();
     this.#plain = 0;
@@ -185,8 +190,18 @@ export class TlsOverStream implements Near, Channel {
   }
 
   end(): void {
+    if (this.#isEnding) return;
     this.#isEnding = true;
+    // The end of what carries it proves nothing: anybody on the way may have made it (RFC 8446, section 6.1).
+    if (this.failure === undefined) this.#sendAlert(ALERT.CLOSE_NOTIFY);
     this.#outer.onNear();
+  }
+
+  #sendAlert(alert: Alert): void {
+    if (this.#records === undefined || this.#isClosed) return;
+    control.bytes.set(encodeAlert(alert));
+    const end = this.#records.seal(control.bytes, control.address, 0, 2, sealedOut, 0, CONTENT_TYPE.ALERT);
+    this.#outgoing.append(sealedOut.bytes, 0, end);
   }
 
   /** From either side: the stream is over, or the session is. What waits still leaves where the session has ended in order. */
