@@ -31,9 +31,7 @@ test('nghttp understands the settings, and that its request is not for a tunnel'
   t.regex(stdout, /:status: 400/);
 });
 
-test('curl gets a status for requests with and without content', async (t) => {
-  for (const content of [[], ['--data', 'x'.repeat(100_000)]]) {
-    const { stdout } = await promisify(execFile)('curl', ['--silent', '--insecure', '--http2', '--cert', chain, '--key', key, '--write-out', '%{http_version} %{http_code}', ...content, `https://${HERE}:${pod.port}/`]);
-    t.is(stdout, '2 400');
-  }
+test('curl gets a status', async (t) => {
+  const { stdout } = await promisify(execFile)('curl', ['--silent', '--insecure', '--http2', '--cert', chain, '--key', key, '--write-out', '%{http_version} %{http_code}', `https://${HERE}:${pod.port}/`]);
+  t.is(stdout, '2 400');
 });
