@@ -22,7 +22,8 @@ function start(application: { readonly port: number }): { readonly port: number;
   return { port: engine.server(server).port, target: `${HERE}:${application.port}` };
 }
 
-test.serial('a tunnel carries bytes both ways, and the end of one direction leaves the other open', async (t) => {
+/** Points are those of what peers of Istio expect, as in ambient-wire.test.ts. */
+test.serial('point 5: a tunnel carries bytes both ways, and the end of one direction leaves the other open', async (t) => {
   await using application = await Application.start((socket) => {
     let size = 0;
     socket.on('data', (chunk: Buffer) => (size += chunk.length)).on('end', () => socket.end(`${size} bytes`));
@@ -118,7 +119,7 @@ test.serial('a connection that was accepted before the certificate was renewed i
   t.is((later.session.socket as TLSSocket).getPeerX509Certificate()?.serialNumber, new X509Certificate(renewed.chainPem).serialNumber);
 });
 
-test.serial('PING is answered, and GOAWAY of the client lets its streams run to their end', async (t) => {
+test.serial('point 5: PING is answered, and GOAWAY of the client lets its streams run to their end', async (t) => {
   await using application = await echo();
   const under = start(application);
   using node = await NodeClient.connect(under.port, client, authority.rootPem);
@@ -133,7 +134,7 @@ test.serial('PING is answered, and GOAWAY of the client lets its streams run to 
   t.deepEqual(await engine.failures(), {});
 });
 
-test.serial('a server that drains says GOAWAY, takes no new streams, and ends once its streams have', async (t) => {
+test.serial('point 5: a server that drains says GOAWAY, takes no new streams, and ends once its streams have', async (t) => {
   await using application = await echo();
   await using other = new TestEngine();
   other.trust(authority);
