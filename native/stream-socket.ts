@@ -18,6 +18,7 @@ const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_LINGER = 13;
 const SHUT_WR = 1;
+const SIOCOUTQ = 0x5411;
 
 export const EAGAIN = errnoOf('EAGAIN');
 export const EINPROGRESS = errnoOf('EINPROGRESS');
@@ -36,6 +37,7 @@ const callClose = library.func('int close(int fd)');
 const callSetOption = library.func('int setsockopt(int fd, int level, int name, const void *value, int length)');
 const callGetOption = library.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
 const callName = { local: library.func('int getsockname(int fd, void *address, void *length)'), peer: library.func('int getpeername(int fd, void *address, void *length)') };
+const callIoctl = library.func('int ioctl(int fd, unsigned long request, void *value)');
 const errnoLocation = library.func('int64_t __errno_location()');
 
 /** errno of this thread: its place never moves, so that reading costs no call. */
@@ -89,6 +91,9 @@ export function closeByReset(fd: number): void {
 
 const INT_LENGTH = Buffer.from([4, 0, 0, 0]);
 const value = Buffer.alloc(4);
+
+/** Bytes that were written and that the peer has not acknowledged (SIOCOUTQ, tcp(7)). */
+export const unacknowledged = (fd: number): number => (callIoctl(fd, SIOCOUTQ, value) === 0 ? value.readInt32LE(0) : 0);
 
 /** Takes the error that a connection met (SO_ERROR); 0 for none. */
 export function takeError(fd: number): number {

@@ -1,6 +1,7 @@
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { Epoll, Event, takeWakes } from '@landbridge/native/epoll.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
+import { DeadlineList } from './deadline-list.ts';
 import { LingeringSockets } from './lingering.ts';
 
 /** What is told of events on a descriptor: bits of {@link Event}. */
@@ -23,6 +24,10 @@ export interface Deadlines {
 
 /** Messages of the main thread handled in one round, so that traffic goes on between them. */
 const MESSAGES_PER_ROUND = 64;
+/** A peer that has taken nothing for so long is looked at, and has as long again to take anything. */
+const STALL_MS = 20_000;
+/** Application data that one stream, or one connection, moves before another one gets its turn: the fewer there are, the more. */
+const TURN_BYTES = { most: 512 * 1024, least: 64 * 1024, together: 8 * 1024 * 1024 } as const;
 /** A thread can not be ended while it waits: process.exit() takes as long. */
 const MAX_WAIT_MS = 1000;
 
@@ -36,10 +41,14 @@ export class EventLoop implements Disposable {
   readonly #tags: number[] = [];
   readonly #deadlines: Deadlines[] = [];
   readonly #lingering: LingeringSockets;
+  /** Whose bytes the kernel does not take. */
+  readonly stalls = new DeadlineList<{ onStalled(): void }>(STALL_MS, (each) => each.onStalled());
   #tasks: Task[] = [];
   #isStopped = false;
   /** Monotonic, of the current round. */
   nowMs = performance.now();
+  /** What one stream, or one connection, may move in this round. */
+  turnBytes: number = TURN_BYTES.most;
   /** Descriptors whose events are followed. */
   sockets = 0;
   #idleMs = 0;
@@ -47,6 +56,7 @@ export class EventLoop implements Disposable {
 
   constructor() {
     this.#lingering = new LingeringSockets(this);
+    this.watch(this.stalls);
   }
 
   /** Begins to report events of a descriptor that does not block. @throws SystemCallError */
@@ -136,6 +146,7 @@ export class EventLoop implements Disposable {
     const count = epoll.wait(timeoutMs);
     this.nowMs = performance.now();
     if (timeoutMs !== 0) this.#idleMs += this.nowMs - waitedFromMs;
+    this.turnBytes = Math.max(TURN_BYTES.least, Math.min(TURN_BYTES.most, TURN_BYTES.together / (count + this.#tasks.length)));
     this.#dispatch(count);
     if (this.#tasks.length > 0) {
       const tasks = this.#tasks;

@@ -21,10 +21,6 @@ export const MAX_HEADER_FIELDS = 128;
 export const MAX_CONTINUATIONS = 16;
 /** Any frame but DATA and HEADERS that is collected. */
 export const MAX_CONTROL_BYTES = 16 * 1024;
-/** Application data that one stream moves before another one gets its turn. */
-export const TURN_BYTES = 512 * 1024;
-/** Bytes that are read from one connection before others get their turn. */
-export const READS_PER_TURN = 4;
 /** Frames of one connection that are looked at before others get their turn: small ones cost as much as large ones. */
 export const FRAMES_PER_TURN = 512;
 /** What a request for a tunnel costs of them, as it begins a dial. */

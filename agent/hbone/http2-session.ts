@@ -12,7 +12,7 @@ import { type Channel, type ChannelOwner, NOTHING, OVER } from './channel.ts';
 import type { EventLoop, Task } from './event-loop.ts';
 import type { Failure, FailureReason } from './failure.ts';
 import { type FrameSink, Http2FrameReader } from './http2-frame-reader.ts';
-import { CONNECTION_WINDOW, CONTROL_FRAMES, FIRST_STREAM_WINDOW, FRAMES_PER_REQUEST, FRAMES_PER_TURN, GROWN_WINDOWS_BUDGET, MAX_CONTINUATIONS, MAX_FRAME_BYTES, MAX_HEADER_FIELDS, MAX_HEADER_LIST_BYTES, MAX_STREAMS, READS_PER_TURN, RESETS, TURN_BYTES, UNANSWERED_RESETS, WINDOW_UPDATES } from './http2-limits.ts';
+import { CONNECTION_WINDOW, CONTROL_FRAMES, FIRST_STREAM_WINDOW, FRAMES_PER_REQUEST, FRAMES_PER_TURN, GROWN_WINDOWS_BUDGET, MAX_CONTINUATIONS, MAX_FRAME_BYTES, MAX_HEADER_FIELDS, MAX_HEADER_LIST_BYTES, MAX_STREAMS, RESETS, UNANSWERED_RESETS, WINDOW_UPDATES } from './http2-limits.ts';
 import { Http2Output } from './http2-output.ts';
 import { Http2Stream, type StreamEnd } from './http2-stream.ts';
 import { ENDED, FAILED } from './near.ts';
@@ -165,11 +165,12 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   #receive(): void {
     this.#reader.turn = this.channel.mustBeTaken === true ? Number.POSITIVE_INFINITY : FRAMES_PER_TURN;
     if (this.#rest !== undefined && !this.#readRest(this.#rest)) return;
-    for (let turn = 0; turn < READS_PER_TURN && this.channel.mayReceive && !this.isOver; turn++) {
+    for (let read = 0; read < 2 * this.#loop.turnBytes && this.channel.mayReceive && !this.isOver; ) {
       const size = this.channel.receive();
       if (size === NOTHING) return this.channel.mayReceive ? this.#loop.schedule(this) : undefined;
       if (size === OVER) return this.#channelOver();
       this.hasHeard = true;
+      read += size;
       const at = this.#reader.read(this.channel.inbound, 0, size);
       if (at < size && !this.isOver) return this.#keepRest(at, size);
     }
@@ -241,7 +242,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
       const allowance = stream.allowance;
       // WINDOW_UPDATE, or the answer, comes back here.
       if (allowance <= 0) return;
-      if (this.#sendWindow <= 0 || moved >= TURN_BYTES) {
+      if (this.#sendWindow <= 0 || moved >= this.#loop.turnBytes) {
         this.#wait(stream);
         if (this.#sendWindow > 0) this.#loop.schedule(this);
         return;

@@ -1,7 +1,6 @@
 import { nativeMemory } from '@landbridge/native/memory.ts';
 import type { EventLoop, Task } from './event-loop.ts';
 import { ENDED, type Near, type NearOwner } from './near.ts';
-import { TURN_BYTES } from './http2-limits.ts';
 
 /** Bytes on their way from one side to the other; nothing stays in it. */
 const passing = nativeMemory(256 * 1024);
@@ -59,7 +58,7 @@ export class RelayPair implements NearOwner, Task {
   #move(from: Near, to: Near): number {
     let moved = 0;
     while (from.mayPull && to.queued === 0) {
-      if (moved >= TURN_BYTES) {
+      if (moved >= this.#loop.turnBytes) {
         this.#loop.schedule(this);
         return moved;
       }

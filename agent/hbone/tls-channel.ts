@@ -1,4 +1,4 @@
-import { EAGAIN, ECONNRESET, lastErrno, receive, send, shutdownWrite, takeError } from '@landbridge/native/stream-socket.ts';
+import { EAGAIN, ECONNRESET, lastErrno, receive, send, shutdownWrite, takeError, unacknowledged } from '@landbridge/native/stream-socket.ts';
 import { errnoOf } from '@landbridge/native/errno.ts';
 import { nativeMemory } from '@landbridge/native/memory.ts';
 import type { TlsContext } from '@landbridge/native/tls-context.ts';
@@ -61,6 +61,8 @@ export class TlsChannel implements Channel, EventHandler, WaitingHandshake {
   #peerHungUp = false;
   /** Sealed and not sent: their numbers are spent, so that they are never sealed again. */
   #unsent: Slab | undefined;
+  /** In the kernel's queue when nothing had been taken from `#unsent` for a while. */
+  #leftAtStall = Number.POSITIVE_INFINITY;
   #isEnding = false;
   /** close_notify left as the last bytes. */
   #hasEnded = false;
@@ -282,6 +284,21 @@ export class TlsChannel implements Channel, EventHandler, WaitingHandshake {
     bytes.copy(slab.bytes, 0, from, to);
     slab.end = to - from;
     this.#unsent = slab;
+    this.#leftAtStall = Number.POSITIVE_INFINITY;
+    this.#loop.stalls.set(this, this.#loop.nowMs);
+  }
+
+  /** Nothing was taken from `#unsent` for a while: a peer that takes a little at a time makes the kernel's own queue shorter. */
+  onStalled(): void {
+    if (this.#unsent === undefined || this.#phase !== 'open') return;
+    const left = unacknowledged(this.fd);
+    if (left < this.#leftAtStall) {
+      this.#leftAtStall = left;
+      return this.#loop.stalls.set(this, this.#loop.nowMs);
+    }
+    this.failure ??= { reason: 'peer-silent', text: 'the peer takes nothing' };
+    this.mayReceive = true;
+    this.owner?.onChannel();
   }
 
   #write(bytes: Buffer): void {
@@ -311,8 +328,10 @@ export class TlsChannel implements Channel, EventHandler, WaitingHandshake {
     slab.start += sent;
     if (slab.start < slab.end) {
       this.#maySend = false;
+      if (sent > 0) this.#loop.stalls.set(this, this.#loop.nowMs);
       return;
     }
+    this.#loop.stalls.clear(this);
     giveSlab(slab);
     this.#unsent = undefined;
     if (this.#isEnding) this.#end();
@@ -357,6 +376,12 @@ export class TlsChannel implements Channel, EventHandler, WaitingHandshake {
     listener?.onHandshakeFailed(this, this.failure);
   }
 
+  /** Tells a peer that it has proven to be somebody who is not wanted, and ends. */
+  refuse(): void {
+    this.#sendAlert(ALERT.ACCESS_DENIED);
+    this.close();
+  }
+
   /** Gives up a handshake that takes too long. */
   abandon(reason: FailureReason, text: string): void {
     this.#failHandshake(reason, text);
@@ -367,6 +392,7 @@ export class TlsChannel implements Channel, EventHandler, WaitingHandshake {
     this.#phase = 'closed';
     this.mayReceive = false;
     this.#turns?.ended(this);
+    this.#loop.stalls.clear(this);
     const isPeerToEnd = this.#hasEnded && this.failure === undefined && this.#records?.hasEnded === false;
     this.#context?.release();
     this.#handshake?.[Symbol.dispose]();
