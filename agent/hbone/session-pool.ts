@@ -51,6 +51,8 @@ interface Entry {
   readonly sessions: PooledSession[];
   channel: TlsChannel | undefined;
   readonly waiters: Set<SessionWaiter>;
+  /** Of the peer's SETTINGS, as the last connection had them. */
+  peerMaxStreams: number | undefined;
 }
 
 /**
@@ -99,7 +101,7 @@ export class SessionPool {
   acquire(key: PoolKey, dial: Dial, waiter: SessionWaiter): void {
     let entry = this.#entries.get(key.text);
     if (entry === undefined) {
-      entry = { key, context: dial.context.hold(), sessions: [], channel: undefined, waiters: new Set() };
+      entry = { key, context: dial.context.hold(), sessions: [], channel: undefined, waiters: new Set(), peerMaxStreams: undefined };
       this.#entries.set(key.text, entry);
     }
     const found = this.#withRoom(entry);
@@ -133,7 +135,7 @@ export class SessionPool {
         entry.channel = undefined;
         const peer = dial.judge(result);
         if (peer.ok) return this.#begin(entry, channel, peer.value, dial);
-        channel.close();
+        channel.refuse();
         this.#onFailure(peer.error);
         this.#refuse(entry, peer.error);
       },
@@ -154,7 +156,10 @@ export class SessionPool {
 
   #begin(entry: Entry, channel: TlsChannel, peer: SpiffeId, dial: Dial): void {
     const session = new Http2Session(this.#loop, channel, 'client', this.#budget, {
-      onReady: () => this.#speaking.clear(session),
+      onReady: () => {
+        this.#speaking.clear(session);
+        entry.peerMaxStreams = session.peerMaxStreams;
+      },
       onCapacity: () => {
         this.#serve(entry, dial);
         this.#rest(session);
@@ -170,6 +175,8 @@ export class SessionPool {
         this.#forgetIfEmpty(entry);
       },
     });
+    // What the peer allowed before it likely allows again; streams beyond it would come back refused.
+    if (entry.peerMaxStreams !== undefined) session.peerMaxStreams = entry.peerMaxStreams;
     channel.owner = session;
     const pooled: PooledSession = { session, peer };
     entry.sessions.push(pooled);

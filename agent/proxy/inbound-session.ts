@@ -49,7 +49,7 @@ export class InboundSession implements HandshakeListener {
     this.#thread.handshakeEnded(channel);
     const peer = this.#thread.judge.judge(result, Date.now());
     if (!peer.ok) {
-      channel.close();
+      channel.refuse();
       return this.#failed(peer.error);
     }
     this.#peer = peer.value;

@@ -28,6 +28,8 @@ import type { Metered, Series } from './traffic-counter.ts';
 
 /** Candidates that one connection tries. */
 const MAX_ATTEMPTS = 3;
+/** Times that a stream which its peer refused unseen is begun again. */
+const MAX_REFUSALS = 3;
 const OK_STATUS = 200;
 
 const random = Buffer.alloc(TRACEPARENT_BYTES * 64);
@@ -63,6 +65,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   #upstream: PendingDial | undefined;
   #peer: SpiffeId | undefined;
   #eager: readonly Buffer[] = [];
+  #refusals = 0;
   #traceparent = '';
   #isMetered = false;
   #isClosed = false;
@@ -288,6 +291,11 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   onClosed(stream: Http2Stream, end: StreamEnd): void {
     if (this.#isClosed || stream !== this.#stream) return;
     const isBefore = !stream.hasHead;
+    // Nothing was done for it, and nothing is wrong with the peer: the same one may be asked over another connection (RFC 9113, section 8.7).
+    if (isBefore && end.kind === 'refused' && this.#candidate !== undefined && ++this.#refusals <= MAX_REFUSALS) {
+      this.#leave(stream);
+      return this.#begin(this.#candidate);
+    }
     if (isBefore && (end.kind === 'refused' || (end.kind === 'connection-lost' && !stream.hasSentData))) {
       this.#leave(stream);
       return this.#attemptFailed('the tunnel ended before it answered', 'CONNECT');

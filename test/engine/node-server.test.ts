@@ -60,6 +60,17 @@ test.serial('fewer streams than ours are asked of a peer that allows fewer', asy
   for (const socket of held) socket.destroy();
 });
 
+test.serial('streams that a peer refused unseen are asked again, also where there is no other endpoint', async (t) => {
+  await using peer = await serve(echoTunnel, { settings: { maxConcurrentStreams: 3 } });
+  const under = start([peer]);
+  const sockets = Array.from({ length: 10 }, () => connect(under.port, HERE));
+  await Promise.all(sockets.map(async (socket, i) => {
+    socket.write(`connection ${i}`);
+    t.is(String((await once(socket, 'data'))[0]), `connection ${i}`);
+  }));
+  for (const socket of sockets) socket.destroy();
+});
+
 for (const initialWindowSize of [1, 1000, 100_000]) {
   test.serial(`a peer whose streams have a window of ${initialWindowSize} bytes`, async (t) => {
     await using peer = await serve(echoTunnel, { settings: { initialWindowSize } });
