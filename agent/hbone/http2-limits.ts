@@ -10,6 +10,11 @@ export const MAX_STREAM_WINDOW = 4 * 1024 * 1024;
 export const GROWN_WINDOWS_BUDGET = 64 * 1024 * 1024;
 /** Of all streams of a connection: given back on arrival, so that one slow reader does not hold up the others. */
 export const CONNECTION_WINDOW = 16 * 1024 * 1024;
+/** Of one connection that applications have not taken; with more the connection window is not given back. */
+export const HELD_PER_CONNECTION = 16 * 1024 * 1024;
+/** Of all connections of a thread. From the first on, windows shrink to the least as they are given back; at the second, streams whose application is behind are reset. */
+export const HELD_PER_THREAD = { much: 64 * 1024 * 1024, most: 256 * 1024 * 1024 } as const;
+export const LEAST_STREAM_WINDOW = 64 * 1024;
 /** What we take in one frame: as ztunnel announces. */
 export const MAX_FRAME_BYTES = 1024 * 1024;
 /** Streams that a peer may have open on one connection. */

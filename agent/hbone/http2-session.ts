@@ -12,7 +12,7 @@ import { type Channel, type ChannelOwner, NOTHING, OVER } from './channel.ts';
 import type { EventLoop, Task } from './event-loop.ts';
 import type { Failure, FailureReason } from './failure.ts';
 import { type FrameSink, Http2FrameReader } from './http2-frame-reader.ts';
-import { CONNECTION_WINDOW, CONTROL_FRAMES, FIRST_STREAM_WINDOW, FRAMES_PER_REQUEST, FRAMES_PER_TURN, GROWN_WINDOWS_BUDGET, MAX_CONTINUATIONS, MAX_FRAME_BYTES, MAX_HEADER_FIELDS, MAX_HEADER_LIST_BYTES, MAX_STREAMS, RESETS, UNANSWERED_RESETS, WINDOW_UPDATES } from './http2-limits.ts';
+import { CONNECTION_WINDOW, CONTROL_FRAMES, FIRST_STREAM_WINDOW, FRAMES_PER_REQUEST, FRAMES_PER_TURN, GROWN_WINDOWS_BUDGET, HELD_PER_CONNECTION, HELD_PER_THREAD, LEAST_STREAM_WINDOW, MAX_CONTINUATIONS, MAX_FRAME_BYTES, MAX_HEADER_FIELDS, MAX_HEADER_LIST_BYTES, MAX_STREAM_WINDOW, MAX_STREAMS, RESETS, UNANSWERED_RESETS, WINDOW_UPDATES } from './http2-limits.ts';
 import { Http2Output } from './http2-output.ts';
 import { Http2Stream, type StreamEnd } from './http2-stream.ts';
 import { ENDED, FAILED } from './near.ts';
@@ -34,7 +34,12 @@ export interface SessionListener {
 export interface SessionBudget {
   /** Bytes by which stream windows have grown. */
   grownWindows: number;
+  /** Bytes that came and wait for near sides. */
+  held: number;
 }
+
+/** By how much a window is larger than it was at first. */
+const grownBy = (window: number): number => Math.max(0, window - FIRST_STREAM_WINDOW);
 
 /** Streams that this side reset a short time ago: their peer may not know yet. */
 const REMEMBERED_RESETS = 256;
@@ -85,6 +90,8 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   #sendWindow = DEFAULT_WINDOW_BYTES;
   #receiveWindow = CONNECTION_WINDOW;
   #uncredited = 0;
+  /** Came and was not taken by near sides. */
+  #held = 0;
   /** Streams with something to send, in the order of their turns. */
   #waiting: Http2Stream[] = [];
   /** The stream of the DATA frame under way; undefined where its content is dropped. */
@@ -368,7 +375,8 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (stream.isClosed) return;
     stream.isClosed = true;
     this.streams.delete(stream.id);
-    this.#budget.grownWindows -= stream.windowTarget - FIRST_STREAM_WINDOW;
+    this.#budget.grownWindows -= grownBy(stream.windowTarget);
+    this.#setHeld(stream, 0);
     const { near, listener } = stream;
     stream.listener = undefined;
     // A client may want to go on with the near side elsewhere: it looks at the stream's end first.
@@ -479,7 +487,9 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     const stream = this.#dataStream;
     if (stream === undefined || stream.isClosed) return;
     stream.bytesReceived += size;
-    if (!stream.deliver(memory, at, size)) this.resetStream(stream, ERROR_CODE.CANCEL, { kind: 'near-failed' });
+    if (!stream.deliver(memory, at, size)) return this.resetStream(stream, ERROR_CODE.CANCEL, { kind: 'near-failed' });
+    this.countHeld(stream);
+    if (this.#budget.held > HELD_PER_THREAD.most && stream.held > 0) this.resetStream(stream, ERROR_CODE.ENHANCE_YOUR_CALM, { kind: 'near-behind' });
   }
 
   onDataEnd(content: number, endStream: boolean): void {
@@ -503,19 +513,40 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   /** Lets the peer send what the near side has taken. */
   credit(stream: Http2Stream): void {
     if (stream.uncredited < stream.windowTarget / 2 || stream.remoteEnded || stream.isClosed) return;
-    const growth = stream.nextWindow - stream.windowTarget;
-    const grown = this.#budget.grownWindows + growth <= GROWN_WINDOWS_BUDGET ? growth : 0;
-    this.#budget.grownWindows += grown;
-    stream.windowTarget += grown;
-    const increment = stream.uncredited + grown;
+    const change = this.#nextWindow(stream) - stream.windowTarget;
+    this.#budget.grownWindows += grownBy(stream.windowTarget + change) - grownBy(stream.windowTarget);
+    stream.windowTarget += change;
+    const increment = stream.uncredited + change;
     stream.uncredited = 0;
+    if (increment === 0) return;
     stream.receiveWindow += increment;
     this.#write((bytes, at) => writeWindowUpdate(bytes, at, stream.id, increment), 4);
   }
 
+  /** Twice as large where the application keeps up and there is room, half as large where too much waits. */
+  #nextWindow({ windowTarget }: Http2Stream): number {
+    if (this.#budget.held > HELD_PER_THREAD.much) return Math.max(windowTarget / 2, Math.min(windowTarget, LEAST_STREAM_WINDOW));
+    const larger = Math.min(windowTarget * 2, MAX_STREAM_WINDOW);
+    return this.#budget.grownWindows + grownBy(larger) - grownBy(windowTarget) <= GROWN_WINDOWS_BUDGET ? larger : windowTarget;
+  }
+
+  /** Looks at what waits for a stream's near side: all of it is in memory. */
+  countHeld(stream: Http2Stream): void {
+    this.#setHeld(stream, stream.queued);
+  }
+
+  #setHeld(stream: Http2Stream, held: number): void {
+    const change = held - stream.held;
+    if (change === 0) return;
+    stream.held = held;
+    this.#held += change;
+    this.#budget.held += change;
+    if (change < 0) this.#creditConnection(0);
+  }
+
   #creditConnection(length: number): void {
     this.#uncredited += length;
-    if (this.#uncredited < CONNECTION_WINDOW / 4) return;
+    if (this.#uncredited < CONNECTION_WINDOW / 4 || this.#held > HELD_PER_CONNECTION) return;
     const increment = this.#uncredited;
     this.#uncredited = 0;
     this.#receiveWindow += increment;

@@ -5,7 +5,7 @@ import type { ResponseHead } from '@landbridge/wire/http2-request.ts';
 import { type NativeMemory, nativeMemory } from '@landbridge/native/memory.ts';
 import { ByteQueue } from './byte-queue.ts';
 import type { Http2Session } from './http2-session.ts';
-import { EAGER_BYTES, FIRST_STREAM_WINDOW, MAX_STREAM_WINDOW } from './http2-limits.ts';
+import { EAGER_BYTES, FIRST_STREAM_WINDOW } from './http2-limits.ts';
 import type { Near, NearOwner } from './near.ts';
 
 /** How a stream ended. */
@@ -14,6 +14,8 @@ export type StreamEnd =
   | { readonly kind: 'complete' }
   /** The near side was reset. */
   | { readonly kind: 'near-failed' }
+  /** Too much waited for near sides that do not read, this one among them. */
+  | { readonly kind: 'near-behind' }
   /** The peer reset it. */
   | { readonly kind: 'peer-reset'; readonly code: number }
   /** The peer says that it did nothing for it: it may be tried elsewhere. */
@@ -42,8 +44,10 @@ export class Http2Stream implements NearOwner {
   receiveWindow = FIRST_STREAM_WINDOW;
   /** What `receiveWindow` is filled up to. */
   windowTarget = FIRST_STREAM_WINDOW;
-  /** Bytes that the near side has taken and the peer was not told of. */
+  /** Bytes that came and that the peer was not told of. */
   uncredited = 0;
+  /** Of the bytes that came those that the near side had not taken when it was last looked at. */
+  held = 0;
   /** Final: the answer was sent by a server, or received by a client. */
   hasHead = false;
   localEnded = false;
@@ -76,6 +80,7 @@ export class Http2Stream implements NearOwner {
     if (early !== undefined && early.size > 0) {
       const memory = nativeMemory(early.size);
       near.push(memory.bytes, memory.address, 0, early.moveTo(memory.bytes, 0, memory.bytes.length));
+      this.session.countHeld(this);
     }
     if (this.remoteEnded) near.endPush();
   }
@@ -88,10 +93,16 @@ export class Http2Stream implements NearOwner {
     return true;
   }
 
+  /** Bytes that came and wait. */
+  get queued(): number {
+    return this.near?.queued ?? this.#early?.size ?? 0;
+  }
+
   onNear(): void {
     const near = this.near;
     if (near === undefined || this.isClosed) return;
     if (near.hasFailed) return this.session.resetStream(this, ERROR_CODE.CANCEL, { kind: 'near-failed' });
+    this.session.countHeld(this);
     if (near.queued === 0) this.session.credit(this);
     if (this.mayPull && !this.localEnded && !this.isWaiting) this.session.pump(this);
     this.finishIfDone();
@@ -160,10 +171,6 @@ export class Http2Stream implements NearOwner {
     this.session.resetStream(this, code, { kind: 'cancelled' });
   }
 
-  /** The window for what comes next: twice as large where the application keeps up. */
-  get nextWindow(): number {
-    return Math.min(this.windowTarget * 2, MAX_STREAM_WINDOW);
-  }
 
   finishIfDone(): void {
     if (this.localEnded && this.remoteEnded && !this.isClosed && (this.near === undefined || this.near.queued === 0)) this.session.finishStream(this, { kind: 'complete' }, false);

@@ -135,7 +135,7 @@ export class SessionBench implements Disposable {
   readonly loop = new EventLoop();
   readonly channel = new ScriptedChannel();
   readonly session: Http2Session;
-  readonly budget = { grownWindows: 0 };
+  readonly budget = { grownWindows: 0, held: 0 };
   readonly requests: { readonly stream: Http2Stream; readonly request: Result<ConnectRequest, RequestFault> }[] = [];
   readonly heads: ResponseHead[] = [];
   readonly ends = new Map<number, StreamEnd>();

@@ -58,7 +58,7 @@ export class DataThread {
   readonly routes: RouteCache;
   readonly pool: SessionPool;
   readonly judge = new PeerJudge();
-  readonly budget: SessionBudget = { grownWindows: 0 };
+  readonly budget: SessionBudget = { grownWindows: 0, held: 0 };
   readonly pods = new Map<string, ThreadPod>();
   /** Dials of applications and of plain endpoints. */
   readonly dialing: DeadlineList<PlainSocket>;

@@ -75,7 +75,7 @@ export class LoopServer implements AsyncDisposable {
     for (let fd = accept(this.#listener); fd >= 0; fd = accept(this.#listener)) {
       setNoDelay(fd);
       this.#options.channel(this.#loop, fd, (channel) => {
-        const session = new Http2Session(this.#loop, channel, 'server', { grownWindows: 0 }, {
+        const session = new Http2Session(this.#loop, channel, 'server', { grownWindows: 0, held: 0 }, {
           onRequest: (stream) => answer(stream),
           onClosed: (closed, failure) => {
             this.#sessions.delete(closed);
