@@ -4,7 +4,8 @@ import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { ConnectionTuning } from '@landbridge/agent/proxy/thread-messages.ts';
 import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
-import { balancePlan, hboneCandidate } from '../agents/agent.ts';
+import type { SpiffeId } from '@landbridge/core/identity.ts';
+import { type AgentSetup, balancePlan, hboneCandidate } from '../agents/agent.ts';
 import { AgentProcess } from '../agents/agent-process.ts';
 import { type Credentials, RawPeer, type RawPeerOptions } from './raw-peer.ts';
 import type { WitnessReport } from './witness-program.ts';
@@ -19,9 +20,13 @@ export class Victim {
   readonly port: number;
   readonly credentials: Credentials;
   readonly #witness: ChildProcess;
+  readonly #clientSetup: Omit<AgentSetup, 'pods'>;
+  readonly #identities: { readonly victim: SpiffeId; readonly peer: SpiffeId };
 
-  private constructor(agent: AgentProcess, credentials: Credentials, witness: ChildProcess) {
+  private constructor(agent: AgentProcess, credentials: Credentials, witness: ChildProcess, clientSetup: Omit<AgentSetup, 'pods'>, identities: { readonly victim: SpiffeId; readonly peer: SpiffeId }) {
     this.agent = agent;
+    this.#clientSetup = clientSetup;
+    this.#identities = identities;
     this.port = agent.port('victim', 'hbone');
     this.credentials = credentials;
     this.#witness = witness;
@@ -41,12 +46,20 @@ export class Victim {
     const target = { ip: '127.0.0.1', port };
     const client = await AgentProcess.start({ trust, certificates: [peer], pods: [{ uid: 'witness', identity: peer.identity, listens: ['outbound'], destination: target, plan: balancePlan([hboneCandidate('victim', agent.port('victim', 'hbone'), target, [own.identity])]) }] });
     t.teardown(async () => await client[Symbol.asyncDispose]());
-    const victim = new Victim(agent, { keyPem: peer.keyPem, chainPem: peer.chainPem, rootPem: authority.rootPem }, witness);
+    const victim = new Victim(agent, { keyPem: peer.keyPem, chainPem: peer.chainPem, rootPem: authority.rootPem }, witness, { trust, certificates: [peer] }, { victim: own.identity, peer: peer.identity });
     witness.send({ askAt: client.port('witness', 'outbound') });
     while ((await victim.#report()).count === 0) {
       // The first answer has to come.
     }
     return victim;
+  }
+
+  /** A port through which an application of another pod reaches one behind the victim; by an agent of its own. */
+  async client(t: ExecutionContext, applicationPort: number): Promise<number> {
+    const target = { ip: '127.0.0.1', port: applicationPort };
+    const agent = await AgentProcess.start({ ...this.#clientSetup, pods: [{ uid: 'client', identity: this.#identities.peer, listens: ['outbound'], destination: target, plan: balancePlan([hboneCandidate('victim', this.port, target, [this.#identities.victim])]) }] });
+    t.teardown(async () => await agent[Symbol.asyncDispose]());
+    return agent.port('client', 'outbound');
   }
 
   async #report(): Promise<WitnessReport> {
