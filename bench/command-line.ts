@@ -13,8 +13,8 @@ export interface Options {
   readonly tries: number;
   readonly pinning: Pinning;
   readonly json: string | undefined;
-  /** Whether bench/RESULTS.md and its pictures are written. */
-  readonly writes: boolean;
+  /** Whether bench/RESULTS.md and its pictures are written; `if-quiet`: unless other programs took much of the machine. */
+  readonly writes: 'always' | 'if-quiet' | 'never';
 }
 
 export interface Names {
@@ -38,7 +38,7 @@ export function usage({ cases, paths }: Pick<Names, 'cases' | 'paths'>): string 
                       default); sides: each side keeps to its half; none
   --json FILE         write all rows there
   --write             write bench/RESULTS.md and its pictures, as a run without --quick, --only, --paths and
-                      --topologies does by itself (--no-write: as it does not)
+                      --topologies does by itself on a quiet machine (--no-write: as it does not)
 `;
 }
 
@@ -79,7 +79,7 @@ export function parseOptions(argv: readonly string[], names: Names): Result<Opti
     tries,
     pinning,
     json: values.json,
-    writes: values.write ?? isWhole,
+    writes: values.write === undefined ? (isWhole ? 'if-quiet' : 'never') : values.write ? 'always' : 'never',
   });
 }
 

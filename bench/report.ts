@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { type Case, describe, METRICS, type Metric } from './cases.ts';
 import type { Chart } from './chart.ts';
-import type { Rows } from './rows.ts';
-import { median } from './statistics.ts';
+import { foreignShare, type Rows } from './rows.ts';
 import { HEADINGS, type Outline, quotient, ratioTable, valueTable } from './table.ts';
 
 export interface ReportOptions {
@@ -25,7 +24,7 @@ export function report(rows: Rows, options: ReportOptions): string {
     return [`### ${HEADINGS[outline.topology] ?? outline.topology}`, `![how many times as good as ${options.yardstick}](${chartFile(outline.topology)})`, valueTable(rows, outline), ...(ratios === undefined ? [] : [ratios])];
   });
   return [
-    `\`${command}\` on ${new Date(dateMs).toISOString().slice(0, 10)}, ${machine()}. ${pace} Other programs took ${percent(median(foreign))} of the machine in the median of all cells, ${percent(Math.max(...foreign))} in the worst.`,
+    `\`${command}\` on ${new Date(dateMs).toISOString().slice(0, 10)}, ${machine()}. ${pace} Other programs took ${percent(foreignShare(rows.all))} of the machine in the median of all cells, ${percent(Math.max(...foreign))} in the worst.`,
     legend.map((line) => `- ${line}`).join('\n'),
     ...tables,
     ...failures(rows),
@@ -64,4 +63,4 @@ function machine(): string {
   return `${cpus().length} processors (${model}), ${Math.round(totalmem() / 1024 ** 3)} GiB, Linux ${release()}`;
 }
 
-const percent = (share: number): string => (Number.isFinite(share) ? `${(share * 100).toFixed(0)} %` : 'an unknown part');
+export const percent = (share: number): string => (Number.isFinite(share) ? `${(share * 100).toFixed(0)} %` : 'an unknown part');

@@ -52,6 +52,11 @@ function rowOf({ topology, path, one, samples, failure }: Cell, metric: Metric):
 
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
+/** Share of the machine that other programs took, in the median of all cells where it is known. */
+export function foreignShare(rows: readonly Row[]): number {
+  return median(rows.flatMap(({ foreign }) => (foreign === null ? [] : [foreign])));
+}
+
 /** Finds rows again by what they are about. */
 export class Rows {
   readonly all: readonly Row[];

@@ -13,14 +13,16 @@ import { drawChart } from './chart.ts';
 import { type Options, parseOptions, usage } from './command-line.ts';
 import { Load } from './load.ts';
 import { PATHS, QUICK_PATHS, USUAL_PATHS, YARDSTICK } from './paths/mod.ts';
-import { chartFile, chartOf, report } from './report.ts';
+import { chartFile, chartOf, percent, report } from './report.ts';
 import { replaceSection } from './results-file.ts';
 import { type Cell, runCase } from './rounds.ts';
-import { Rows, rowsOf } from './rows.ts';
+import { foreignShare, Rows, rowsOf } from './rows.ts';
 import { type Outline, ratioTable, valueTable } from './table.ts';
 import { makeTopology, type Pinning, removeStaleNamespaces } from './topology.ts';
 
 const RESULTS = path.join(REPOSITORY, 'bench/RESULTS.md');
+/** Share of the machine that others may take in the median for results to be kept. */
+const QUIET = 0.15;
 /** In memory: keys stay off the disk, and counters cost no writes. */
 const SCRATCH = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
@@ -84,7 +86,9 @@ async function bench(options: Options, signal: AbortSignal): Promise<number> {
   const outlines = options.topologies.map((topology): Outline => ({ topology, cases, paths: paths.map(({ name }) => name), ours: paths.map(({ name }) => name).filter((name) => name.startsWith('landbridge')) }));
   for (const outline of outlines) print(`\n${outline.topology}\n\n${valueTable(rows, outline)}\n\n${ratioTable(rows, outline) ?? ''}`);
   if (options.json !== undefined) await writeRows(options.json, rows);
-  if (options.writes) await writeResults(rows, outlines, legend, options);
+  const foreign = foreignShare(rows.all);
+  if (options.writes === 'always' || (options.writes === 'if-quiet' && foreign <= QUIET)) await writeResults(rows, outlines, legend, options);
+  else if (options.writes === 'if-quiet') print(`Other programs took ${percent(foreign)} of the machine: ${path.relative(REPOSITORY, RESULTS)} stays as it is. Measure again on a quiet machine, or say --write.`);
   const failed = new Set(cells.filter(({ failure }) => failure !== undefined).map((cell) => `${cell.path}, ${cell.one.name}, ${cell.topology}: ${cell.failure}`));
   for (const line of failed) process.stderr.write(`failed: ${line}\n`);
   return failed.size === 0 ? 0 : 1;

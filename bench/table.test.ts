@@ -1,6 +1,6 @@
 import test from 'ava';
 import { CASES, type Case } from './cases.ts';
-import { Rows, rowsOf } from './rows.ts';
+import { foreignShare, Rows, rowsOf } from './rows.ts';
 import type { Cell } from './rounds.ts';
 import { ratioTable, valueTable } from './table.ts';
 
@@ -36,6 +36,11 @@ test('ratios are of ours to each other path, and none where there is nothing to 
 
 test('without a path of ours there are no ratios', (t) => {
   t.is(ratioTable(rows, { ...outline, paths: ['rust', 'haproxy'], ours: [] }), undefined);
+});
+
+test('the share of others is the median of what is known', (t) => {
+  const [row] = rows.all;
+  t.is(foreignShare([{ ...row!, foreign: 0.5 }, { ...row!, foreign: null }, { ...row!, foreign: 0.1 }, { ...row!, foreign: 0.2 }]), 0.2);
 });
 
 test('a row holds what --json promises', (t) => {
