@@ -46,7 +46,9 @@ export async function measure(one: Case, path: RunningPath, seconds: number, war
     case 'connections': {
       const found = one.kind === 'requests' ? await load.run('requests', { ...common, connections: one.connections, bytes: one.bytes }) : await load.run('connections', { ...common, connections: one.connections });
       const cpu = number(found, 'proxyCpuSeconds') / number(found, 'count');
-      return sample(found, on, { rate: number(found, 'rate'), p50: number(found, 'p50Us'), p99: number(found, 'p99Us'), cpu: cpu * 1e6 }, cpu);
+      // Without an answer there is no latency, rather than one of 0.
+      const latency = number(found, 'count') === 0 ? {} : { p50: number(found, 'p50Us'), p99: number(found, 'p99Us') };
+      return sample(found, on, { rate: number(found, 'rate'), ...latency, cpu: cpu * 1e6 }, cpu);
     }
     case 'handshakes':
       return await handshakes(one.connections, path, seconds, warmSeconds, on);
