@@ -1,3 +1,7 @@
+/**
+ * A TLS connection on a socket. Long because dialling, handshake, records and the end are phases of one descriptor,
+ * whose events mean something else in each: apart, each would have to know the others.
+ */
 import { EAGAIN, ECONNRESET, lastErrno, receive, send, shutdownWrite, takeError, unacknowledged } from '@landbridge/native/stream-socket.ts';
 import { errnoOf } from '@landbridge/native/errno.ts';
 import { nativeMemory } from '@landbridge/native/memory.ts';
