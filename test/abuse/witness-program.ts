@@ -18,6 +18,9 @@ let times: number[] = [];
 let errors: string[] = [];
 let pendingSinceMs: number | undefined;
 let port = 0;
+/** A report was asked for in a pause, with nothing to tell yet: it waits for the next answer. */
+let owesReport = false;
+let isAsking = false;
 
 function ask(to: number): void {
   const socket = connect({ port: to, host: '127.0.0.1', noDelay: true });
@@ -33,6 +36,8 @@ function ask(to: number): void {
     if (received < MESSAGE.length || pendingSinceMs === undefined) return;
     times.push(performance.now() - pendingSinceMs);
     pendingSinceMs = undefined;
+    if (owesReport) process.send?.(report());
+    owesReport = false;
     setTimeout(send, EVERY_MS);
   });
   socket.on('error', (error) => errors.push(String(error)));
@@ -58,7 +63,10 @@ server.listen({ port: 0, host: '127.0.0.1' }, () => {
   process.send?.(report());
 });
 process.on('message', (message: { readonly askAt: number } | 'report') => {
-  if (message === 'report') process.send?.(report());
-  else ask(message.askAt);
+  if (message !== 'report') {
+    isAsking = true;
+    ask(message.askAt);
+  } else if (isAsking && times.length === 0 && pendingSinceMs === undefined) owesReport = true;
+  else process.send?.(report());
 });
 process.on('disconnect', () => process.exit(0));
