@@ -3,8 +3,14 @@ import type { ConnectionEnd, ConnectionTuning, ConnectionView, Direction, Respon
 
 /** Connections with the same labels, counted since the last report. */
 export interface Series {
-  readonly id: number;
+  /** Of this thread, for as long as it is not forgotten. */
+  id: number;
+  readonly key: string;
   readonly labels: TrafficLabels;
+  /** Connections under way. */
+  live: number;
+  /** Its number may belong to other labels by now: it gets another one when it is used again. */
+  isForgotten: boolean;
   isTold: boolean;
   isDirty: boolean;
   opened: number;
@@ -28,8 +34,13 @@ export interface Metered {
 
 /** Ends that wait for a report; more are counted only. */
 const MAX_ENDS = 20_000;
-/** Label sets that a thread keeps apart; connections with further ones count for the last that fits nowhere. */
-const MAX_SERIES = 20_000;
+/**
+ * Label sets that a thread keeps apart. Peers say some of the labels: where there is no room, one that no connection has
+ * is forgotten, and where each has some, connections count without those of workloads.
+ */
+export const MAX_SERIES = 4096;
+/** Series that are looked at for one that can be forgotten. */
+const LOOKED_AT = 64;
 
 const NOBODY: WorkloadLabels = { workload: '', namespace: '', canonicalName: '', canonicalRevision: '', cluster: '', region: '', zone: '', principal: '' };
 export const UNKNOWN_WORKLOAD = NOBODY;
@@ -43,10 +54,13 @@ export class TrafficCounter {
   #endsDropped = 0;
   readonly #failures = new Map<string, [Direction, string, number]>();
   #nextId = 0;
+  readonly #freeIds: number[] = [];
+  readonly #maxSeries: number;
   mode: ConnectionTuning['accessLog'];
 
-  constructor(mode: ConnectionTuning['accessLog']) {
+  constructor(mode: ConnectionTuning['accessLog'], maxSeries = MAX_SERIES) {
     this.mode = mode;
+    this.#maxSeries = maxSeries;
   }
 
   get open(): number {
@@ -55,26 +69,64 @@ export class TrafficCounter {
 
   /** The series of these labels; callers keep it with what the labels are of. */
   seriesOf(labels: TrafficLabels): Series {
-    const { direction, carriage, source, destination, service } = this.#series.size < MAX_SERIES ? labels : { ...labels, source: NOBODY, destination: NOBODY, service: undefined };
-    const key = [direction, carriage, ...Object.values(source), ...Object.values(destination), service?.namespace ?? '', service?.hostname ?? ''].join('\n');
-    let series = this.#series.get(key);
-    if (series === undefined) {
-      series = { id: this.#nextId++, labels: { direction, carriage, source, destination, service }, isTold: false, isDirty: false, opened: 0, failed: 0, sentBytes: 0, receivedBytes: 0, closed: new Map() };
+    const key = keyOf(labels);
+    const found = this.#series.get(key);
+    if (found !== undefined) return found;
+    if (this.#series.size < this.#maxSeries || this.#forgetOne()) return this.#create(key, labels);
+    const few: TrafficLabels = { ...labels, source: NOBODY, destination: NOBODY, service: undefined };
+    const fewKey = keyOf(few);
+    return this.#series.get(fewKey) ?? this.#create(fewKey, few);
+  }
+
+  #create(key: string, { direction, carriage, source, destination, service }: TrafficLabels): Series {
+    const series: Series = { id: this.#takeId(), key, labels: { direction, carriage, source, destination, service }, live: 0, isForgotten: false, isTold: false, isDirty: false, opened: 0, failed: 0, sentBytes: 0, receivedBytes: 0, closed: new Map() };
+    this.#series.set(key, series);
+    return series;
+  }
+
+  #takeId(): number {
+    return this.#freeIds.pop() ?? this.#nextId++;
+  }
+
+  /** Makes room for one more; those that can not go are looked at later than others the next time. */
+  #forgetOne(): boolean {
+    let left = LOOKED_AT;
+    for (const [key, series] of this.#series) {
+      if (left-- === 0) return false;
+      this.#series.delete(key);
+      if (series.live === 0 && !series.isDirty) {
+        this.#forget(series);
+        return true;
+      }
       this.#series.set(key, series);
     }
-    return series;
+    return false;
+  }
+
+  #forget(series: Series): void {
+    series.isForgotten = true;
+    this.#freeIds.push(series.id);
   }
 
   opened(connection: Metered): void {
     this.#live.add(connection);
-    connection.series.opened++;
-    this.#touch(connection.series);
+    const { series } = connection;
+    if (series.isForgotten) {
+      series.isForgotten = series.isTold = false;
+      series.id = this.#takeId();
+      // In the place of one with the same labels, if there is one by now.
+      this.#series.set(series.key, series);
+    }
+    series.live++;
+    series.opened++;
+    this.#touch(series);
   }
 
   closed(connection: Metered, end: Omit<ConnectionEnd, 'series' | 'sentBytes' | 'receivedBytes' | 'durationMs'>, nowMs: number): void {
     if (!this.#live.delete(connection)) return;
     const { series } = connection;
     this.#settle(connection);
+    series.live--;
     series.closed.set(end.flag, (series.closed.get(end.flag) ?? 0) + 1);
     if (end.error !== undefined) series.failed++;
     this.#touch(series);
@@ -115,6 +167,8 @@ export class TrafficCounter {
   takeReport(): { readonly series: readonly SeriesDelta[]; readonly ends: readonly ConnectionEnd[]; readonly endsDropped: number; readonly failures: readonly (readonly [Direction, string, number])[] } {
     for (const connection of this.#live) this.#settle(connection);
     const series = this.#dirty.map((each) => takeDelta(each));
+    // Another one has its place.
+    for (const each of this.#dirty) if (each.live === 0 && !each.isForgotten && this.#series.get(each.key) !== each) this.#forget(each);
     this.#dirty.length = 0;
     const [ends, endsDropped, failures] = [this.#ends, this.#endsDropped, [...this.#failures.values()]];
     this.#ends = [];
@@ -131,6 +185,10 @@ export class TrafficCounter {
     }
     return views;
   }
+}
+
+function keyOf({ direction, carriage, source, destination, service }: TrafficLabels): string {
+  return [direction, carriage, ...Object.values(source), ...Object.values(destination), service?.namespace ?? '', service?.hostname ?? ''].join('\n');
 }
 
 function takeDelta(series: Series): SeriesDelta {
