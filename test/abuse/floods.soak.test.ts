@@ -78,29 +78,3 @@ test.serial('floods end the connection that they come on, and cost nobody else',
   }
   await eventually(() => app.sockets.size, (size) => size === 0, 5000);
 });
-
-test.serial('a peer that says something else of itself for each stream does not cost more and more memory', async (t) => {
-  await using app = await startApplication(echo);
-  const authority = `127.0.0.1:${app.port}`;
-  const victim = await Victim.start(t);
-  const count = 20_000;
-  const name = (i: number, of: string): string => `${of}-${i}-`.padEnd(200, 'x');
-  const baggage = (i: number): string => `k8s.cluster.name=${name(i, 'c')},k8s.namespace.name=n,k8s.deployment.name=${name(i, 'd')},service.name=${name(i, 's')},service.version=${name(i, 'v')},cloud.region=${name(i, 'r')},cloud.availability_zone=${name(i, 'z')}`;
-  const peer = await victim.connect();
-  let next = 0;
-  // The first ones fill what is bounded.
-  for (const [title, limits] of [['first', {}], ['next', { growthBytes: MOST_GROWTH }]] as const) {
-    await victim.under(t, `the ${title} ${count} streams with a baggage of their own`, async () => {
-      for (const end = next + count; next < end; next += 100) {
-        const first = next;
-        peer.write(...Array.from({ length: 100 }, (_, k) => connectTo(2 * (first + k) + 1, authority, { baggage: baggage(first + k) })));
-        await peer.frame(TYPE.headers, 2 * (first + 99) + 1);
-        peer.frames.length = 0;
-        peer.write(...Array.from({ length: 100 }, (_, k) => reset(2 * (first + k) + 1)));
-        if (next % 1000 === 0) await victim.agent.call('totals');
-      }
-    }, limits);
-  }
-  t.false(peer.isClosed);
-  peer.destroy();
-});
