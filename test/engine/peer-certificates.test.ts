@@ -93,5 +93,7 @@ test.serial('roots that are taken back are not believed any more', async (t) => 
   t.false(await isAllowed(pod.port, shown, own.rootPem, `${HERE}:${application.port}`));
   await engine.until((_, failures) => failures['inbound tls-unknown-authority'] === 1);
   engine.trust(authority, neighbour, own);
+  // All that was told before is in force once the threads have reported.
+  await engine.report();
   t.true(await isAllowed(pod.port, shown, own.rootPem, `${HERE}:${application.port}`));
 });
