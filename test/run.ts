@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { prepare } from './prepare.ts';
-import { add, type Count, isStageName, NOTHING, STAGES, type Stage } from './stages.ts';
+import { add, type Count, failure, isStageName, NOTHING, STAGES, type Stage } from './stages.ts';
 
 const USAGE = `usage: npm test -- [--only STAGE]...
 stages: ${STAGES.map(({ name, what }) => `\n  ${name.padEnd(8)}${what}`).join('')}
@@ -26,7 +26,7 @@ async function runStages(stages: readonly Stage[], signal: AbortSignal): Promise
   for (const stage of stages) {
     if (stage.needsRoot && process.getuid?.() !== 0) {
       print(`== ${stage.name}: not run, because it needs root: run the tests as root, for example with sudo -E npm test`);
-      total = add(total, { passed: 0, failed: 1 });
+      total = add(total, failure(`${stage.name}: needs root`));
       continue;
     }
     if (stage.needsTools && !isPrepared) {
@@ -38,7 +38,7 @@ async function runStages(stages: readonly Stage[], signal: AbortSignal): Promise
     const startedAtMs = performance.now();
     const count = await stage.run({ signal, print });
     print(`== ${stage.name}: ${count.passed} passed, ${count.failed} failed in ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`);
-    total = add(total, count);
+    total = add(total, { ...count, failures: count.failures.map((line) => `${stage.name}: ${line}`) });
   }
   return total;
 }
@@ -58,7 +58,8 @@ try {
   const error = LandbridgeError.from(interrupted.signal.aborted ? interrupted.signal.reason : thrown);
   print(`the tests could not go on: ${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
   if (error.code === 'internal' && error.cause instanceof Error) print(error.cause.stack ?? '');
-  total = { passed: 0, failed: 1 };
+  total = failure('the tests could not go on');
 }
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
+if (total.failures.length > 0) print(`== what failed\n${total.failures.join('\n')}`);
 print(`${total.passed} passed, ${total.failed} failed`);

@@ -6,6 +6,8 @@ import { REPOSITORY, runLines } from './command.ts';
 export interface Count {
   readonly passed: number;
   readonly failed: number;
+  /** What is to be said again of the failures at the end of all, where whoever sees no more than the end finds it. */
+  readonly failures: readonly string[];
 }
 
 export interface StageContext {
@@ -22,8 +24,14 @@ export interface Stage {
   readonly run: (context: StageContext) => Promise<Count>;
 }
 
-export const NOTHING: Count = { passed: 0, failed: 0 };
-export const add = (a: Count, b: Count): Count => ({ passed: a.passed + b.passed, failed: a.failed + b.failed });
+/** Lines told again of one stage: the tests that failed, then as much as there is room for of why. */
+const MAX_FAILURE_LINES = 80;
+
+export const NOTHING: Count = { passed: 0, failed: 0, failures: [] };
+const PASSED: Count = { ...NOTHING, passed: 1 };
+const FAILED: Count = { ...NOTHING, failed: 1 };
+export const failure = (line: string): Count => ({ ...FAILED, failures: [line] });
+export const add = (a: Count, b: Count): Count => ({ passed: a.passed + b.passed, failed: a.failed + b.failed, failures: [...a.failures, ...b.failures] });
 
 const program = (name: string): string => path.join(REPOSITORY, 'node_modules/.bin', name);
 
@@ -78,12 +86,17 @@ export function isStageName(name: string): boolean {
 
 /** Runs commands that count as one test: it fails when any of them does. */
 async function runAsOne(commands: readonly (readonly string[])[], { signal, print }: StageContext): Promise<Count> {
-  let isFine = true;
+  const failures: string[] = [];
   for (const [script, ...args] of commands) {
-    const status = await runLines([process.execPath, path.join(REPOSITORY, script ?? ''), ...args], { signal, onLine: print });
-    isFine &&= status === 0;
+    const lines: string[] = [];
+    const onLine = (line: string): void => {
+      lines.push(line);
+      print(line);
+    };
+    const status = await runLines([process.execPath, path.join(REPOSITORY, script ?? ''), ...args], { signal, onLine });
+    if (status !== 0) failures.push(`${script} ended with ${status}`, ...lines);
   }
-  return isFine ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  return failures.length === 0 ? PASSED : { ...FAILED, failures: failures.slice(0, MAX_FAILURE_LINES) };
 }
 
 async function runAvaOn(pattern: string, config: string, context: StageContext): Promise<Count> {
@@ -101,13 +114,19 @@ async function runAva(options: { readonly args: readonly string[]; readonly show
   let part: AvaPart = 'tests';
   let count = NOTHING;
   let pendingBlank = false;
+  const names: string[] = [];
+  const reasons: string[] = [];
   const status = await runLines([process.execPath, program('ava'), ...options.args], {
     signal,
     onLine: (line) => {
       const read = readAvaLine(line, part);
       part = read.part;
-      if (read.kind === 'passed') count = add(count, { passed: 1, failed: 0 });
-      if (read.kind === 'failed') count = add(count, { passed: 0, failed: 1 });
+      if (read.kind === 'passed') count = add(count, PASSED);
+      if (read.kind === 'failed') {
+        count = add(count, FAILED);
+        names.push(line);
+      }
+      if (read.part === 'failures' && line.trim() !== '') reasons.push(line);
       if (read.kind === 'passed' && !options.showsPasses) return;
       // Nothing but blank lines is left where every line between them was of a test that passed.
       const isBlank = line.trim() === '';
@@ -117,6 +136,6 @@ async function runAva(options: { readonly args: readonly string[]; readonly show
     },
   });
   // A run that failed before or after its tests has no line of its own.
-  if (status !== 0 && count.failed === 0) return add(count, { passed: 0, failed: 1 });
-  return count;
+  if (status !== 0 && count.failed === 0) count = add(count, FAILED);
+  return count.failed === 0 ? count : { ...count, failures: [...names, ...reasons].slice(0, MAX_FAILURE_LINES) };
 }
