@@ -17,7 +17,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'libc6-dev': ['/usr/include/stdio.h'],
   iproute2: ['/usr/sbin/ip', '/sbin/ip', '/usr/bin/ip'],
   'util-linux': ['/usr/bin/nsenter'],
-  openssl: ['/usr/bin/openssl'],
 };
 
 export async function prepareMachine(signal: AbortSignal): Promise<void> {

@@ -6,6 +6,10 @@ export interface Address {
   readonly port: number;
 }
 
+export const ENDS = ['client', 'server'] as const;
+/** Of a path: where callers come in, and where the application is. */
+export type End = (typeof ENDS)[number];
+
 /** What the application offers, at consecutive ports in this order; proxies keep the order at their own ports. */
 export const SERVICES = ['echo', 'sink', 'source'] as const;
 
@@ -41,6 +45,8 @@ export interface Path {
   readonly name: string;
   /** What it is, for the legend. */
   readonly description: string;
+  /** Whether it is what this benchmark is about: compared with each path that is not. */
+  readonly isOurs?: boolean;
   /** Where it makes sense; everywhere unless it says otherwise. */
   readonly topologies?: readonly TopologyName[];
   /** Makes what it runs, once, before anything is measured; returns the versions of what counts in it. */
