@@ -83,7 +83,7 @@ async function bench(options: Options, signal: AbortSignal): Promise<number> {
     await rm(directory, { recursive: true, force: true });
   }
   const rows = new Rows(rowsOf(cells));
-  const outlines = options.topologies.map((topology): Outline => ({ topology, cases, paths: paths.map(({ name }) => name), ours: paths.map(({ name }) => name).filter((name) => name.startsWith('landbridge')) }));
+  const outlines = options.topologies.map((topology): Outline => ({ topology, cases, paths: paths.map(({ name }) => name), ours: paths.filter(({ isOurs }) => isOurs).map(({ name }) => name) }));
   for (const outline of outlines) print(`\n${outline.topology}\n\n${valueTable(rows, outline)}\n\n${ratioTable(rows, outline) ?? ''}`);
   if (options.json !== undefined) await writeRows(options.json, rows);
   const foreign = foreignShare(rows.all);
