@@ -39,6 +39,9 @@ export function usage({ cases, paths }: Pick<Names, 'cases' | 'paths'>): string 
   --json FILE         write all rows there
   --write             write bench/RESULTS.md and its pictures, as a run without --quick, --only, --paths and
                       --topologies does by itself on a quiet machine (--no-write: as it does not)
+
+The path ztunnel is Istio's own program, which is not built here: the environment variable ZTUNNEL names it, and makes
+the path one of those of a run that names none.
 `;
 }
 
