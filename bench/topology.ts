@@ -40,6 +40,8 @@ const PREFIX = 'bench-';
 const SYSCTLS = {
   'ipv4/tcp_tw_reuse': '1',
   'ipv4/ip_local_port_range': '10000 65535',
+  // Of Istio's proxies, whose ports are not for us to choose: what the kernel has lent to a connection can not be listened at.
+  'ipv4/ip_local_reserved_ports': '15000-15099',
   'ipv4/tcp_rmem': '4096 131072 4194304',
   'ipv4/tcp_wmem': '4096 16384 262144',
 };

@@ -70,6 +70,8 @@ export function environmentOf(end: End, { certificates, serverName, certificateS
     AUTH_TOKEN: end,
     CONNECTION_TERMINATION_DEADLINE: '100ms',
     RUST_LOG: 'warn',
+    // The last words of a process that ends are its error then.
+    RUST_BACKTRACE: '0',
   };
 }
 
