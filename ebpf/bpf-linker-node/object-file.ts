@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { BpfLinkerError } from './error.ts';
+import { describeObject, type ObjectDescription } from './object-description.ts';
+
+/** @throws BpfLinkerError `file` */
+export function readBytes(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (thrown) {
+    throw new BpfLinkerError('file', `${file} can not be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
+  }
+}
+
+/** @throws BpfLinkerError `file`, `bad-object` */
+export function readObject(file: string): ObjectDescription {
+  const described = describeObject(readBytes(file));
+  if (!described.ok) throw new BpfLinkerError('bad-object', `${file}: ${described.error}`);
+  return described.value;
+}
