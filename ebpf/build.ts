@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { linkObjects } from 'bpf-linker-node';
+import { generateSkeleton, linkObjects, readObject } from 'bpf-linker-node';
 import { CAPTURE_OBJECT } from './capture-object.ts';
 
 const PROGRAMS = path.join(import.meta.dirname, 'programs');
@@ -30,4 +30,14 @@ export function buildCaptureObject(): void {
   }
 }
 
-if (import.meta.main) buildCaptureObject();
+/** What the object declares, as TypeScript: kept in {@link CAPTURE_SKELETON}, so that whoever has no compiler has the types. */
+export function captureSkeleton(): string {
+  return generateSkeleton(readObject(CAPTURE_OBJECT), { of: path.basename(CAPTURE_OBJECT) });
+}
+
+export const CAPTURE_SKELETON = path.join(import.meta.dirname, 'capture-skeleton.ts');
+
+if (import.meta.main) {
+  buildCaptureObject();
+  if (process.argv[2] === '--skeleton') writeFileSync(CAPTURE_SKELETON, captureSkeleton());
+}

@@ -1,7 +1,9 @@
 import { SocketAddress } from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
-import { addressBytes, addressText, dialKey, flowKey, listenerKey, parseEndpoint } from './capture-layout.ts';
+import { decode, encode } from 'bpf-linker-node/codec';
+import { addressBytes, addressText, dialKey, flowKey, listenerKey, netnsKey, parseEndpoint, podValue, socketValue } from './capture-layout.ts';
+import { maps } from './capture-skeleton.ts';
 
 test('an address survives the way into a map and out of it', (t) => {
   fc.assert(fc.property(fc.ipV4(), (ip) => addressText(addressBytes(ip)) === ip));
@@ -21,4 +23,19 @@ test('keys have the bytes that capture.h lays out', (t) => {
   t.is(dialKey(addressBytes('10.1.2.3'), 0x1234, addressBytes('fd00::5'), 80).toString('hex'), `${'00'.repeat(10)}ffff0a010203fd00${'00'.repeat(13)}0512340050`);
   t.is(listenerKey('10.1.2.3', 'plaintext').toString('hex'), `${'00'.repeat(10)}ffff0a01020301000000`);
   t.deepEqual(parseEndpoint(Buffer.from(`${'00'.repeat(10)}ffff0a01020312340000`, 'hex')), { ip: '10.1.2.3', port: 0x1234 });
+});
+
+test('what is written by hand is what the layouts of the compiler say', (t) => {
+  const words = (ip: Buffer): readonly number[] => [0, 4, 8, 12].map((at) => ip.readUInt32BE(at));
+  const port = fc.nat({ max: 0xffff });
+  const ip = fc.oneof(fc.ipV4(), fc.ipV6()).map(addressBytes);
+  fc.assert(fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), ip, port, ip, port, (netns, source, sourcePort, local, localPort) => {
+    t.deepEqual(decode(maps.original_destinations.key, flowKey(netns, { ip: addressText(source), port: sourcePort })), { netns, source: { ip: words(source), port: sourcePort, pad: 0 }, pad: 0 });
+    t.deepEqual(decode(maps.dials.key, dialKey(source, sourcePort, local, localPort)), { remote_ip: words(source), local_ip: words(local), remote_port: sourcePort, local_port: localPort });
+    t.deepEqual(decode(maps.listeners.key, listenerKey(addressText(local), 'plaintext')), { ip: words(local), kind: 1 });
+    t.deepEqual(parseEndpoint(Buffer.from(encode(maps.original_destinations.value, { ip: words(local), port: localPort, pad: 0 }))), { ip: addressText(local), port: localPort });
+    t.is(decode(maps.pods.key, netnsKey(netns)), netns);
+  }));
+  t.deepEqual(decode(maps.pods.value, podValue('10.1.2.3')), { ip4: 0x0a010203 });
+  t.is(decode(maps.listeners.value, socketValue(7)), 7n);
 });

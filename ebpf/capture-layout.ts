@@ -1,6 +1,8 @@
-/** Byte layouts of the maps of programs/capture.h. */
+/** Addresses and ports as the maps of programs/capture.h have them; the skeleton has the layouts. Written by hand where a connection waits for it. */
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { ipBytes, ipFromBytes, isIpv4, mappedIpBytes, parseIp } from '@landbridge/core/ip-address.ts';
+import { encode } from 'bpf-linker-node/codec';
+import { maps } from './capture-skeleton.ts';
 
 export const OUTBOUND_PORT = 15001;
 export const PLAINTEXT_PORT = 15006;
@@ -14,18 +16,14 @@ export interface SocketAddress {
 
 export type ListenerKind = 'hbone' | 'plaintext';
 
-export const POD_BYTES = 4;
-export const AGENT_BYTES = 8;
-export const CGROUP_KEY_BYTES = 8;
-export const NETNS_KEY_BYTES = 8;
-export const ENDPOINT_BYTES = 20;
-export const DIAL_KEY_BYTES = 36;
+export const POD_BYTES = maps.pods.valueBytes;
+export const AGENT_BYTES = maps.agents.valueBytes;
+export const CGROUP_KEY_BYTES = maps.agents.keyBytes;
+export const NETNS_KEY_BYTES = maps.pods.keyBytes;
+export const ENDPOINT_BYTES = maps.original_destinations.valueBytes;
+export const DIAL_KEY_BYTES = maps.dials.keyBytes;
 
-export function netnsKey(cookie: bigint): Buffer {
-  const key = Buffer.alloc(NETNS_KEY_BYTES);
-  key.writeBigUInt64LE(cookie);
-  return key;
-}
+export const netnsKey = (cookie: bigint): Buffer => Buffer.from(encode(maps.pods.key, cookie));
 
 /** struct pod: the address that redirected IPv4 connections leave with. */
 export function podValue(address: string): Buffer {
@@ -44,7 +42,7 @@ export function flowKey(netnsCookie: bigint, source: SocketAddress): Buffer {
 
 /** As {@link flowKey}, of an address in 16 bytes. */
 export function flowKeyOf(netnsCookie: bigint, ip: Uint8Array, port: number): Buffer {
-  const key = Buffer.alloc(32);
+  const key = Buffer.alloc(maps.original_destinations.keyBytes);
   key.writeBigUInt64LE(netnsCookie, 0);
   key.set(ip, 8);
   key.writeUInt16BE(port, 24);
@@ -69,18 +67,14 @@ export const DIAL_VALUE = Buffer.from([1]);
 
 /** struct listener_key. */
 export function listenerKey(address: string, kind: ListenerKind): Buffer {
-  const key = Buffer.alloc(20);
+  const key = Buffer.alloc(maps.listeners.keyBytes);
   key.set(addressBytes(address), 0);
   key.writeUInt32LE(kind === 'hbone' ? 0 : 1, 16);
   return key;
 }
 
 /** The value of `listeners`: a socket's descriptor. */
-export function socketValue(fd: number): Buffer {
-  const value = Buffer.alloc(8);
-  value.writeUInt32LE(fd);
-  return value;
-}
+export const socketValue = (fd: number): Buffer => Buffer.from(encode(maps.listeners.value, BigInt(fd)));
 
 /** struct endpoint. */
 export function parseEndpoint(value: Buffer): SocketAddress {

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { CAPTURE_ABI, CAPTURE_OBJECT } from '@landbridge/ebpf/capture-object.ts';
+import { maps } from '@landbridge/ebpf/capture-skeleton.ts';
 import { addressBytes, AGENT_BYTES, CGROUP_KEY_BYTES, DIAL_KEY_BYTES, dialledAddress, ENDPOINT_BYTES, flowKey, HBONE_PORT, listenerKey, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, POD_BYTES, podValue, RESERVED_POD, type SocketAddress, socketValue } from '@landbridge/ebpf/capture-layout.ts';
 import type { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
@@ -14,7 +15,6 @@ import { installReplyRouting, removeReplyRouting } from './reply-routing.ts';
 /** Connections that wait in each listener for the agent to accept them; more are refused by the kernel. */
 const BACKLOG = 1024;
 
-const MAPS = ['agents', 'pods', 'original_destinations', 'listeners', 'original_of_socket', 'dials'] as const;
 const CGROUP_PROGRAMS = [
   ['lb_connect4', AttachType.CGROUP_INET4_CONNECT],
   ['lb_connect6', AttachType.CGROUP_INET6_CONNECT],
@@ -83,7 +83,7 @@ export class Capture implements Disposable {
     this.#pins = path.join(bpfRoot, 'landbridge', String(CAPTURE_ABI));
     for (const directory of ['maps', 'links', 'netns']) mkdirSync(path.join(this.#pins, directory), { recursive: true, mode: 0o700 });
     this.#object = BpfObject.open(CAPTURE_OBJECT);
-    for (const name of MAPS) this.#object.pinMap(name, path.join(this.#pins, 'maps', name));
+    for (const name of Object.keys(maps)) this.#object.pinMap(name, path.join(this.#pins, 'maps', name));
     this.#object.load();
     this.#agents = this.#object.map('agents', AGENT_BYTES);
     this.#pods = this.#object.map('pods', POD_BYTES);
