@@ -84,3 +84,9 @@ test('types that are no data are refused by name', (t) => {
   t.throws(() => generateSkeleton(described([{ kind: 'array', type: 1, length: 2 }]), { of: 'x.o' }), { code: 'bad-object' });
   t.throws(() => generateSkeleton(described([{ kind: 'struct', name: 's', size: 8, members: [{ name: 'wide', type: 2, bitOffset: 0, bits: 40 }] }, uint('u64', 8)]), { of: 'x.o' }), { code: 'unsupported-type', message: /s wide is a bit-field/ });
 });
+
+test('anonymous structures that hold each other twice do not take all memory', (t) => {
+  const twice = (next: number): BtfType => ({ kind: 'struct', name: '', size: 8, members: [0, 32].map((bitOffset) => ({ name: '', type: next, bitOffset, bits: 0 })) });
+  const types = [...Array.from({ length: 30 }, (_, index) => twice(index + 2)), uint('last', 4)];
+  t.throws(() => generateSkeleton(described(types), { of: 'x.o' }), { code: 'bad-object', message: /more than 100000 fields/ });
+});

@@ -6,6 +6,8 @@ import { type MapDescription, type ObjectDescription, resolve, sizeOf } from './
 const BIG_ENDIAN = /^__be(16|32|64)$/;
 const IDENTIFIER = /^[A-Za-z_$][A-Za-z0-9_$]*$/;
 const MAX_NESTING = 32;
+/** Of all structures together: anonymous ones that hold each other twice would else become more than there is memory for. */
+const MAX_FIELDS = 100_000;
 /** What a generated file has names for already. */
 const TAKEN = ['Codec', 'Uint8Array', 'maps', 'programs', 'globals'];
 
@@ -40,6 +42,7 @@ class Skeleton {
   readonly #names = new Map<BtfType, string>();
   readonly #taken = new Set(TAKEN);
   readonly #structures: string[] = [];
+  #fieldCount = 0;
 
   constructor(object: ObjectDescription) {
     this.#object = object;
@@ -148,6 +151,7 @@ class Skeleton {
 
   #fields(type: BtfType & { readonly kind: 'struct' | 'union' }, where: string, nesting: number, base: number): (Rendered & { readonly name: string; readonly offset: number })[] {
     return type.members.flatMap((member) => {
+      if (++this.#fieldCount > MAX_FIELDS) throw new Malformed(`more than ${MAX_FIELDS} fields`);
       const offset = base + Math.floor(member.bitOffset / 8);
       const place = `${type.name === '' ? where : type.name} ${member.name}`;
       if (member.bits > 0) return [this.#bitField(member, base, place)];
