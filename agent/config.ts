@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { CREDENTIALS_DIRECTORY } from './pods/api-server-access.ts';
 
 const Url = Type.String({ pattern: '^https://[^/\\s]+$' });
 
@@ -33,6 +34,11 @@ export const AgentEnvironmentSchema = Type.Object({
   TERMINATION_GRACE_PERIOD_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),
   CGROUP_ROOT: Type.String({ default: '' }),
   BPF_ROOT: Type.String({ default: '/sys/fs/bpf' }),
+  /** Of the API server; the kubelet sets both. */
+  KUBERNETES_SERVICE_HOST: Type.String({ maxLength: 253, default: '' }),
+  KUBERNETES_SERVICE_PORT: Type.Integer({ minimum: 1, maximum: 65_535, default: 443 }),
+  /** Folder of the token for the API server and of its roots. */
+  KUBERNETES_CREDENTIALS: Type.String({ minLength: 1, default: CREDENTIALS_DIRECTORY }),
 });
 
 export type AgentEnvironment = Static<typeof AgentEnvironmentSchema>;

@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { KubeConfig } from '@kubernetes/client-node';
 import { fatalLine } from '@landbridge/core/errors.ts';
 import { HBONE_PORT } from '@landbridge/ebpf/capture-layout.ts';
 import { listenHere } from '@landbridge/native/sockets.ts';
@@ -18,8 +17,9 @@ import { type ControlPlaneAccess, GrpcCertificateAuthority } from './identity/ca
 import { CertificateStore } from './identity/certificate-store.ts';
 import { LineBatch } from './line-batch.ts';
 import { tellVersion } from './metrics.ts';
-import type { LocalPod } from './pods/local-pod.ts';
+import { clusterAccess } from './pods/api-server-access.ts';
 import { KubernetesPodSource } from './pods/kubernetes-pod-source.ts';
+import type { LocalPod } from './pods/local-pod.ts';
 import { PodCaptures } from './pods/pod-captures.ts';
 import { ConnectionLog } from './proxy/connection-log.ts';
 import { DataPlane, DEFAULT_TUNING } from './proxy/data-plane.ts';
@@ -89,9 +89,8 @@ interface Served extends Disposable {
 
 function servePods(environment: AgentEnvironment, traffic: PodTraffic, threads: number, log: Logger): Served {
   const capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT, threads });
-  const kubernetes = new KubeConfig();
-  kubernetes.loadFromDefault();
-  const captures = new PodCaptures(capture, new KubernetesPodSource(kubernetes, environment.NODE_NAME, log.child({ scope: 'pods' })), traffic, log.child({ scope: 'capture' }));
+  const apiServer = clusterAccess({ host: environment.KUBERNETES_SERVICE_HOST, port: environment.KUBERNETES_SERVICE_PORT, directory: environment.KUBERNETES_CREDENTIALS });
+  const captures = new PodCaptures(capture, new KubernetesPodSource(apiServer, environment.NODE_NAME, log.child({ scope: 'pods' })), traffic, log.child({ scope: 'capture' }));
   return { pods: () => captures.pods, run: async (signal, onSettled) => await captures.run(signal, onSettled), [Symbol.dispose]: () => capture[Symbol.dispose]() };
 }
 

@@ -1,13 +1,22 @@
 import type { V1Namespace, V1Pod } from '@kubernetes/client-node';
 import test from 'ava';
 import { localPod, wantsCapture } from './enrolment.ts';
+import type { LocalPod } from './local-pod.ts';
 import { parsePodUid } from './network-namespaces.ts';
+import { parseNamespace, parsePod } from './pod-facts.ts';
 
 const ambient = { 'landbridge.dev/dataplane-mode': 'ambient' };
 const uid = '0f0f0f0f-1111-2222-3333-444444444444';
 const namespace = (labels: Record<string, string>): V1Namespace => ({ metadata: { name: 'demo', labels } });
 const pod = (over: { labels?: Record<string, string>; spec?: object; status?: object } = {}): V1Pod =>
   ({ metadata: { name: 'a', namespace: 'demo', uid, labels: over.labels ?? {} }, spec: { containers: [], serviceAccountName: 'sa', ...over.spec }, status: { phase: 'Running', podIPs: [{ ip: 'fd00::1' }, { ip: '10.0.0.1' }], ...over.status } }) as V1Pod;
+
+function enrolled(pod: V1Pod, namespace: V1Namespace | undefined): LocalPod | undefined {
+  const facts = parsePod(pod);
+  if (!facts.ok) throw new Error(facts.error);
+  const namespaceFacts = parseNamespace(namespace);
+  return localPod(facts.value, namespaceFacts.ok ? namespaceFacts.value : undefined);
+}
 
 test('labels decide: the pod’s own before the namespace’s, ours before Istio’s', (t) => {
   t.false(wantsCapture(undefined, undefined));
@@ -20,15 +29,15 @@ test('labels decide: the pod’s own before the namespace’s, ours before Istio
 });
 
 test('a running pod with an IPv4 address is captured', (t) => {
-  t.like(localPod(pod(), namespace(ambient)), { uid, name: 'a', namespace: 'demo', address: '10.0.0.1', serviceAccount: 'sa', announced: false });
+  t.like(enrolled(pod(), namespace(ambient)), { uid, name: 'a', namespace: 'demo', address: '10.0.0.1', serviceAccount: 'sa', announced: false });
 });
 
 test('pods in the host’s network, ended ones and those without an address are not', (t) => {
-  t.is(localPod(pod({ spec: { hostNetwork: true } }), namespace(ambient)), undefined);
-  t.is(localPod(pod({ status: { phase: 'Succeeded' } }), namespace(ambient)), undefined);
-  t.is(localPod(pod({ status: { podIPs: [] } }), namespace(ambient)), undefined);
-  t.is(localPod(pod(), namespace({})), undefined);
-  t.is(localPod(pod(), undefined), undefined);
+  t.is(enrolled(pod({ spec: { hostNetwork: true } }), namespace(ambient)), undefined);
+  t.is(enrolled(pod({ status: { phase: 'Succeeded' } }), namespace(ambient)), undefined);
+  t.is(enrolled(pod({ status: { podIPs: [] } }), namespace(ambient)), undefined);
+  t.is(enrolled(pod(), namespace({})), undefined);
+  t.is(enrolled(pod(), undefined), undefined);
 });
 
 for (const [what, text] of [

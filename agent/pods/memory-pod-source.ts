@@ -3,6 +3,7 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import { localPod } from './enrolment.ts';
 import type { LocalPod, PodSource } from './local-pod.ts';
+import { parseNamespace, parsePod } from './pod-facts.ts';
 
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
 
@@ -67,8 +68,11 @@ export class MemoryPodSource implements PodSource {
   #local(): LocalPod[] {
     return [...this.#pods.values()]
       .filter(({ spec }) => spec?.nodeName === this.#node)
-      .map((pod) => localPod(pod, this.#namespaces.get(pod.metadata?.namespace ?? '')))
-      .filter((pod) => pod !== undefined);
+      .flatMap((pod) => {
+        const [facts, namespace] = [parsePod(pod), parseNamespace(this.#namespaces.get(pod.metadata?.namespace ?? ''))];
+        const local = facts.ok ? localPod(facts.value, namespace.ok ? namespace.value : undefined) : undefined;
+        return local === undefined ? [] : [local];
+      });
   }
 
   #notify(): void {

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CoreV1Api, KubeConfig, PatchStrategy, setHeaderOptions, type V1Pod } from '@kubernetes/client-node';
+import { CoreV1Api, type KubeConfig, PatchStrategy, setHeaderOptions, type V1Pod } from '@kubernetes/client-node';
 import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import test from 'ava';
 import pino from 'pino';
+import type { ApiServerAccess } from './api-server-access.ts';
 import { KubernetesPodSource } from './kubernetes-pod-source.ts';
 import { MemoryPodSource } from './memory-pod-source.ts';
 import { podSourceContract, type PodSourceUnderTest, readUntil, type WantedPod } from './pod-source.contract.ts';
@@ -24,6 +25,13 @@ test.before(async () => {
 test.after.always(async () => {
   await server[Symbol.asyncDispose]();
 });
+
+/** As the administrator of a kubeconfig that has everything in it. */
+function accessOf(config: KubeConfig): ApiServerAccess {
+  const [cluster, user] = [config.getCurrentCluster(), config.getCurrentUser()];
+  const decoded = (data: string | undefined): Buffer => Buffer.from(data ?? '', 'base64');
+  return { server: new URL(cluster?.server ?? ''), roots: () => decoded(cluster?.caData), certificate: { cert: decoded(user?.certData), key: decoded(user?.keyData) } };
+}
 
 async function openMemory(): Promise<PodSourceUnderTest> {
   const source = new MemoryPodSource('n');
@@ -66,7 +74,7 @@ async function openKubernetes(): Promise<PodSourceUnderTest & { readonly source:
     await core.patchNamespacedPodStatus({ namespace, name, body: { status } }, mergePatch);
   };
   return {
-    source: new KubernetesPodSource(server.config, node, silent),
+    source: new KubernetesPodSource(accessOf(server.config), node, silent),
     node,
     namespace,
     setNamespace: async (name, labels) => {
@@ -90,7 +98,7 @@ test.serial('kubernetes: an API server that is away is asked less and less often
   await using setup = await openKubernetes();
   let failures = 0;
   const log = pino({ level: 'warn' }, { write: () => void (failures += 1) });
-  const sets = new KubernetesPodSource(server.config, setup.node, log).watch(AbortSignal.timeout(40_000))[Symbol.asyncIterator]();
+  const sets = new KubernetesPodSource(accessOf(server.config), setup.node, log).watch(AbortSignal.timeout(40_000))[Symbol.asyncIterator]();
   await readUntil(sets, '');
   await server.kill();
   await delay(3000);
@@ -103,7 +111,7 @@ test.serial('kubernetes: a watch that is left leaves nothing open', async (t) =>
   await using setup = await openKubernetes();
   let messages = 0;
   const log = pino({ level: 'trace' }, { write: () => void (messages += 1) });
-  const sets = new KubernetesPodSource(server.gatedConfig, setup.node, log).watch(new AbortController().signal)[Symbol.asyncIterator]();
+  const sets = new KubernetesPodSource(accessOf(server.gatedConfig), setup.node, log).watch(new AbortController().signal)[Symbol.asyncIterator]();
   await readUntil(sets, '');
   await sets.return?.();
   await delay(500);
@@ -118,10 +126,9 @@ test('kubernetes: a watch ends on abort where the API server takes requests and 
   const mute = createServer((socket) => void sockets.add(socket.on('error', () => {}))).listen(0, '127.0.0.1');
   await once(mute, 'listening');
   const { port } = mute.address() as { port: number };
-  const config = new KubeConfig();
-  config.loadFromClusterAndUser({ name: 'mute', server: `http://127.0.0.1:${port}`, skipTLSVerify: true }, { name: 'nobody' });
+  const access: ApiServerAccess = { server: new URL(`https://127.0.0.1:${port}`), roots: () => '', token: () => 'nobody' };
   const stop = new AbortController();
-  const next = new KubernetesPodSource(config, 'n', silent).watch(stop.signal)[Symbol.asyncIterator]().next();
+  const next = new KubernetesPodSource(access, 'n', silent).watch(stop.signal)[Symbol.asyncIterator]().next();
   while (sockets.size === 0) await delay(10);
   stop.abort();
   t.true((await Promise.race([next, delay(5000, { done: false })])).done);

@@ -3,6 +3,9 @@ import { crc32 } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { parseAuthorization } from '@landbridge/agent/discovery/authorization-resource.ts';
 import { parseAddress } from '@landbridge/agent/discovery/wds-address.ts';
+import { ByteLines } from '@landbridge/agent/pods/byte-lines.ts';
+import { parseNamespace, parsePod } from '@landbridge/agent/pods/pod-facts.ts';
+import { MAX_RETRY_AFTER_MS, parseListPage, parseStatus, parseWatchEvent } from '@landbridge/agent/pods/watch-event.ts';
 import { authorize } from '@landbridge/core/authorization.ts';
 import { parseSpiffeId, spiffeId } from '@landbridge/core/identity.ts';
 import { parseIp } from '@landbridge/core/ip-address.ts';
@@ -173,4 +176,45 @@ const captureLayout: FuzzTarget = {
   },
 };
 
-export const CONTROL_TARGETS: readonly FuzzTarget[] = [record, joinToken, joinTokenContent, redeem, wdsAddress, authorization, spiffe, captureLayout];
+const EXAMPLE_POD = { metadata: { uid: '0f0f0f0f-1111-2222-3333-444444444444', namespace: 'shop', name: 'cart-1', resourceVersion: '17', labels: { 'landbridge.dev/dataplane-mode': 'ambient' }, annotations: { 'ambient.istio.io/redirection': 'enabled' } }, spec: { serviceAccountName: 'cart', hostNetwork: false }, status: { phase: 'Running', podIPs: [{ ip: 'fd00::1' }, { ip: '10.0.0.1' }] } };
+
+/** An API server's answer, as one text and as a stream of lines. */
+const apiServer: FuzzTarget = {
+  name: 'api-server',
+  examples: [
+    utf8(['ADDED', 'DELETED', 'BOOKMARK'].map((type) => `${JSON.stringify({ type, object: EXAMPLE_POD })}\n`).join('')),
+    utf8(`${JSON.stringify({ type: 'ERROR', object: { code: 410, message: 'too old', details: { retryAfterSeconds: 1 } } })}\n`),
+    utf8(JSON.stringify({ metadata: { resourceVersion: '18', continue: 'next' }, items: [EXAMPLE_POD] })),
+    utf8(JSON.stringify(EXAMPLE_POD)),
+  ],
+  dictionary: [...JSON_PIECES, ...BROKEN_UTF8, ...['\n', '"metadata":', '"resourceVersion":', '"items":', '"object":', '"podIPs":', '"labels":'].map(utf8)],
+  check: (input) => {
+    const text = utf8Text(input);
+    const status = parseStatus(text, 500);
+    expect(status.message.length <= MAX_REASON && (status.retryAfterMs ?? 0) <= MAX_RETRY_AFTER_MS, 'status without a bound');
+    const page = parseListPage(text);
+    for (const item of page.ok ? page.value.items : []) checkObject(item);
+    const [whole, parts] = [new ByteLines(1000), new ByteLines(1000)];
+    const read = whole.push(Buffer.from(input));
+    // Cut in the middle it says the same.
+    const half = input.length >> 1;
+    const [first, second] = [parts.push(Buffer.from(input.subarray(0, half))), parts.push(Buffer.from(input.subarray(half)))];
+    if (!read.ok) return void expect(!first.ok || !second.ok, 'a limit that a cut lifts');
+    expect(first.ok && second.ok && JSON.stringify([...first.value, ...second.value]) === JSON.stringify(read.value), 'lines that a cut changes');
+    for (const line of read.value) {
+      const event = parseWatchEvent(line);
+      // Whoever reads a watch stops there.
+      if (!event.ok) return void expect(event.error.length <= MAX_REASON, 'reason is too long');
+      if (event.value.kind === 'set' || event.value.kind === 'deleted') checkObject(event.value.object);
+    }
+  },
+};
+
+function checkObject(object: unknown): void {
+  const pod = parsePod(object);
+  if (pod.ok) expect(/^[0-9A-Za-z-]{1,64}$/.test(pod.value.uid) && (pod.value.address === undefined || parseIp(pod.value.address).ok), 'a pod of something else');
+  const namespace = parseNamespace(object);
+  if (namespace.ok) expect(Object.keys(namespace.value.labels).length <= 2, 'labels that nobody looks at');
+}
+
+export const CONTROL_TARGETS: readonly FuzzTarget[] = [record, joinToken, joinTokenContent, redeem, wdsAddress, authorization, spiffe, captureLayout, apiServer];

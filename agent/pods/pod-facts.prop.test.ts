@@ -1,0 +1,54 @@
+import { isIPv4 } from 'node:net';
+import test from 'ava';
+import fc from 'fast-check';
+import { MODE_LABELS, parseNamespace, parsePod } from './pod-facts.ts';
+
+const uid = '0f0f0f0f-1111-2222-3333-444444444444';
+const text = fc.string({ minLength: 1 });
+/** A field as it should be, or anything in its place. */
+const or = (wanted: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> => fc.oneof({ weight: 3, arbitrary: wanted }, fc.jsonValue());
+const labels = fc.dictionary(fc.oneof(fc.constantFrom(...MODE_LABELS), fc.string()), or(fc.string()));
+const pod = fc.record(
+  {
+    metadata: or(fc.record({ uid: or(fc.oneof(fc.uuid(), fc.string())), name: or(text), namespace: or(text), labels: or(labels), annotations: or(fc.dictionary(fc.string(), fc.string())) }, { requiredKeys: [] })),
+    spec: or(fc.record({ serviceAccountName: or(text), hostNetwork: or(fc.boolean()) }, { requiredKeys: [] })),
+    status: or(fc.record({ phase: or(text), podIPs: or(fc.array(or(fc.record({ ip: or(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string())) })))) }, { requiredKeys: [] })),
+  },
+  { requiredKeys: [] },
+);
+
+test('whatever an object is, what is told of a pod has its types and nothing else', (t) => {
+  fc.assert(
+    fc.property(or(pod), (value) => {
+      const parsed = parsePod(value);
+      if (!parsed.ok) return;
+      const { uid, namespace, name, labels, serviceAccount, isHostNetwork, hasEnded, address, announced } = parsed.value;
+      t.regex(uid, /^[0-9A-Za-z-]{1,64}$/);
+      t.true([namespace, name, serviceAccount].every((word) => word !== ''));
+      t.true(Object.entries(labels).every(([label, mode]) => MODE_LABELS.includes(label as never) && typeof mode === 'string'));
+      t.true(address === undefined || isIPv4(address));
+      t.true([isHostNetwork, hasEnded, announced].every((is) => typeof is === 'boolean'));
+      t.is(Object.keys(parsed.value).length, 9);
+    }),
+  );
+});
+
+test('a pod is told whatever else it has', (t) => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), fc.jsonValue()), text, text, labels, (more, namespace, name, labels) => {
+      const parsed = parsePod({ ...more, metadata: { ...more, uid, namespace, name, labels }, spec: { ...more, hostNetwork: false }, status: { ...more, phase: 'Running', podIPs: [{ ip: 'fd00::1' }, { ip: '10.0.0.1' }, { ip: '10.0.0.2' }] } });
+      t.true(parsed.ok);
+      if (parsed.ok) t.like(parsed.value, { uid, namespace, name, address: '10.0.0.1', hasEnded: false, isHostNetwork: false });
+    }),
+  );
+});
+
+test('whatever an object is, a namespace has a name and labels of one kind', (t) => {
+  fc.assert(
+    fc.property(or(fc.record({ metadata: or(fc.record({ name: or(text), labels: or(labels) })) })), (value) => {
+      const parsed = parseNamespace(value);
+      if (parsed.ok) t.true(parsed.value.name !== '' && Object.keys(parsed.value.labels).every((label) => MODE_LABELS.includes(label as never)));
+    }),
+  );
+  t.deepEqual(parseNamespace({ metadata: { name: 'shop', labels: { [MODE_LABELS[0]]: 'ambient', team: 'x' } } }), { ok: true, value: { name: 'shop', labels: { [MODE_LABELS[0]]: 'ambient' } } });
+});

@@ -1,0 +1,81 @@
+import { isIPv4 } from 'node:net';
+import { err, ok, type Result } from '@landbridge/core/result.ts';
+import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
+
+/** Istio's label and ours mean the same; ours wins where both are set. */
+export const MODE_LABELS = ['landbridge.dev/dataplane-mode', 'istio.io/dataplane-mode'] as const;
+
+/** Those of {@link MODE_LABELS} that an object has. */
+export type ModeLabels = Readonly<Record<string, string>>;
+
+/** What matters here of a Namespace. The rest of an object, most of its bytes, is let go of as soon as it is read. */
+export interface NamespaceFacts {
+  readonly name: string;
+  readonly labels: ModeLabels;
+}
+
+/** What matters here of a Pod. */
+export interface PodFacts {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: ModeLabels;
+  readonly serviceAccount: string;
+  readonly isHostNetwork: boolean;
+  /** `Succeeded` or `Failed`: nothing of it runs any more, or will. */
+  readonly hasEnded: boolean;
+  /** The first one that is IPv4. */
+  readonly address: string | undefined;
+  /** Whether its annotation says that it is captured. */
+  readonly announced: boolean;
+}
+
+/** Becomes part of paths: a UUID, or what the kubelet makes for pods of its own files. */
+const UID = /^[0-9A-Za-z-]{1,64}$/;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export function parseNamespace(value: unknown): Result<NamespaceFacts> {
+  const { name, labels } = fields(fields(value)['metadata']);
+  return isText(name) ? ok({ name, labels: modeLabels(labels) }) : err('a namespace without a name');
+}
+
+export function parsePod(value: unknown): Result<PodFacts> {
+  const [metadata, spec, status] = ['metadata', 'spec', 'status'].map((part) => fields(fields(value)[part])) as [Fields, Fields, Fields];
+  const { uid, namespace, name, labels } = metadata;
+  if (!isText(namespace) || !isText(name)) return err('a pod without a name');
+  if (!isText(uid) || !UID.test(uid)) return err(`pod ${namespace}/${name} has no uid`);
+  const { serviceAccountName } = spec;
+  return ok({
+    uid,
+    namespace,
+    name,
+    labels: modeLabels(labels),
+    serviceAccount: isText(serviceAccountName) ? serviceAccountName : 'default',
+    isHostNetwork: spec['hostNetwork'] === true,
+    hasEnded: status['phase'] === 'Succeeded' || status['phase'] === 'Failed',
+    address: addresses(status['podIPs']).find((address) => isIPv4(address)),
+    announced: fields(metadata['annotations'])[REDIRECTION_ANNOTATION] === 'enabled',
+  });
+}
+
+function modeLabels(labels: unknown): ModeLabels {
+  const all = fields(labels);
+  return Object.fromEntries(MODE_LABELS.flatMap((label) => {
+    const value = all[label];
+    return typeof value === 'string' ? [[label, value]] : [];
+  }));
+}
+
+function addresses(podIPs: unknown): string[] {
+  return Array.isArray(podIPs) ? podIPs.map((entry) => fields(entry)['ip']).filter((ip) => typeof ip === 'string') : [];
+}
+
+/** An object's own fields; none of anything else. */
+function fields(value: unknown): Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {};
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
