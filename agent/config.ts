@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import Type, { type Static } from 'typebox';
-import { Value } from 'typebox/value';
+import * as Type from 'typebox';
+import { Check, Default, Errors } from 'typebox/value';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { CREDENTIALS_DIRECTORY } from './pods/api-server-access.ts';
 
@@ -41,14 +41,14 @@ export const AgentEnvironmentSchema = Type.Object({
   KUBERNETES_CREDENTIALS: Type.String({ minLength: 1, default: CREDENTIALS_DIRECTORY }),
 });
 
-export type AgentEnvironment = Static<typeof AgentEnvironmentSchema>;
+export type AgentEnvironment = Type.Static<typeof AgentEnvironmentSchema>;
 
 /** @throws LandbridgeError `bad-config` naming each variable that is missing or wrong */
 export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): AgentEnvironment {
   const known = Object.fromEntries(Object.keys(AgentEnvironmentSchema.properties).map((name) => [name, numberIfWanted(name, environment[name])]).filter(([, value]) => value !== undefined));
-  const value: unknown = Value.Default(AgentEnvironmentSchema, known);
-  if (Value.Check(AgentEnvironmentSchema, value)) return value;
-  const problems = [...Value.Errors(AgentEnvironmentSchema, value)].map((error) => `${error.instancePath.slice(1) || 'environment'}: ${error.message}`);
+  const value: unknown = Default(AgentEnvironmentSchema, known);
+  if (Check(AgentEnvironmentSchema, value)) return value;
+  const problems = [...Errors(AgentEnvironmentSchema, value)].map((error) => `${error.instancePath.slice(1) || 'environment'}: ${error.message}`);
   throw new LandbridgeError('bad-config', `the environment is not complete: ${[...new Set(problems)].slice(0, 8).join('; ')}`, { hint: 'Install the agent with its chart, which sets them all.' });
 }
 

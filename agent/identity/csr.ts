@@ -1,9 +1,9 @@
 import { generateKeyPair, type KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
-import forge from 'node-forge';
+import type { asn1 as Asn1 } from 'node-forge';
+import asn1 from 'node-forge/lib/asn1.js';
 
-const { asn1 } = forge;
 const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2';
 const EXTENSION_REQUEST = '1.2.840.113549.1.9.14';
 const SUBJECT_ALT_NAME = '2.5.29.17';
@@ -32,7 +32,7 @@ export async function makeRequest(identity: SpiffeId): Promise<KeyAndRequest> {
   };
 }
 
-function requestInfo(publicKey: KeyObject, identity: SpiffeId): forge.asn1.Asn1 {
+function requestInfo(publicKey: KeyObject, identity: SpiffeId): Asn1.Asn1 {
   const subjectPublicKeyInfo = asn1.fromDer(publicKey.export({ type: 'spki', format: 'der' }).toString('latin1'), { decodeBitStrings: false } as never);
   const names = sequence(asn1.create(asn1.Class.CONTEXT_SPECIFIC, URI_NAME, false, identity));
   const extension = sequence(oid(SUBJECT_ALT_NAME), asn1.create(asn1.Class.UNIVERSAL, asn1.Type.BOOLEAN, false, '\u00ff'), octets(asn1.toDer(names).getBytes()));
@@ -45,7 +45,7 @@ function requestInfo(publicKey: KeyObject, identity: SpiffeId): forge.asn1.Asn1 
   );
 }
 
-const sequence = (...parts: forge.asn1.Asn1[]): forge.asn1.Asn1 => asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SEQUENCE, true, parts);
-const oid = (text: string): forge.asn1.Asn1 => asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OID, false, asn1.oidToDer(text).getBytes());
-const octets = (bytes: string): forge.asn1.Asn1 => asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OCTETSTRING, false, bytes);
-const bitString = (bytes: Buffer): forge.asn1.Asn1 => asn1.create(asn1.Class.UNIVERSAL, asn1.Type.BITSTRING, false, `\u0000${bytes.toString('latin1')}`);
+const sequence = (...parts: Asn1.Asn1[]): Asn1.Asn1 => asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SEQUENCE, true, parts);
+const oid = (text: string): Asn1.Asn1 => asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OID, false, asn1.oidToDer(text).getBytes());
+const octets = (bytes: string): Asn1.Asn1 => asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OCTETSTRING, false, bytes);
+const bitString = (bytes: Buffer): Asn1.Asn1 => asn1.create(asn1.Class.UNIVERSAL, asn1.Type.BITSTRING, false, `\u0000${bytes.toString('latin1')}`);

@@ -1,4 +1,5 @@
-import { Counter, type CounterConfiguration, type LabelValues } from 'prom-client';
+import type { CounterConfiguration, LabelValues } from 'prom-client';
+import Counter from 'prom-client/lib/counter.js';
 
 /** Labels that many values share, and their text, which is made once. */
 export interface SharedLabels<T extends string> {
