@@ -44,9 +44,16 @@ export function authorization(access: ControlPlaneAccess): Metadata {
   return metadata;
 }
 
+/** A channel that requests of the same time share: an agent that starts has one for every identity of its node, and each channel costs memory that is not all given back. */
+interface SharedClient {
+  readonly client: Client;
+  users: number;
+}
+
 export class GrpcCertificateAuthority implements CertificateAuthority {
   readonly #access: ControlPlaneAccess;
   readonly #cluster: string;
+  #shared: SharedClient | undefined;
 
   constructor(access: ControlPlaneAccess, cluster: string) {
     this.#access = access;
@@ -54,8 +61,8 @@ export class GrpcCertificateAuthority implements CertificateAuthority {
   }
 
   async issue(identity: SpiffeId, requestPem: string, lifetimeSeconds: number, signal: AbortSignal): Promise<IssuedCertificate> {
-    // One channel for each request: certificates are few, and the roots are those of this moment.
-    const client = new Client(new URL(this.#access.address).host, credentials.createSsl(this.#access.rootPem()), CHANNEL_OPTIONS);
+    const shared = (this.#shared ??= { client: new Client(new URL(this.#access.address).host, credentials.createSsl(this.#access.rootPem()), CHANNEL_OPTIONS), users: 0 });
+    shared.users++;
     try {
       const metadata = authorization(this.#access);
       metadata.set('clusterid', this.#cluster);
@@ -64,19 +71,29 @@ export class GrpcCertificateAuthority implements CertificateAuthority {
         validityDuration: BigInt(lifetimeSeconds),
         metadata: { ImpersonatedIdentity: identity } as JsonObject,
       });
-      const response = await new Promise<Uint8Array>((resolve, reject) => {
-        const call = client.makeUnaryRequest(CREATE_CERTIFICATE_METHOD, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, Buffer.from(toBinary(IstioCertificateRequestSchema, request)), metadata, { deadline: Date.now() + TIMEOUT_MS }, (error, value) => {
-          if (error === null && value !== undefined) resolve(value);
-          else reject(new LandbridgeError('certificate-refused', `no certificate for ${identity}: ${error?.details ?? 'empty answer'}`, { retryable: true, cause: error }));
-        });
-        signal.addEventListener('abort', () => call.cancel(), { once: true });
+      const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+      const call = shared.client.makeUnaryRequest(CREATE_CERTIFICATE_METHOD, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, Buffer.from(toBinary(IstioCertificateRequestSchema, request)), metadata, { deadline: Date.now() + TIMEOUT_MS }, (error, value) => {
+        if (error === null && value !== undefined) resolve(value);
+        else reject(new LandbridgeError('certificate-refused', `no certificate for ${identity}: ${error?.details ?? 'empty answer'}`, { retryable: true, cause: error }));
       });
+      const cancel = (): void => call.cancel();
+      signal.addEventListener('abort', cancel);
+      // The signal outlives many requests, and would keep what each has left.
+      const response = await promise.finally(() => signal.removeEventListener('abort', cancel));
       const { certChain } = fromBinary(IstioCertificateResponseSchema, response);
       const rootsPem = certChain.at(-1);
       if (certChain.length < 2 || rootsPem === undefined) throw new LandbridgeError('certificate-refused', `the answer for ${identity} holds ${certChain.length} elements: a leaf and a root are needed`, { retryable: true });
       return { chainPem: certChain.slice(0, -1).join(''), rootsPem };
+    } catch (thrown) {
+      // Whoever tries again reads the roots anew.
+      if (this.#shared === shared) this.#shared = undefined;
+      throw thrown;
     } finally {
-      client.close();
+      if (--shared.users === 0) {
+        // The next one comes after hours.
+        if (this.#shared === shared) this.#shared = undefined;
+        shared.client.close();
+      }
     }
   }
 }
