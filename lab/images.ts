@@ -15,8 +15,11 @@ export const DEMO_IMAGE = 'lab.local/demo:1';
 export const HUB_IMAGE = 'lab.local/nats-server:1';
 export const PRODUCT_REPOSITORY = 'lab.local/landbridge';
 
-/** Workspaces that are in the product's image. */
-const PRODUCT_FOLDERS = ['agent', 'cli', 'core', 'ebpf', 'federation', 'native', 'wire'];
+/** Workspaces that the product's image has as they are. */
+const PRODUCT_FOLDERS = ['cli', 'core', 'federation', 'wire'];
+/** What is made of the others: BPF programs, and the agent's bundle, which loads them. */
+const BUILDS = ['ebpf/build.ts', 'agent/bundle.ts'];
+const BUILT_FILES = /^(dist\/(agent|data-thread-main)\.cjs(\.map)?|ebpf\/dist\/capture\.bpf\.o)$/;
 const APPLETS = ['sh', 'ls', 'cat', 'ps', 'ip', 'wget', 'nslookup', 'nc', 'env', 'grep', 'head', 'tail', 'sleep', 'kill', 'id', 'hostname', 'mount', 'stat', 'find', 'top', 'vi', 'ping', 'netstat', 'df', 'du', 'mkdir', 'rm'];
 const PRODUCT_ENVIRONMENT = { PATH: '/usr/local/bin:/bin', NODE_ENV: 'production' };
 
@@ -43,9 +46,9 @@ export async function productBase(signal: AbortSignal): Promise<Image> {
   return { name: `${PRODUCT_REPOSITORY}-base:${tagOf(layers)}`, layers, entrypoint: ['/usr/local/bin/node'], env: PRODUCT_ENVIRONMENT };
 }
 
-/** The product's image, tagged with a hash of its content. Compiles the BPF programs first. */
+/** The product's image, tagged with a hash of its content. Compiles the BPF programs and bundles the agent first. */
 export async function productImage(base: Image, signal: AbortSignal): Promise<Image> {
-  if (existsSync(path.join(REPOSITORY, 'ebpf/build.ts'))) await run([process.execPath, path.join(REPOSITORY, 'ebpf/build.ts')], { signal, cwd: REPOSITORY });
+  for (const build of BUILDS) await run([process.execPath, path.join(REPOSITORY, build)], { signal, cwd: REPOSITORY });
   const layers = [...base.layers, await makeLayer(productEntries(), signal)];
   return { ...base, name: `${PRODUCT_REPOSITORY}:${tagOf(layers)}`, layers };
 }
@@ -111,13 +114,16 @@ function dependencyEntries(): TarEntry[] {
     .flatMap((folder) => treeEntries(path.join(REPOSITORY, folder), `app/${folder}`, unused));
 }
 
-function productEntries(): TarEntry[] {
+/** What the product's image has of this repository, once it is built. */
+export function productEntries(): TarEntry[] {
   const unused = (name: string, isDirectory: boolean): boolean => (isDirectory ? name === 'node_modules' || name.startsWith('.') : /\.test\.ts$/.test(name) || name.endsWith('.log'));
   const modules = path.join(REPOSITORY, 'node_modules');
-  const links = [...readdirSync(path.join(modules, '@landbridge')).map((name) => `@landbridge/${name}`), 'bpf-linker-node']
-    .map((name) => ({ name, target: path.relative(REPOSITORY, realpathSync(path.join(modules, name))) }))
-    .filter(({ target }) => PRODUCT_FOLDERS.some((folder) => target === folder || target.startsWith(`${folder}/`)));
+  const links = readdirSync(path.join(modules, '@landbridge'))
+    .map((name) => ({ name: `@landbridge/${name}`, target: path.relative(REPOSITORY, realpathSync(path.join(modules, '@landbridge', name))) }))
+    .filter(({ target }) => PRODUCT_FOLDERS.includes(target));
+  const built = ['dist', 'ebpf/dist'].flatMap((folder) => treeEntries(path.join(REPOSITORY, folder), folder, () => false)).filter((entry) => BUILT_FILES.test(entry.path));
   return [
+    ...built.map((entry) => ({ ...entry, path: `app/${entry.path}` })),
     ...PRODUCT_FOLDERS.flatMap((folder) => treeEntries(path.join(REPOSITORY, folder), `app/${folder}`, unused)),
     ...links.map(({ name, target }): TarEntry => ({ kind: 'symlink', path: `app/node_modules/${name}`, target: path.relative(path.dirname(`node_modules/${name}`), target) })),
     { kind: 'file', path: 'app/package.json', mode: 0o644, source: { file: path.join(REPOSITORY, 'package.json') } },

@@ -4,8 +4,11 @@ import path from 'node:path';
 import { Ajv } from 'ajv';
 import test from 'ava';
 import { parse } from 'yaml';
+import { bundleAgent } from '@landbridge/agent/bundle.ts';
 import { readEnvironment } from '@landbridge/agent/config.ts';
+import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { readConfig } from '@landbridge/federation/config.ts';
+import { productEntries } from '@landbridge/lab/images.ts';
 import { CHARTS, type ChartName, type Manifest, only, render } from './render.ts';
 
 const NAMES: readonly ChartName[] = ['federation', 'agent', 'gateway'];
@@ -61,6 +64,20 @@ for (const chart of NAMES) {
     }
   });
 }
+
+test('what the charts have the kubelet start is in the image, with what it starts itself', async (t) => {
+  buildCaptureObject();
+  bundleAgent();
+  const files = new Set(productEntries().map((entry) => `/${entry.path}`));
+  for (const [chart, kind] of [['federation', 'Deployment'], ['agent', 'DaemonSet'], ['gateway', 'Deployment']] as const) {
+    const [{ args }] = only(await render(chart, EAST), kind).spec.template.spec.containers as [{ args: string[] }];
+    // What comes before are options of Node.js, which is the image's entry point.
+    const program = args.find((arg) => !arg.startsWith('-'));
+    t.true(files.has(program ?? ''), `${chart} starts ${program}`);
+  }
+  for (const file of ['/app/dist/data-thread-main.cjs', '/app/ebpf/dist/capture.bpf.o']) t.true(files.has(file), file);
+  t.deepEqual([...files].filter((file) => /^\/app\/(agent|native)\//.test(file)), [], 'sources of what is bundled');
+});
 
 test('federation: the pod has no privilege at all', async (t) => {
   const { template } = only(await render('federation', EAST), 'Deployment').spec;
