@@ -15,6 +15,7 @@ import { Discovery } from './discovery/xds-client.ts';
 import { startHealthServers } from './health-server.ts';
 import { type ControlPlaneAccess, GrpcCertificateAuthority } from './identity/ca-client.ts';
 import { CertificateStore } from './identity/certificate-store.ts';
+import { releaseIdleMemory } from './idle-memory.ts';
 import { LineBatch } from './line-batch.ts';
 import { tellVersion } from './metrics.ts';
 import { clusterAccess } from './pods/api-server-access.ts';
@@ -70,7 +71,7 @@ async function main(): Promise<void> {
   log.info({ cluster: environment.CLUSTER_ID, trust_domain: environment.TRUST_DOMAIN, role: environment.ROLE, threads }, 'agent started');
   const reporting = new AbortController();
   const reports = reportTraffic(plane, new TrafficMetrics(), new ConnectionLog(log, environment.ACCESS_LOG, lines), reporting.signal);
-  await Promise.all([discovery.run(signal), served.run(signal, () => captured.done())]);
+  await Promise.all([releaseIdleMemory(plane, () => readiness.pending().length === 0, scope('memory'), signal), discovery.run(signal), served.run(signal, () => captured.done())]);
   const graceMs = Math.max(1, environment.TERMINATION_GRACE_PERIOD_SECONDS - CLEANUP_SECONDS) * 1000;
   log.info({ grace_ms: graceMs }, 'agent stops: connections may end by themselves');
   await plane.drain(AbortSignal.timeout(graceMs));

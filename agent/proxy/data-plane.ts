@@ -8,7 +8,7 @@ import type { SpiffeId } from '@landbridge/core/identity.ts';
 import type { RoutePlan } from '@landbridge/core/route-plan.ts';
 import { createWaker, wake } from '@landbridge/native/epoll.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
-import type { ThreadSetup } from './data-thread-main.ts';
+import type { CollectGarbage, ThreadSetup } from './data-thread-main.ts';
 import type { ConnectionTuning, ConnectionView, FromThread, InboundAnswer, PodSpec, RouteDestination, ToThread, TrafficReport } from './thread-messages.ts';
 
 /** What the data plane asks of the control plane. */
@@ -35,6 +35,9 @@ export interface ListenerSets {
 const POLL_MS = 100;
 
 export const DEFAULT_TUNING: ConnectionTuning = { sameNode: 'relay', maxStreamsPerConnection: 100, poolIdleMs: 60_000, dialTimeoutMs: 10_000, resolveTimeoutMs: 5000, accessLog: 'all' };
+
+/** Of each data thread: what connections hold for a moment must not reach the old generation. V8 would take twice as much where a machine has much memory. */
+const YOUNG_GENERATION_MB = 96;
 
 /** Of a thread without any connection: its waker. */
 const OWN_SOCKETS = 1;
@@ -71,7 +74,7 @@ export class DataPlane implements AsyncDisposable {
 
   #start(index: number, tuning: ConnectionTuning): Thread {
     const waker = createWaker();
-    const worker = new Worker(new URL(`./data-thread-main${path.extname(import.meta.url)}`, import.meta.url), { workerData: { tuning, waker } satisfies ThreadSetup });
+    const worker = new Worker(new URL(`./data-thread-main${path.extname(import.meta.url)}`, import.meta.url), { workerData: { tuning, waker } satisfies ThreadSetup, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } });
     const thread: Thread = { worker, waker, routes: new Map(), lastSeenMs: performance.now() };
     worker.on('message', (message: FromThread) => this.#handle(thread, message));
     worker.on('error', (error) => {
@@ -89,12 +92,12 @@ export class DataPlane implements AsyncDisposable {
     return this.#ready;
   }
 
-  #send(thread: Thread, message: ToThread): void {
+  #send(thread: Thread, message: ToThread | CollectGarbage): void {
     thread.worker.postMessage(message);
     wake(thread.waker);
   }
 
-  #sendAll(message: ToThread): void {
+  #sendAll(message: ToThread | CollectGarbage): void {
     for (const thread of this.#threads) this.#send(thread, message);
   }
 
@@ -212,6 +215,11 @@ export class DataPlane implements AsyncDisposable {
       return reply === undefined ? [] : [{ thread: index, reply }];
     });
     return (await Promise.all(asked)).flat();
+  }
+
+  /** For times without connections: the threads stand still for some hundredths of a second. */
+  collectGarbage(): void {
+    this.#sendAll({ kind: 'collect-garbage' });
   }
 
   /** When each thread was last heard of: one that is stuck answers no report. */

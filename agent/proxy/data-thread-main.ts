@@ -1,5 +1,6 @@
 /** Entry of a data thread: its loop blocks, so that the thread has no event loop of Node.js besides. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { collectGarbage } from '@landbridge/native/resident-memory.ts';
 import { EventLoop } from '../hbone/event-loop.ts';
 import { DataThread } from './data-thread.ts';
 import type { ConnectionTuning, FromThread, ToThread } from './thread-messages.ts';
@@ -10,12 +11,21 @@ export interface ThreadSetup {
   readonly waker: number;
 }
 
+/** For the thread as such, not for its connections. */
+export interface CollectGarbage {
+  readonly kind: 'collect-garbage';
+}
+
 const { tuning, waker } = workerData as ThreadSetup;
 const port = parentPort;
 if (port === null) throw new Error('a data thread is started by DataPlane');
 const post = (message: FromThread): void => port.postMessage(message);
 const loop = new EventLoop();
 const thread = new DataThread(loop, tuning, post);
-loop.follow(port, waker, (message) => thread.handle(message as ToThread));
+loop.follow(port, waker, (message) => {
+  const told = message as ToThread | CollectGarbage;
+  if (told.kind === 'collect-garbage') collectGarbage();
+  else thread.handle(told);
+});
 post({ kind: 'ready' });
 loop.run();
