@@ -1,0 +1,79 @@
+/**
+ * What an agent speaks with, in one process: certificates and discovery of the federation service, and as much of an
+ * API server as tells pods. Arguments: a folder for the files that the agent reads, and one with `pods.json`.
+ */
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import path from 'node:path';
+import { pino } from 'pino';
+import { spiffeId } from '@landbridge/core/identity.ts';
+import { Authenticator } from '@landbridge/federation/ca/authenticator.ts';
+import { Authority, makeRoot } from '@landbridge/federation/ca/authority.ts';
+import { CertificateService } from '@landbridge/federation/ca/certificate-service.ts';
+import { startGrpcServer } from '@landbridge/federation/grpc-server.ts';
+import { localServices } from '@landbridge/federation/registry/local-endpoints.ts';
+import { AdsService } from '@landbridge/federation/xds/ads-service.ts';
+import { addressResources, type Resource, trustBundleResources } from '@landbridge/federation/xds/resources.ts';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
+import { type IdlePod, NAMESPACE, namespaceObject, NODE, podObject, serviceAddress, SERVICE_PORT, TARGET_PORT } from './pod-objects.ts';
+
+const [directory = '', discoveryPort = '', apiPort = ''] = process.argv.slice(2);
+const TRUST_DOMAIN = 'west.landbridge';
+const log = pino({ level: 'warn' }, pino.destination(2));
+const pods = JSON.parse(readFileSync(path.join(directory, 'pods.json'), 'utf8')) as readonly IdlePod[];
+const announced = new Set<string>();
+let version = 1;
+const watchers = new Set<ServerResponse>();
+
+const authority = new Authority(makeRoot(TRUST_DOMAIN, Date.now()), TRUST_DOMAIN);
+const { certificatePem, keyPem } = authority.issueServer(['localhost'], Date.now());
+for (const [name, text] of [['ca.crt', authority.rootPem], ['token', 'a-token']] as const) writeFileSync(path.join(directory, name), text);
+
+const identities = new Set(pods.map(({ name }) => spiffeId({ trustDomain: TRUST_DOMAIN, namespace: NAMESPACE, serviceAccount: name })).flatMap((id) => (id.ok ? [id.value] : [])));
+const authenticator = new Authenticator(async () => ({ username: 'system:serviceaccount:landbridge-system:landbridge-agent', node: NODE, pod: 'agent' }), 'landbridge-system', Date.now);
+const ads = new AdsService(authenticator, log);
+
+const objectOf = (pod: IdlePod) => {
+  const object = podObject(pod, announced.has(pod.name));
+  return { ...object, metadata: { ...object.metadata, resourceVersion: String(version) } };
+};
+
+/** Each pod is an endpoint of a Service of its own, whose address other pods would call. */
+function publish(): void {
+  const objects = pods.map(objectOf);
+  const services = pods.map(({ name }, i) => ({ metadata: { namespace: NAMESPACE, name, uid: name }, spec: { clusterIPs: [serviceAddress(i)], ports: [{ name: 'http', port: SERVICE_PORT, protocol: 'TCP' }] } }));
+  const slices = pods.map(({ name, address }) => ({ addressType: 'IPv4', metadata: { namespace: NAMESPACE, name, labels: { 'kubernetes.io/service-name': name } }, ports: [{ name: 'http', port: TARGET_PORT, protocol: 'TCP' }], endpoints: [{ addresses: [address], conditions: { ready: true }, nodeName: NODE, targetRef: { kind: 'Pod', namespace: NAMESPACE, name } }] }));
+  const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', pods: objects, services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
+  const types = new Map<string, ReadonlyMap<string, Resource>>([[ADDRESS_TYPE, addressResources(inputs)], [AUTHORIZATION_TYPE, new Map()], [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([[TRUST_DOMAIN, [authority.rootDer]]]))]]);
+  ads.publish({ types, isComplete: () => true, allComplete: true, allListed: true });
+}
+
+async function serveApi(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const url = new URL(request.url ?? '', 'https://localhost');
+  const isPods = url.pathname === '/api/v1/pods';
+  if (request.method === 'PATCH') {
+    for await (const _ of request);
+    const pod = pods.find(({ name }) => name === url.pathname.split('/').at(-1));
+    if (pod === undefined) return void response.writeHead(404).end();
+    announced.add(pod.name);
+    version++;
+    for (const watcher of watchers) watcher.write(`${JSON.stringify({ type: 'MODIFIED', object: objectOf(pod) })}\n`);
+    return void response.end(JSON.stringify(objectOf(pod)));
+  }
+  if (url.searchParams.get('watch') === '1') {
+    response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
+    if (!isPods) return;
+    watchers.add(response);
+    response.once('close', () => watchers.delete(response));
+    return;
+  }
+  response.end(JSON.stringify({ metadata: { resourceVersion: String(version) }, items: isPods ? pods.map(objectOf) : [namespaceObject] }));
+}
+
+publish();
+await startGrpcServer({ port: Number(discoveryPort), certificatePem, keyPem, createCertificate: new CertificateService(authority, authenticator, () => identities, log).handle, deltaAggregatedResources: ads.handle });
+const server = createServer({ cert: certificatePem, key: keyPem }, (request, response) => void serveApi(request, response)).listen(Number(apiPort));
+await once(server, 'listening');
+process.stdout.write('ready\n');
