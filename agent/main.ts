@@ -74,7 +74,9 @@ async function main(): Promise<void> {
   await Promise.all([releaseIdleMemory(plane, () => readiness.pending().length === 0, scope('memory'), signal), discovery.run(signal), served.run(signal, () => captured.done())]);
   const graceMs = Math.max(1, environment.TERMINATION_GRACE_PERIOD_SECONDS - CLEANUP_SECONDS) * 1000;
   log.info({ grace_ms: graceMs }, 'agent stops: connections may end by themselves');
-  await plane.drain(AbortSignal.timeout(graceMs));
+  // The pods of a node have no other agent until this one has ended, while clients of a gateway go to the next one.
+  const grace = AbortSignal.timeout(graceMs);
+  await (environment.ROLE === 'gateway' ? plane.drain(grace) : plane.idle(grace));
   reporting.abort();
   // A thread that is stuck answers no report.
   await Promise.race([reports, delay(CLEANUP_SECONDS * 1000)]);
