@@ -4,7 +4,6 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { authorize, type ConnectionFacts } from '@landbridge/core/authorization.ts';
-import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import type { Candidate } from '@landbridge/core/route-plan.ts';
@@ -12,7 +11,7 @@ import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import { errnoOf } from '@landbridge/native/errno.ts';
 import { ipOf, portOf } from '@landbridge/native/socket-address.ts';
 import { accept, acceptedPeer, close, lastErrno, setNoDelay, socketName } from '@landbridge/native/stream-socket.ts';
-import { TlsContext } from '@landbridge/native/tls-context.ts';
+import type { TlsContext } from '@landbridge/native/tls-context.ts';
 import { DeadlineList } from '../hbone/deadline-list.ts';
 import type { EventLoop } from '../hbone/event-loop.ts';
 import type { Failure, FailureReason } from '../hbone/failure.ts';
@@ -28,6 +27,7 @@ import { OutboundConnection } from './outbound-connection.ts';
 import { PeerJudge } from './peer-judge.ts';
 import { PlaintextConnection } from './plaintext-connection.ts';
 import { RouteCache } from './route-cache.ts';
+import { ThreadCertificates } from './thread-certificates.ts';
 import type { ThreadPod } from './thread-pod.ts';
 import type { ConnectionTuning, Direction, FromThread, InboundAnswer, PodSpec, ToThread } from './thread-messages.ts';
 import { type Series, TrafficCounter, UNKNOWN_WORKLOAD } from './traffic-counter.ts';
@@ -42,14 +42,6 @@ const ACCEPTS_PER_ROUND = 64;
 const ACCEPT_PAUSE_MS = 100;
 const NO_DESCRIPTORS: ReadonlySet<number> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'].map(errnoOf));
 const MAX_VIEWS = 10_000;
-
-interface HeldCertificate {
-  readonly context: TlsContext;
-  readonly keyPem: string;
-  readonly chainPem: string;
-  readonly generation: number;
-  readonly notAfterMs: number;
-}
 
 export class DataThread {
   readonly loop: EventLoop;
@@ -68,16 +60,14 @@ export class DataThread {
   readonly #speaking = new DeadlineList<Http2Session>(HANDSHAKE_TIMEOUT_MS, (session) => session.abort({ reason: 'h2-preface', text: 'the peer did not begin to speak HTTP/2 in time' }));
   readonly #keepalive = new DeadlineList<Http2Session>(KEEPALIVE_MS, (session) => this.#checkAlive(session));
   readonly #paused = new DeadlineList<{ readonly fd: number; readonly resume: () => void }>(ACCEPT_PAUSE_MS, ({ resume }) => resume());
-  readonly #certificates = new Map<SpiffeId, HeldCertificate>();
+  readonly #certificates: ThreadCertificates;
   readonly #serverSessions = new Map<Http2Session, InboundSession>();
   readonly #post: (message: FromThread) => void;
   readonly #inboundQuestions = new Map<number, (answer: InboundAnswer) => void>();
   readonly #listeners = new Map<number, ThreadPod>();
   readonly #policyWaits: DeadlineList<{ readonly done: (isKnown: boolean) => void }>;
-  #generation = 0;
   #nextQuestion = 0;
   #handshakesDone = 0;
-  #rootsPem: readonly string[] = [];
   #isDraining = false;
 
   constructor(loop: EventLoop, tuning: ConnectionTuning, post: (message: FromThread) => void) {
@@ -85,6 +75,7 @@ export class DataThread {
     this.#turns = new HandshakeTurns(loop);
     this.tuning = tuning;
     this.#post = post;
+    this.#certificates = new ThreadCertificates((error) => post({ kind: 'warning', text: 'a certificate can not be used', fields: { error: error.message } }));
     this.traffic = new TrafficCounter(tuning.accessLog);
     this.routes = new RouteCache(loop, tuning.resolveTimeoutMs, post);
     this.dialing = new DeadlineList(tuning.dialTimeoutMs, (socket) => socket.abandon());
@@ -105,9 +96,7 @@ export class DataThread {
       case 'certificate':
         return this.#takeCertificate(message.identity, message.keyPem, message.chainPem);
       case 'certificate-gone':
-        this.#certificates.get(message.identity)?.context[Symbol.dispose]();
-        this.#certificates.delete(message.identity);
-        return;
+        return this.#certificates.delete(message.identity);
       case 'trust':
         return this.#trust(message.bundles);
       case 'policies':
@@ -201,15 +190,15 @@ export class DataThread {
   #acceptTunnel(fd: number, pod: ThreadPod): void {
     const peer = acceptedPeer;
     const remote: SocketAddress = { ip: ipOf(peer), port: portOf(peer) };
-    const held = this.#certificates.get(pod.spec.identity);
-    if (held === undefined || this.#handshakes.size >= MAX_HANDSHAKES) {
-      this.tunnelFailed('inbound', 'tls-busy', held === undefined ? 'there is no certificate yet' : 'too many handshakes at once', { pod: pod.spec.labels.workload, remote: remote.ip });
+    const context = this.contextOf(pod);
+    if (context === undefined || this.#handshakes.size >= MAX_HANDSHAKES) {
+      this.tunnelFailed('inbound', 'tls-busy', context === undefined ? 'there is no certificate yet' : 'too many handshakes at once', { pod: pod.spec.labels.workload, remote: remote.ip });
       close(fd);
       return;
     }
     const local = socketName(fd, 'local');
     const session = new InboundSession(this, pod, remote, local === undefined ? '' : ipOf(local));
-    this.#handshakes.set(new TlsChannel(this.loop, fd, { role: 'server', isConnected: true, context: held.context, listener: session, turns: this.#turns }), this.loop.nowMs);
+    this.#handshakes.set(new TlsChannel(this.loop, fd, { role: 'server', isConnected: true, context, listener: session, turns: this.#turns }), this.loop.nowMs);
   }
 
   #removePod(uid: string, drainMs: number): void {
@@ -244,32 +233,22 @@ export class DataThread {
   // -- Certificates and trust
 
   #takeCertificate(identity: SpiffeId, keyPem: string, chainPem: string): void {
-    const context = this.#makeContext(keyPem, chainPem);
-    if (context === undefined) return;
-    this.#certificates.get(identity)?.context[Symbol.dispose]();
-    this.#certificates.set(identity, { context, keyPem, chainPem, generation: ++this.#generation, notAfterMs: Date.parse(new X509Certificate(chainPem).validTo) });
-    for (const pod of this.pods.values()) if (pod.spec.identity === identity) for (const wait of [...pod.waiting]) wait();
+    if (this.#certificates.set(identity, keyPem, chainPem)) this.#wakeWaiting(identity);
   }
 
-  #makeContext(keyPem: string, chainPem: string): TlsContext | undefined {
-    try {
-      return new TlsContext({ keyPem, chainPem, rootsPem: this.#rootsPem, protocol: 'h2' });
-    } catch (thrown) {
-      this.#post({ kind: 'warning', text: 'a certificate can not be used', fields: { error: LandbridgeError.from(thrown).message } });
-      return undefined;
-    }
+  #wakeWaiting(identity: SpiffeId): void {
+    for (const pod of this.pods.values()) if (pod.spec.identity === identity) for (const wait of [...pod.waiting]) wait();
   }
 
   /** OpenSSL is told all roots; which of them may vouch for a peer is judged afterwards. */
   #trust(bundles: readonly (readonly [string, readonly string[]])[]): void {
-    this.#rootsPem = [...new Set(bundles.flatMap(([, roots]) => roots))];
     this.judge.trust(new Map(bundles.map(([domain, roots]) => [domain, roots.map((pem) => new X509Certificate(pem))])));
-    for (const [identity, { keyPem, chainPem }] of [...this.#certificates]) this.#takeCertificate(identity, keyPem, chainPem);
+    for (const identity of this.#certificates.trust([...new Set(bundles.flatMap(([, roots]) => roots))])) this.#wakeWaiting(identity);
   }
 
   holdsCertificates(...pods: readonly ThreadPod[]): boolean {
     const now = Date.now();
-    return pods.every((pod) => (this.#certificates.get(pod.spec.identity)?.notAfterMs ?? 0) > now);
+    return pods.every((pod) => (this.#certificates.find(pod.spec.identity)?.notAfterMs ?? 0) > now);
   }
 
   // -- Policies
@@ -310,10 +289,11 @@ export class DataThread {
 
   /** Asks for a tunnel connection to a candidate; the waiter is told. */
   askTunnel(pod: ThreadPod, candidate: Candidate, waiter: SessionWaiter): Result<true, Failure> {
-    const held = this.#certificates.get(pod.spec.identity);
-    if (held === undefined || held.notAfterMs <= Date.now()) return err({ reason: 'identity', text: 'there is no valid certificate of this workload yet' });
+    const held = this.#certificates.find(pod.spec.identity);
+    const context = held === undefined || held.notAfterMs <= Date.now() ? undefined : this.contextOf(pod);
+    if (held === undefined || context === undefined) return err({ reason: 'identity', text: 'there is no valid certificate of this workload yet' });
     const connection: Dial = {
-      context: held.context,
+      context,
       connect: () => {
         const dialed = dial(pod.spec, candidate.address, candidate.port);
         return dialed.ok ? ok(dialed.value.fd) : dialed;
@@ -325,12 +305,12 @@ export class DataThread {
   }
 
   forgetWaiter(pod: ThreadPod, candidate: Candidate | undefined, waiter: SessionWaiter): void {
-    const held = this.#certificates.get(pod.spec.identity);
+    const held = this.#certificates.find(pod.spec.identity);
     if (candidate !== undefined && candidate.hop !== 'plain' && held !== undefined) this.pool.forget(poolKey(pod, candidate, held.generation), waiter);
   }
 
   contextOf(pod: ThreadPod): TlsContext | undefined {
-    return this.#certificates.get(pod.spec.identity)?.context;
+    return this.#certificates.contextOf(pod.spec.identity);
   }
 
   handshakeEnded(channel: TlsChannel): void {
@@ -410,8 +390,7 @@ export class DataThread {
 
   #stop(): void {
     for (const uid of [...this.pods.keys()]) this.#removePod(uid, 0);
-    for (const { context } of this.#certificates.values()) context[Symbol.dispose]();
-    this.#certificates.clear();
+    this.#certificates[Symbol.dispose]();
     this.loop.stop();
   }
 
