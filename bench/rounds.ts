@@ -39,7 +39,7 @@ const WARM_SECONDS = 0.25;
 /** Many connections fill their buffers first. */
 const CROWD = { connections: 256, warmSeconds: 1 };
 /** Before the first round: caches, compilers and allocators of all paths get as long as they need. */
-const FIRST_WARM_SECONDS = 1;
+const FIRST_WARM_SECONDS = 4;
 const WARMING_UP: Pace = { seconds: 0.1, rounds: 1, tries: 1 };
 /** A process' memory is looked at when its garbage has had time to go. */
 const IDLE_WARM_SECONDS = 1.5;
