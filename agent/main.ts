@@ -17,7 +17,7 @@ import { type ControlPlaneAccess, GrpcCertificateAuthority } from './identity/ca
 import { CertificateStore } from './identity/certificate-store.ts';
 import { releaseIdleMemory } from './idle-memory.ts';
 import { LineBatch } from './line-batch.ts';
-import { tellVersion } from './metrics.ts';
+import { countGuardDrops, tellVersion } from './metrics.ts';
 import { clusterAccess } from './pods/api-server-access.ts';
 import { KubernetesPodSource } from './pods/kubernetes-pod-source.ts';
 import type { LocalPod } from './pods/local-pod.ts';
@@ -92,6 +92,7 @@ interface Served extends Disposable {
 
 function servePods(environment: AgentEnvironment, traffic: PodTraffic, threads: number, log: Logger): Served {
   const capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT, threads });
+  countGuardDrops(() => capture.guardDrops());
   const apiServer = clusterAccess({ host: environment.KUBERNETES_SERVICE_HOST, port: environment.KUBERNETES_SERVICE_PORT, directory: environment.KUBERNETES_CREDENTIALS });
   const captures = new PodCaptures(capture, new KubernetesPodSource(apiServer, environment.NODE_NAME, log.child({ scope: 'pods' })), traffic, log.child({ scope: 'capture' }));
   return { pods: () => captures.pods, run: async (signal, onSettled) => await captures.run(signal, onSettled), [Symbol.dispose]: () => capture[Symbol.dispose]() };

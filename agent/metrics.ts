@@ -11,6 +11,14 @@ export const registry = new Registry();
 const registers = [registry];
 export const trafficSeries = new TrafficSeries();
 
+/** Nothing before the capture is there. */
+let guardDrops = (): bigint => 0n;
+
+/** Tells where packets that the guard dropped are counted. */
+export function countGuardDrops(read: () => bigint): void {
+  guardDrops = read;
+}
+
 const labelNames = [...TRAFFIC_LABELS];
 
 /** Names and labels of these are ztunnel's, so that dashboards and alerts made for it serve both. */
@@ -39,6 +47,7 @@ export const metrics = {
   accessLogDropped: new Counter({ name: 'landbridge_access_log_dropped_total', help: 'Lines that the access log lacks: `overflow` where too many connections ended at once, `repeated` for refusals of one source beyond one a second.', labelNames: ['cause'], registers }),
   capturedPods: new Gauge({ name: 'landbridge_captured_pods', help: 'Pods of this node whose traffic passes through the agent.', registers }),
   captureFailures: new Counter({ name: 'landbridge_capture_failures_total', help: 'Attempts to capture or release a pod that failed.', registers }),
+  guardDropped: new Counter({ name: 'landbridge_guard_dropped_packets_total', help: 'Packets by which something in a captured pod tried to begin a TCP connection around the agent.', registers, collect: function () { this.reset(); this.inc(Number(guardDrops())); } }),
   certificates: new Gauge({ name: 'landbridge_certificates', help: 'Identities of this node that hold a valid certificate.', registers }),
   certificateFailures: new Counter({ name: 'landbridge_certificate_failures_total', help: 'Certificate requests that failed.', registers }),
   discoveryConnected: new Gauge({ name: 'landbridge_discovery_connected', help: '1 while the discovery stream is open.', registers }),

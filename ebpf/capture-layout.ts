@@ -23,6 +23,10 @@ export const NETNS_KEY_BYTES = maps.pods.keyBytes;
 export const ENDPOINT_BYTES = maps.original_destinations.valueBytes;
 export const DIAL_KEY_BYTES = maps.dials.keyBytes;
 
+/** The one element of `guard_drops`, with a value of each processor. */
+export const GUARD_DROPS_KEY = Buffer.from(encode(maps.guard_drops.key, 0));
+export const GUARD_DROP_BYTES = maps.guard_drops.valueBytes;
+
 export const netnsKey = (cookie: bigint): Buffer => Buffer.from(encode(maps.pods.key, cookie));
 
 /** struct pod: the address that redirected IPv4 connections leave with. */

@@ -22,6 +22,7 @@ const libbpf = {
   linkUpdate: library.func('int bpf_link_update(int link, int program, void *options)'),
   pin: library.func('int bpf_obj_pin(int fd, const char *path)'),
   get: library.func('int bpf_obj_get(const char *path)'),
+  possibleCpus: library.func('int libbpf_num_possible_cpus()'),
   testRun: library.func('int bpf_prog_test_run_opts(int program, _Inout_ void *options)'),
 } as const;
 
@@ -35,8 +36,13 @@ export const AttachType = {
   CGROUP_INET4_GETPEERNAME: 29,
   CGROUP_INET6_GETPEERNAME: 30,
   SK_LOOKUP: 36,
+  /** Linux 6.6 */
+  TCX_EGRESS: 47,
 } as const;
 export type AttachType = (typeof AttachType)[keyof typeof AttachType];
+
+/** Before all others of the same place. */
+const BPF_F_BEFORE = 8;
 
 /** Lines kept of what libbpf says, the verifier's log among them; shown when loading fails. */
 const MESSAGES_KEPT = 80;
@@ -93,6 +99,15 @@ export class BpfProgram {
     return new BpfLink(new FileDescriptor(checkLibbpf(`attach ${this.#name}`, libbpf.linkCreate(this.fd, target.number, type, null))));
   }
 
+  /** To an interface of the namespace that this thread is in, before whatever is attached there. @throws SystemCallError `EINVAL` where the kernel has no such place */
+  attachToInterface(index: number, type: AttachType): BpfLink {
+    // struct bpf_link_create_opts begins with its size and flags; everything else stays zero.
+    const options = Buffer.alloc(16);
+    options.writeBigUInt64LE(BigInt(options.length), 0);
+    options.writeUInt32LE(BPF_F_BEFORE, 8);
+    return new BpfLink(new FileDescriptor(checkLibbpf(`attach ${this.#name}`, libbpf.linkCreate(this.fd, index, type, options))));
+  }
+
   /** Runs a program of type `syscall` once, in this process' context. */
   runOnce(): void {
     // struct bpf_test_run_opts begins with its size; everything else stays zero.
@@ -101,6 +116,9 @@ export class BpfProgram {
     checkLibbpf(`run ${this.#name}`, libbpf.testRun(this.fd, options));
   }
 }
+
+/** Values that an element of a per-CPU map has, each padded to 8 bytes. @throws SystemCallError */
+export const possibleCpus = (): number => checkLibbpf('number of processors', libbpf.possibleCpus() as number);
 
 /** A compiled BPF object file: opened, then loaded into the kernel. */
 export class BpfObject implements Disposable {

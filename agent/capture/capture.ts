@@ -2,13 +2,14 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { CAPTURE_ABI, CAPTURE_OBJECT } from '@landbridge/ebpf/capture-object.ts';
 import { maps } from '@landbridge/ebpf/capture-skeleton.ts';
-import { addressBytes, AGENT_BYTES, CGROUP_KEY_BYTES, DIAL_KEY_BYTES, dialledAddress, ENDPOINT_BYTES, flowKey, HBONE_PORT, listenerKey, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, POD_BYTES, podValue, RESERVED_POD, type SocketAddress, socketValue } from '@landbridge/ebpf/capture-layout.ts';
+import { addressBytes, AGENT_BYTES, CGROUP_KEY_BYTES, DIAL_KEY_BYTES, dialledAddress, ENDPOINT_BYTES, flowKey, GUARD_DROP_BYTES, GUARD_DROPS_KEY, HBONE_PORT, listenerKey, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, POD_BYTES, podValue, RESERVED_POD, type SocketAddress, socketValue } from '@landbridge/ebpf/capture-layout.ts';
 import type { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
-import { AttachType, BpfLink, BpfObject, type BpfProgram } from '@landbridge/native/libbpf.ts';
+import { AttachType, BpfLink, BpfObject, type BpfProgram, possibleCpus } from '@landbridge/native/libbpf.ts';
 import { type FileDescriptor, openForReading } from '@landbridge/native/libc.ts';
 import { openNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 import { listenOnLoopback, networkNamespaceCookie, tcpSocketIn } from '@landbridge/native/sockets.ts';
+import { EgressGuard, type GuardKind } from './egress-guard.ts';
 import { AGENT_MARK } from './marks.ts';
 import { installReplyRouting, removeReplyRouting } from './reply-routing.ts';
 
@@ -34,6 +35,8 @@ export interface CaptureOptions {
   readonly threads?: number;
   /** An earlier agent still carries connections: its dials stay exempt until {@link Capture.forgetOtherAgents}. Default false. */
   readonly hasLivingPredecessor?: boolean;
+  /** How the way out of pods is guarded. Default: as the kernel can. */
+  readonly guard?: GuardKind;
 }
 
 export interface PodPlace {
@@ -76,12 +79,14 @@ export class Capture implements Disposable {
   readonly #listeners: BpfMap;
   readonly #originals: BpfMap;
   readonly #dials: BpfMap;
+  readonly #guardDrops: BpfMap;
+  readonly #guard: EgressGuard;
 
   /** @throws LandbridgeError `bpf-load`, SystemCallError */
-  constructor({ cgroupRoot, bpfRoot, threads = 1, hasLivingPredecessor = false }: CaptureOptions) {
+  constructor({ cgroupRoot, bpfRoot, threads = 1, hasLivingPredecessor = false, guard = 'tcx' }: CaptureOptions) {
     this.#threads = threads;
     this.#pins = path.join(bpfRoot, 'landbridge', String(CAPTURE_ABI));
-    for (const directory of ['maps', 'links', 'netns']) mkdirSync(path.join(this.#pins, directory), { recursive: true, mode: 0o700 });
+    for (const directory of ['maps', 'links', 'netns', 'guards']) mkdirSync(path.join(this.#pins, directory), { recursive: true, mode: 0o700 });
     this.#object = BpfObject.open(CAPTURE_OBJECT);
     for (const name of Object.keys(maps)) this.#object.pinMap(name, path.join(this.#pins, 'maps', name));
     this.#object.load();
@@ -90,6 +95,8 @@ export class Capture implements Disposable {
     this.#listeners = this.#object.map('listeners', 8);
     this.#originals = this.#object.map('original_destinations', ENDPOINT_BYTES);
     this.#dials = this.#object.map('dials', 1);
+    this.#guardDrops = this.#object.map('guard_drops', GUARD_DROP_BYTES * possibleCpus());
+    this.#guard = new EgressGuard(this.#object.program('lb_guard'), path.join(this.#pins, 'guards'), guard);
     this.#inbound = this.#object.program('lb_inbound');
     this.#object.program('lb_register_agent').runOnce();
     this.#ownCgroup = newest(this.#agents);
@@ -125,10 +132,14 @@ export class Capture implements Disposable {
         for (const [kind, [first]] of [['plaintext', plaintext], ['hbone', hbone]] as const) this.#listeners.set(listenerKey(pod.address, kind), socketValue((first as FileDescriptor).number));
         this.#attach(this.#netnsPin(pod.uid), this.#inbound, namespace, AttachType.SK_LOOKUP);
         this.#pods.set(netnsKey(cookie), podValue(pod.address));
+        this.#guard.install(namespace.number, pod.uid);
         const release = (listeners: readonly FileDescriptor[]): number[] => listeners.map((listener) => listener.release());
         return new CapturedPod(pod, namespace, cookie, { outbound: release(outbound), plaintext: release(plaintext), hbone: release(hbone) }, { originals: this.#originals, dials: this.#dials });
       } catch (thrown) {
-        if (!joins) this.#pods.delete(netnsKey(cookie));
+        if (!joins) {
+          this.#pods.delete(netnsKey(cookie));
+          this.#guard.forget(pod.uid);
+        }
         throw thrown;
       }
     } catch (thrown) {
@@ -140,6 +151,7 @@ export class Capture implements Disposable {
   /** Ends the capture of a pod that may live on: new connections go their own way. Its listeners are their servers' to close. */
   release(pod: CapturedPod): void {
     this.#pods.delete(netnsKey(pod.cookie));
+    this.#guard.remove(pod.handles.namespace, pod.place.uid);
     rmSync(this.#netnsPin(pod.place.uid), { force: true });
     for (const kind of ['plaintext', 'hbone'] as const) this.#listeners.delete(listenerKey(pod.place.address, kind));
     const address = addressBytes(pod.place.address);
@@ -157,8 +169,17 @@ export class Capture implements Disposable {
     const uids = new Set(pods.map((pod) => pod.place.uid));
     for (const key of this.#pods.keys(NETNS_KEY_BYTES)) if (!cookies.has(key.readBigUInt64LE())) this.#pods.delete(key);
     for (const uid of readdirSync(path.join(this.#pins, 'netns'))) if (!uids.has(uid)) rmSync(this.#netnsPin(uid), { force: true });
+    this.#guard.forgetAllBut(uids);
     const layouts = path.dirname(this.#pins);
     for (const layout of readdirSync(layouts)) if (layout !== String(CAPTURE_ABI)) rmSync(path.join(layouts, layout), { recursive: true, force: true });
+  }
+
+  /** Packets by which connections were to be begun around the agent, and that did not get out. */
+  guardDrops(): bigint {
+    const values = this.#guardDrops.get(GUARD_DROPS_KEY) ?? Buffer.alloc(0);
+    let sum = 0n;
+    for (let at = 0; at < values.length; at += GUARD_DROP_BYTES) sum += values.readBigUInt64LE(at);
+    return sum;
   }
 
   /** Detaches everything and removes all pins: for uninstalling, when no pod is captured any more. */

@@ -2,13 +2,13 @@
 #pragma once
 #include <linux/types.h>
 #include <linux/bpf.h>
+#include <linux/in.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
 
 #define AF_INET 2
 #define AF_INET6 10
 #define SOCK_STREAM 1
-#define IPPROTO_TCP 6
 
 #define OUTBOUND_PORT 15001
 #define PLAINTEXT_PORT 15006

@@ -31,7 +31,7 @@ export class MeshNode {
     this.#directory = root.directory;
     for (const group of GROUPS) mkdirSync(path.join(this.cgroupRoot, group), { recursive: true });
     mkdirSync(this.bpfRoot);
-    this.pods = plan.pods.map((pod) => new MeshPod(pod, { netns: `${prefix}-${pod.name}`, group: this.#group('pods') }));
+    this.pods = plan.pods.map((pod) => new MeshPod(pod, { netns: `${prefix}-${pod.name}`, group: this.#group('pods') }, path.join(root.cgroup, 'cgroup.procs')));
   }
 
   #group(name: (typeof GROUPS)[number]): string {

@@ -9,13 +9,16 @@ export class MeshPod {
   readonly address6: string;
   readonly netns: string;
   readonly #place: Place;
+  readonly #outside: Place;
 
-  constructor(plan: PlannedPod, place: Place) {
+  /** `outsideGroup`: a control group that no program of the agent is attached to. */
+  constructor(plan: PlannedPod, place: Place, outsideGroup: string) {
     this.name = plan.name;
     this.address = plan.address;
     this.address6 = plan.address6;
     this.netns = place.netns;
     this.#place = place;
+    this.#outside = { ...place, group: outsideGroup };
   }
 
   /** As the agent is told of it. */
@@ -26,6 +29,11 @@ export class MeshPod {
   /** Runs a program in the pod to its end and returns what it wrote. */
   async run(argv: readonly string[]): Promise<string> {
     return await runProgram(this.#place, argv);
+  }
+
+  /** As {@link run}, in the pod's network and out of its control group: no program that sees its connects is attached there. */
+  async runOutside(argv: readonly string[]): Promise<string> {
+    return await runProgram(this.#outside, argv);
   }
 
   /** Starts a program in the pod and waits for its first line. */

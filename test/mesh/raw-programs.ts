@@ -1,0 +1,56 @@
+/** Programs of Python that speak with the network as few applications do: as command lines that run in pods. */
+
+const program = (script: string): readonly string[] => ['/usr/bin/python3', '-c', script];
+
+/** Connects in a way that Node.js has no words for, and writes what the peer said, or the name of the error. */
+export function oddCaller(how: 'tcp' | 'mptcp' | 'fast-open', host: string, port: number): readonly string[] {
+  const family = host.includes(':') ? 'AF_INET6' : 'AF_INET';
+  const connect = how === 'fast-open' ? `s.sendto(b'x', socket.MSG_FASTOPEN, (${JSON.stringify(host)}, ${port}))` : `s.connect((${JSON.stringify(host)}, ${port}))`;
+  return program(`
+import errno, socket, struct
+s = socket.socket(socket.${family}, socket.SOCK_STREAM, ${how === 'mptcp' ? 262 : 0})
+for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+    s.setsockopt(socket.SOL_SOCKET, option, struct.pack('ll', 1, 0))
+try:
+    ${connect}
+    print(s.recv(1000).decode())
+except OSError as e:
+    print('TIMEOUT' if e.errno in (errno.EAGAIN, errno.EINPROGRESS, errno.ETIMEDOUT) else errno.errorcode.get(e.errno, str(e)))
+`);
+}
+
+/** Begins a connection by a packet that it makes itself, whole or in fragments that hide what it is, and writes `sent`. */
+export function rawSyn(source: string, host: string, port: number, shape: 'whole' | 'fragments' = 'whole'): readonly string[] {
+  return program(`
+import socket, struct
+def total(data):
+    s = sum(struct.unpack('!%dH' % (len(data) // 2), data))
+    while s >> 16: s = (s & 0xffff) + (s >> 16)
+    return ~s & 0xffff
+src, dst = socket.inet_aton(${JSON.stringify(source)}), socket.inet_aton(${JSON.stringify(host)})
+def tcp(check): return struct.pack('!HHIIBBHHH', 40000, ${port}, 1, 0, 5 << 4, 2, 1024, check, 0)
+segment = tcp(total(src + dst + struct.pack('!BBH', 0, 6, 20) + tcp(0)))
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+def send(part, flags):
+    s.sendto(struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(part), 7, flags, 64, 6, 0, src, dst) + part, (${JSON.stringify(host)}, 0))
+for part, flags in ${shape === 'whole' ? '[(segment, 0)]' : '[(segment[:8], 0x2000), (segment[8:], 1)]'}:
+    try:
+        send(part, flags)
+    except OSError:
+        pass
+print('sent')
+`);
+}
+
+/** As {@link rawSyn} by IPv6, behind headers that hide it: destination options (RFC 8200, section 4.6), or a fragment that is not the first. Writes `sent`. */
+export function rawSyn6(source: string, host: string, port: number, shape: 'options' | 'later-fragment'): readonly string[] {
+  return program(`
+import socket, struct
+src, dst = (socket.inet_pton(socket.AF_INET6, a) for a in (${JSON.stringify(source)}, ${JSON.stringify(host)}))
+segment = struct.pack('!HHIIBBHHH', 40000, ${port}, 1, 0, 5 << 4, 2, 1024, 0, 0)
+first, rest = ${shape === 'options' ? "60, struct.pack('!BBBBI', 6, 0, 1, 4, 0) + segment" : "44, struct.pack('!BBHI', 6, 0, 8, 7) + segment[8:]"}
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+s.sendto(struct.pack('!IHBB16s16s', 6 << 28, len(rest), first, 64, src, dst) + rest, (${JSON.stringify(host)}, 0))
+print('sent')
+`);
+}
