@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import type { LandbridgeError } from '@landbridge/core/errors.ts';
 import { CAPTURE_ABI, CAPTURE_OBJECT } from '@landbridge/ebpf/capture-object.ts';
 import { maps } from '@landbridge/ebpf/capture-skeleton.ts';
 import { addressBytes, AGENT_BYTES, CGROUP_KEY_BYTES, DIAL_KEY_BYTES, dialledAddress, ENDPOINT_BYTES, flowKey, GUARD_DROP_BYTES, GUARD_DROPS_KEY, HBONE_PORT, listenerKey, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, POD_BYTES, podValue, RESERVED_POD, type SocketAddress, socketValue } from '@landbridge/ebpf/capture-layout.ts';
@@ -10,6 +11,7 @@ import { type FileDescriptor, openForReading } from '@landbridge/native/libc.ts'
 import { openNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 import { listenOnLoopback, networkNamespaceCookie, tcpSocketIn } from '@landbridge/native/sockets.ts';
 import { EgressGuard, type GuardKind } from './egress-guard.ts';
+import { kernelUnfit, missingFeatures } from './kernel-features.ts';
 import { AGENT_MARK } from './marks.ts';
 import { installReplyRouting, removeReplyRouting } from './reply-routing.ts';
 
@@ -82,14 +84,14 @@ export class Capture implements Disposable {
   readonly #guardDrops: BpfMap;
   readonly #guard: EgressGuard;
 
-  /** @throws LandbridgeError `bpf-load`, SystemCallError */
+  /** @throws LandbridgeError `kernel-unfit`, `bpf-load`, SystemCallError */
   constructor({ cgroupRoot, bpfRoot, threads = 1, hasLivingPredecessor = false, guard = 'tcx' }: CaptureOptions) {
     this.#threads = threads;
     this.#pins = path.join(bpfRoot, 'landbridge', String(CAPTURE_ABI));
     for (const directory of ['maps', 'links', 'netns', 'guards']) mkdirSync(path.join(this.#pins, directory), { recursive: true, mode: 0o700 });
     this.#object = BpfObject.open(CAPTURE_OBJECT);
     for (const name of Object.keys(maps)) this.#object.pinMap(name, path.join(this.#pins, 'maps', name));
-    this.#object.load();
+    load(this.#object);
     this.#agents = this.#object.map('agents', AGENT_BYTES);
     this.#pods = this.#object.map('pods', POD_BYTES);
     this.#listeners = this.#object.map('listeners', 8);
@@ -211,6 +213,20 @@ export class Capture implements Disposable {
     this.#object[Symbol.dispose]();
   }
 }
+
+/** Nothing is attached yet. @throws LandbridgeError `kernel-unfit` naming each feature that the kernel lacks, else `bpf-load` */
+function load(object: BpfObject): void {
+  try {
+    object.load();
+  } catch (thrown) {
+    const refusal = (thrown as LandbridgeError).cause;
+    // Who may not load would be told that the kernel has nothing.
+    if (refusal instanceof SystemCallError && !isForbidden(refusal)) throw kernelUnfit(missingFeatures(), thrown) ?? thrown;
+    throw thrown;
+  }
+}
+
+const isForbidden = ({ errno }: SystemCallError): boolean => errno === 'EPERM' || errno === 'EACCES';
 
 /** The key of the agent that registered last. */
 function newest(agents: BpfMap): Buffer {

@@ -1,0 +1,23 @@
+import test from 'ava';
+import { nameOf } from '@landbridge/native/bpf-features.ts';
+import { describeFeature, KERNEL_FEATURES, kernelUnfit, missingFeatures } from './kernel-features.ts';
+
+test('what is missing is named, with the version that brought it', (t) => {
+  const missing = missingFeatures((feature) => nameOf(feature) !== 'BPF_PROG_TYPE_SK_LOOKUP' && nameOf(feature) !== 'bpf_get_netns_cookie() in BPF_PROG_TYPE_SOCK_OPS');
+  t.deepEqual(missing.map(describeFeature), ['BPF_PROG_TYPE_SK_LOOKUP (Linux 5.9): hands arriving connections to the agent', 'bpf_get_netns_cookie() in BPF_PROG_TYPE_SOCK_OPS (Linux 5.15): tells pods apart']);
+  const cause = new Error('load');
+  const error = kernelUnfit(missing, cause);
+  t.is(error?.code, 'kernel-unfit');
+  t.is(error?.cause, cause);
+  t.regex(error?.message ?? '', /SK_LOOKUP \(Linux 5\.9\)/);
+  t.is(kernelUnfit([], cause), undefined);
+});
+
+test('no feature is named twice, and none is newer than the kernel that is asked for', (t) => {
+  const names = KERNEL_FEATURES.map(({ feature }) => nameOf(feature));
+  t.is(new Set(names).size, names.length);
+  for (const { since } of KERNEL_FEATURES) {
+    const [major = 0, minor = 0] = since.split('.').map(Number);
+    t.true(major < 6 || (major === 6 && minor <= 1), since);
+  }
+});
