@@ -34,6 +34,8 @@ export const AgentEnvironmentSchema = Type.Object({
   TERMINATION_GRACE_PERIOD_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),
   CGROUP_ROOT: Type.String({ default: '' }),
   BPF_ROOT: Type.String({ default: '/sys/fs/bpf' }),
+  /** Where /proc/sys of the node can be written to, which containers that are not privileged have read-only. */
+  SYSCTL_ROOT: Type.String({ minLength: 1, default: '/proc/sys' }),
   /** Of the API server; the kubelet sets both. */
   KUBERNETES_SERVICE_HOST: Type.String({ maxLength: 253, default: '' }),
   KUBERNETES_SERVICE_PORT: Type.Integer({ minimum: 1, maximum: 65_535, default: 443 }),

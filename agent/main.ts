@@ -91,7 +91,7 @@ interface Served extends Disposable {
 }
 
 function servePods(environment: AgentEnvironment, traffic: PodTraffic, threads: number, log: Logger): Served {
-  const capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT, threads });
+  const capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT, sysctlRoot: environment.SYSCTL_ROOT, threads });
   countGuardDrops(() => capture.guardDrops());
   const apiServer = clusterAccess({ host: environment.KUBERNETES_SERVICE_HOST, port: environment.KUBERNETES_SERVICE_PORT, directory: environment.KUBERNETES_CREDENTIALS });
   const captures = new PodCaptures(capture, new KubernetesPodSource(apiServer, environment.NODE_NAME, log.child({ scope: 'pods' })), traffic, log.child({ scope: 'capture' }));

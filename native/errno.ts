@@ -17,7 +17,7 @@ export class SystemCallError extends LandbridgeError {
 
   constructor(call: string, number: number) {
     const errno = NAMES.get(number) ?? `errno ${number}`;
-    super('system-call', `${call}: ${errno}`, errno === 'EPERM' || errno === 'EACCES' ? { hint: 'The agent must run privileged, as the chart has it.' } : {});
+    super('system-call', `${call}: ${errno}`, errno === 'EPERM' || errno === 'EACCES' ? { hint: 'The agent needs root with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_SYS_PTRACE, as the chart has it.' } : {});
     this.errno = errno;
   }
 }

@@ -37,6 +37,8 @@ export interface CaptureOptions {
   readonly threads?: number;
   /** An earlier agent still carries connections: its dials stay exempt until {@link Capture.forgetOtherAgents}. Default false. */
   readonly hasLivingPredecessor?: boolean;
+  /** /proc/sys, or another mount of it. Default `/proc/sys`. */
+  readonly sysctlRoot?: string;
   /** How the way out of pods is guarded. Default: as the kernel can. */
   readonly guard?: GuardKind;
 }
@@ -83,9 +85,11 @@ export class Capture implements Disposable {
   readonly #dials: BpfMap;
   readonly #guardDrops: BpfMap;
   readonly #guard: EgressGuard;
+  readonly #sysctls: string;
 
   /** @throws LandbridgeError `kernel-unfit`, `bpf-load`, SystemCallError */
-  constructor({ cgroupRoot, bpfRoot, threads = 1, hasLivingPredecessor = false, guard = 'tcx' }: CaptureOptions) {
+  constructor({ cgroupRoot, bpfRoot, threads = 1, hasLivingPredecessor = false, guard = 'tcx', sysctlRoot = '/proc/sys' }: CaptureOptions) {
+    this.#sysctls = sysctlRoot;
     this.#threads = threads;
     this.#pins = path.join(bpfRoot, 'landbridge', String(CAPTURE_ABI));
     for (const directory of ['maps', 'links', 'netns', 'guards']) mkdirSync(path.join(this.#pins, directory), { recursive: true, mode: 0o700 });
@@ -129,7 +133,7 @@ export class Capture implements Disposable {
           return listeners;
         };
         const [outbound, plaintext, hbone] = [listen(OUTBOUND_PORT), listen(PLAINTEXT_PORT), listen(HBONE_PORT)];
-        installReplyRouting(namespace.number);
+        installReplyRouting(namespace.number, this.#sysctls);
         // One stands for its group: from there the kernel chooses.
         for (const [kind, [first]] of [['plaintext', plaintext], ['hbone', hbone]] as const) this.#listeners.set(listenerKey(pod.address, kind), socketValue((first as FileDescriptor).number));
         this.#attach(this.#netnsPin(pod.uid), this.#inbound, namespace, AttachType.SK_LOOKUP);
@@ -159,7 +163,7 @@ export class Capture implements Disposable {
     const address = addressBytes(pod.place.address);
     for (const key of this.#dials.keys(DIAL_KEY_BYTES)) if (dialledAddress(key).equals(address)) this.#dials.delete(key);
     try {
-      removeReplyRouting(pod.handles.namespace);
+      removeReplyRouting(pod.handles.namespace, this.#sysctls);
     } finally {
       pod[Symbol.dispose]();
     }

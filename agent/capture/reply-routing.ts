@@ -16,13 +16,14 @@ const REFLECT_MARK: Readonly<Record<Family, string>> = { IPv4: 'ipv4/fwmark_refl
 /**
  * An application that is dialled with the client's address answers to that address. Marked as the dial was, its packets
  * are looked up in a table of a pod where every address is the pod's own, and so come back to the agent's socket.
+ * `sysctls`: /proc/sys, or another mount of it.
  * @throws SystemCallError, Error of node:fs
  */
-export function installReplyRouting(namespace: number): void {
+export function installReplyRouting(namespace: number, sysctls: string): void {
   inNetworkNamespace(namespace, () => {
-    setting(ACCEPT_MARK);
-    for (const family of families()) {
-      setting(REFLECT_MARK[family]);
+    setting(sysctls, ACCEPT_MARK);
+    for (const family of families(sysctls)) {
+      setting(sysctls, REFLECT_MARK[family]);
       addLocalRoute({ family, device: LOOPBACK_INDEX, table: TABLE });
       addMarkRule(rule(family));
     }
@@ -30,9 +31,9 @@ export function installReplyRouting(namespace: number): void {
 }
 
 /** The settings stay: without marked packets they change nothing, and the pod may have had them before. @throws SystemCallError */
-export function removeReplyRouting(namespace: number): void {
+export function removeReplyRouting(namespace: number, sysctls: string): void {
   inNetworkNamespace(namespace, () => {
-    for (const family of families()) {
+    for (const family of families(sysctls)) {
       deleteMarkRule(rule(family));
       deleteLocalRoute({ family, device: LOOPBACK_INDEX, table: TABLE });
     }
@@ -42,16 +43,16 @@ export function removeReplyRouting(namespace: number): void {
 const rule = (family: Family) => ({ family, mark: REPLY_BIT, mask: REPLY_BIT, table: TABLE, preference: PREFERENCE });
 
 /** The files show the namespace of the thread that opens them. */
-const file = (name: string): string => `/proc/sys/net/${name}`;
+const file = (sysctls: string, name: string): string => `${sysctls}/net/${name}`;
 
-function setting(name: string): void {
-  writeFileSync(file(name), '1');
+function setting(sysctls: string, name: string): void {
+  writeFileSync(file(sysctls, name), '1');
 }
 
 /** IPv6 only where it is on: without it there is no route to lo. */
-function families(): readonly Family[] {
+function families(sysctls: string): readonly Family[] {
   try {
-    return readFileSync(file('ipv6/conf/lo/disable_ipv6'), 'utf8').trim() === '0' ? ['IPv4', 'IPv6'] : ['IPv4'];
+    return readFileSync(file(sysctls, 'ipv6/conf/lo/disable_ipv6'), 'utf8').trim() === '0' ? ['IPv4', 'IPv6'] : ['IPv4'];
   } catch (thrown) {
     // A kernel without IPv6.
     if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return ['IPv4'];
