@@ -148,16 +148,14 @@ export class GatewayConnection implements StreamListener, NearOwner, RouteWaiter
     this.#upstream?.giveUp();
     this.#upstream = undefined;
     this.#session.pod.outbound.delete(this);
-    this.#thread.traffic.closed(this, {
+    this.#thread.traffic.closed(this, { flag, error }, this.#thread.loop.nowMs, () => ({
       sourceAddress: formatSocketAddress(this.#session.remote),
       destinationAddress: formatSocketAddress({ ip: this.#session.localIp, port: HBONE_PORT }),
       hboneAddress: this.#authority,
       sourceIdentity: this.#session.peer.id,
       destinationIdentity: this.#session.pod.spec.identity,
-      flag,
-      error,
       traceId: undefined,
-    }, this.#thread.loop.nowMs);
+    }));
   }
 
   cut(reason: string, flag: 'DENY' | 'CONNECT'): void {

@@ -187,16 +187,14 @@ export class InboundConnection implements StreamListener, NearOwner, GuardedConn
     this.#isClosed = true;
     const { pod, remote, localIp, peer } = this.#session;
     pod.guarded.delete(this);
-    this.#thread.traffic.closed(this, {
+    this.#thread.traffic.closed(this, { flag, error }, this.#thread.loop.nowMs, () => ({
       sourceAddress: formatSocketAddress(remote),
       destinationAddress: formatSocketAddress({ ip: localIp, port: HBONE_PORT }),
       hboneAddress: this.#destination === undefined ? this.#authority : formatSocketAddress(this.#destination),
       sourceIdentity: peer.id,
       destinationIdentity: pod.spec.identity,
-      flag,
-      error,
       traceId: this.#traceId,
-    }, this.#thread.loop.nowMs);
+    }));
   }
 
   review(): void {

@@ -126,16 +126,14 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
     server.guarded.delete(this);
     this.#application?.giveUp();
     this.#application = undefined;
-    this.#thread.traffic.closed(this, {
+    this.#thread.traffic.closed(this, { flag, error }, this.#thread.loop.nowMs, () => ({
       sourceAddress: formatSocketAddress(source),
       destinationAddress: formatSocketAddress(target),
       hboneAddress: undefined,
       sourceIdentity: client.spec.identity,
       destinationIdentity: server.spec.identity,
-      flag,
-      error,
       traceId: undefined,
-    }, this.#thread.loop.nowMs);
+    }));
   }
 
   review(): void {

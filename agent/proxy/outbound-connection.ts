@@ -353,16 +353,14 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     }
     this.#pod.outbound.delete(this);
     this.#meter();
-    this.#thread.traffic.closed(this, {
+    this.#thread.traffic.closed(this, { flag, error }, this.#thread.loop.nowMs, () => ({
       sourceAddress: formatSocketAddress(this.#source),
       destinationAddress: this.#candidate === undefined ? formatSocketAddress(this.#destination) : formatSocketAddress({ ip: this.#candidate.address, port: this.#candidate.port }),
       hboneAddress: this.#candidate?.authority === '' ? undefined : this.#candidate?.authority,
       sourceIdentity: this.#peer === undefined ? undefined : this.#pod.spec.identity,
       destinationIdentity: this.#peer,
-      flag,
-      error,
       traceId: this.#traceparent === '' ? undefined : this.#traceparent.slice(3, 35),
-    }, this.#thread.loop.nowMs);
+    }));
     this.#upstream?.giveUp();
     this.#thread.forgetWaiter(this.#pod, this.#candidate, this);
     if (this.#stream === undefined || this.#stream.isClosed) this.#socket.close(flag !== '-' || error !== undefined);

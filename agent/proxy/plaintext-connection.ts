@@ -92,7 +92,7 @@ export class PlaintextConnection implements NearOwner, GuardedConnection, Metere
     this.#application?.giveUp();
     this.#application = undefined;
     this.#socket.close(error !== undefined);
-    this.#thread.traffic.closed(this, { sourceAddress: formatSocketAddress(this.#source), destinationAddress: formatSocketAddress(this.#destination), hboneAddress: undefined, sourceIdentity: undefined, destinationIdentity: undefined, flag, error, traceId: undefined }, this.#thread.loop.nowMs);
+    this.#thread.traffic.closed(this, { flag, error }, this.#thread.loop.nowMs, () => ({ sourceAddress: formatSocketAddress(this.#source), destinationAddress: formatSocketAddress(this.#destination), hboneAddress: undefined, sourceIdentity: undefined, destinationIdentity: undefined, traceId: undefined }));
   }
 
   review(): void {

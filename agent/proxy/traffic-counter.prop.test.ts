@@ -30,7 +30,7 @@ test('with room for a few label sets each connection counts once, for its own la
         if (happened.kind === 'report') tell();
         else if (happened.kind === 'end') {
           const [connection] = live.splice(happened.which % Math.max(live.length, 1), 1);
-          if (connection !== undefined) counter.closed(connection, connectionEnd(), 0);
+          if (connection !== undefined) counter.closed(connection, connectionEnd(), 0, connectionEnd);
         } else {
           const { workload, cached } = happened;
           const series = (cached ? caches[workload] : undefined) ?? counter.seriesOf(trafficLabels({ destination: workloadLabels(`w${workload}`) }));
@@ -41,7 +41,7 @@ test('with room for a few label sets each connection counts once, for its own la
           opened[workload] = (opened[workload] ?? 0) + 1;
         }
       }
-      for (const connection of live.splice(0)) counter.closed(connection, connectionEnd(), 0);
+      for (const connection of live.splice(0)) counter.closed(connection, connectionEnd(), 0, connectionEnd);
       tell();
       const counted = new Map([...table.sums('opened')].map(({ shared, value }) => [shared.labels['destination_workload'], value]));
       const bytes = [...table.sums('requestBytes')].reduce((sum, { value }) => sum + value, 0);
@@ -68,7 +68,7 @@ test('label sets without connections make room for others, and keep theirs while
   for (let i = 0; i < 100; i++) {
     const series = seriesOf(`passing-${i}`);
     t.is(series.labels.destination.workload, `passing-${i}`);
-    counter.closed(open(series), connectionEnd(), 0);
+    counter.closed(open(series), connectionEnd(), 0, connectionEnd);
     counter.takeReport();
   }
   t.is(seriesOf('held'), held.series);
@@ -76,4 +76,19 @@ test('label sets without connections make room for others, and keep theirs while
   open(seriesOf('second'));
   open(seriesOf('third'));
   t.is(seriesOf('fourth').labels.destination.workload, '', 'while all have connections there is no room');
+});
+
+test('what the access log does not have is not written', (t) => {
+  const closed = (mode: 'all' | 'errors' | 'off', error: string | undefined): readonly [asked: number, kept: number] => {
+    const counter = new TrafficCounter(mode);
+    const connection: Metered = { series: counter.seriesOf(trafficLabels()), sentBytes: 0, receivedBytes: 0, reportedSent: 0, reportedReceived: 0, startedAtMs: 0, view: () => assert.fail() };
+    let asked = 0;
+    counter.opened(connection);
+    counter.closed(connection, { flag: '-', error }, 5, () => {
+      asked++;
+      return connectionEnd();
+    });
+    return [asked, counter.takeReport().ends.length];
+  };
+  t.deepEqual([closed('all', undefined), closed('errors', undefined), closed('errors', 'reset'), closed('off', 'reset')], [[1, 1], [0, 0], [1, 1], [0, 0]]);
 });

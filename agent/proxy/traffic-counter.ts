@@ -32,6 +32,12 @@ export interface Metered {
   view(nowMs: number): ConnectionView;
 }
 
+/** How a connection ended. */
+export type Outcome = Pick<ConnectionEnd, 'flag' | 'error'>;
+
+/** What the access log says of it besides. */
+export type EndDetails = Omit<ConnectionEnd, keyof Outcome | 'series' | 'sentBytes' | 'receivedBytes' | 'durationMs'>;
+
 /** Ends that wait for a report; more are counted only. */
 const MAX_ENDS = 20_000;
 /**
@@ -122,21 +128,18 @@ export class TrafficCounter {
     this.#touch(series);
   }
 
-  closed(connection: Metered, end: Omit<ConnectionEnd, 'series' | 'sentBytes' | 'receivedBytes' | 'durationMs'>, nowMs: number): void {
+  /** `details` are asked for only where the access log has the connection: to write addresses costs more than to count. */
+  closed(connection: Metered, outcome: Outcome, nowMs: number, details: () => EndDetails): void {
     if (!this.#live.delete(connection)) return;
     const { series } = connection;
     this.#settle(connection);
     series.live--;
-    series.closed.set(end.flag, (series.closed.get(end.flag) ?? 0) + 1);
-    if (end.error !== undefined) series.failed++;
+    series.closed.set(outcome.flag, (series.closed.get(outcome.flag) ?? 0) + 1);
+    if (outcome.error !== undefined) series.failed++;
     this.#touch(series);
-    this.#keepEnd(end, series, connection, nowMs);
-  }
-
-  #keepEnd(end: Omit<ConnectionEnd, 'series' | 'sentBytes' | 'receivedBytes' | 'durationMs'>, series: Series, { sentBytes, receivedBytes, startedAtMs }: Metered, nowMs: number): void {
-    if (this.mode === 'off' || (this.mode === 'errors' && end.error === undefined)) return;
+    if (this.mode === 'off' || (this.mode === 'errors' && outcome.error === undefined)) return;
     if (this.#ends.length >= MAX_ENDS) this.#endsDropped++;
-    else this.#ends.push({ ...end, series: series.id, sentBytes, receivedBytes, durationMs: nowMs - startedAtMs });
+    else this.#ends.push({ ...details(), ...outcome, series: series.id, sentBytes: connection.sentBytes, receivedBytes: connection.receivedBytes, durationMs: nowMs - connection.startedAtMs });
   }
 
   /** A tunnel failed, or was refused. */

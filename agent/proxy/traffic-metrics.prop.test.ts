@@ -115,7 +115,7 @@ test('what the counters of the threads report adds up to what they carried', (t)
           expected.received += happened.received;
         } else if (connection !== undefined && happened.kind === 'end') {
           own.splice(at, 1);
-          counter.closed(connection, connectionEnd({ flag: happened.flag }), 0);
+          counter.closed(connection, { flag: happened.flag, error: undefined }, 0, connectionEnd);
           expected.closed.set(happened.flag, (expected.closed.get(happened.flag) ?? 0) + 1);
         }
       }
