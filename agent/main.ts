@@ -10,6 +10,7 @@ import { ADMIN_PORT, startAdminServer } from './admin/admin-server.ts';
 import { agentSources } from './admin/agent-sources.ts';
 import { LogLevels } from './admin/log-levels.ts';
 import { Capture } from './capture/capture.ts';
+import { reportKernel } from './capture/kernel-features.ts';
 import { type AgentEnvironment, findCgroup2, readEnvironment } from './config.ts';
 import { Discovery } from './discovery/xds-client.ts';
 import { startHealthServers } from './health-server.ts';
@@ -122,9 +123,16 @@ async function startAdmin(environment: AgentEnvironment, log: Logger, sources: P
   }
 }
 
-main().then(
+/** Says what the node's kernel has of what capture needs, and ends: for whoever wants to know before there is a pod. */
+function check(): number {
+  const { text, isFit } = reportKernel();
+  process.stdout.write(text);
+  return isFit ? 0 : 1;
+}
+
+(process.argv[2] === '--check' ? Promise.resolve().then(check) : main().then(() => 0)).then(
   // Open connections must not keep a stopped agent alive.
-  () => process.exit(0),
+  (status) => process.exit(status),
   (thrown: unknown) => {
     process.stderr.write(fatalLine(thrown));
     process.exit(1);

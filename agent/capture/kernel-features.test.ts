@@ -1,6 +1,6 @@
 import test from 'ava';
 import { nameOf } from '@landbridge/native/bpf-features.ts';
-import { describeFeature, KERNEL_FEATURES, kernelUnfit, missingFeatures } from './kernel-features.ts';
+import { describeFeature, KERNEL_FEATURES, kernelUnfit, missingFeatures, reportKernel } from './kernel-features.ts';
 
 test('what is missing is named, with the version that brought it', (t) => {
   const missing = missingFeatures((feature) => nameOf(feature) !== 'BPF_PROG_TYPE_SK_LOOKUP' && nameOf(feature) !== 'bpf_get_netns_cookie() in BPF_PROG_TYPE_SOCK_OPS');
@@ -20,4 +20,14 @@ test('no feature is named twice, and none is newer than the kernel that is asked
     const [major = 0, minor = 0] = since.split('.').map(Number);
     t.true(major < 6 || (major === 6 && minor <= 1), since);
   }
+});
+
+test('the report has a line for each, and is good where nothing is missing', (t) => {
+  const good = reportKernel(() => true);
+  t.true(good.isFit);
+  t.is(good.text.trimEnd().split('\n').length, KERNEL_FEATURES.length);
+  const bad = reportKernel((feature) => nameOf(feature) !== 'BPF_MAP_TYPE_SOCKHASH');
+  t.false(bad.isFit);
+  t.regex(bad.text, /^missing {2}BPF_MAP_TYPE_SOCKHASH \(Linux 4\.18\): listeners$/m);
+  t.is(bad.text.match(/^missing/gm)?.length, 1);
 });

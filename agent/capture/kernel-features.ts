@@ -49,3 +49,9 @@ export function kernelUnfit(missing: readonly KernelFeature[], cause: unknown): 
   if (missing.length === 0) return undefined;
   return new LandbridgeError('kernel-unfit', `this kernel lacks what capture needs:\n${missing.map((each) => `- ${describeFeature(each)}`).join('\n')}`, { cause, hint: 'Linux 6.1 or newer, with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF, CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS, has all of it.' });
 }
+
+/** What `agent --check` writes: a line for each feature, and whether all of them are there. */
+export function reportKernel(has: (feature: BpfFeature) => boolean = kernelHas): { readonly text: string; readonly isFit: boolean } {
+  const missing = new Set(missingFeatures(has));
+  return { text: KERNEL_FEATURES.map((each) => `${missing.has(each) ? 'missing' : 'ok     '}  ${describeFeature(each)}\n`).join(''), isFit: missing.size === 0 };
+}
