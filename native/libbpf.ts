@@ -20,6 +20,7 @@ const libbpf = {
   setPinPath: library.func('int bpf_map__set_pin_path(void *map, const char *path)'),
   linkCreate: library.func('int bpf_link_create(int program, int target, int type, void *options)'),
   linkUpdate: library.func('int bpf_link_update(int link, int program, void *options)'),
+  linkDetach: library.func('int bpf_link_detach(int link)'),
   pin: library.func('int bpf_obj_pin(int fd, const char *path)'),
   get: library.func('int bpf_obj_get(const char *path)'),
   possibleCpus: library.func('int libbpf_num_possible_cpus()'),
@@ -79,6 +80,13 @@ export class BpfLink implements Disposable {
   /** Puts another program in place of the attached one, atomically. @throws SystemCallError `ENOLINK` where the target is gone */
   update(program: BpfProgram): void {
     checkLibbpf('link update', libbpf.linkUpdate(this.#descriptor.number, program.fd, null));
+  }
+
+  /** Ends the attachment now, whoever holds the link: the kernel takes its time over one that nobody holds any more. */
+  detach(): void {
+    const result = libbpf.linkDetach(this.#descriptor.number) as number;
+    // What it was attached to is gone already.
+    if (result !== -errnoOf('ENOLINK') && result !== -errnoOf('ENODEV')) checkLibbpf('link detach', result);
   }
 
   [Symbol.dispose](): void {

@@ -50,16 +50,23 @@ export class EgressGuard {
 
   /** Removes the pins of a pod: what tcx has attached ends with them. */
   forget(uid: string): void {
-    for (const name of this.#pinned()) if (uidOf(name) === uid) rmSync(path.join(this.#pins, name), { force: true });
+    this.#detach((of) => of === uid);
   }
 
   /** Removes the pins of all other pods. */
   forgetAllBut(uids: ReadonlySet<string>): void {
-    for (const name of this.#pinned()) if (!uids.has(uidOf(name))) rmSync(path.join(this.#pins, name), { force: true });
+    this.#detach((uid) => !uids.has(uid));
   }
 
-  #pinned(): readonly string[] {
-    return readdirSync(this.#pins);
+  #detach(isMeant: (uid: string) => boolean): void {
+    for (const name of readdirSync(this.#pins)) {
+      if (!isMeant(uidOf(name))) continue;
+      const pin = path.join(this.#pins, name);
+      using link = BpfLink.pinned(pin);
+      // At once: the same program is not attached twice, as the next capture of the same pod would.
+      link?.detach();
+      rmSync(pin, { force: true });
+    }
   }
 
   #pin(uid: string, index: number): string {
