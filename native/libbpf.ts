@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import koffi from 'koffi';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { BpfMap } from './bpf-map.ts';
@@ -73,6 +74,14 @@ export class BpfLink implements Disposable {
     return new BpfLink(new FileDescriptor(checkLibbpf(`open of pin ${path}`, fd)));
   }
 
+  /** Ends the attachment of a pinned link, and removes the pin; nothing where there is none. @throws SystemCallError */
+  static end(path: string): void {
+    using link = BpfLink.pinned(path);
+    // At once: of a link that nobody holds any more the kernel takes its leave later, and whoever is there meanwhile meets the program.
+    link?.detach();
+    rmSync(path, { force: true });
+  }
+
   pin(path: string): void {
     checkLibbpf(`pin ${path}`, libbpf.pin(this.#descriptor.number, path));
   }
@@ -82,7 +91,7 @@ export class BpfLink implements Disposable {
     checkLibbpf('link update', libbpf.linkUpdate(this.#descriptor.number, program.fd, null));
   }
 
-  /** Ends the attachment now, whoever holds the link: the kernel takes its time over one that nobody holds any more. */
+  /** Ends the attachment now, whoever holds the link. @throws SystemCallError */
   detach(): void {
     const result = libbpf.linkDetach(this.#descriptor.number) as number;
     // What it was attached to is gone already.

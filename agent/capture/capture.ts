@@ -158,7 +158,7 @@ export class Capture implements Disposable {
   release(pod: CapturedPod): void {
     this.#pods.delete(netnsKey(pod.cookie));
     this.#guard.remove(pod.handles.namespace, pod.place.uid);
-    rmSync(this.#netnsPin(pod.place.uid), { force: true });
+    BpfLink.end(this.#netnsPin(pod.place.uid));
     for (const kind of ['plaintext', 'hbone'] as const) this.#listeners.delete(listenerKey(pod.place.address, kind));
     const address = addressBytes(pod.place.address);
     for (const key of this.#dials.keys(DIAL_KEY_BYTES)) if (dialledAddress(key).equals(address)) this.#dials.delete(key);
@@ -174,7 +174,7 @@ export class Capture implements Disposable {
     const cookies = new Set(pods.map((pod) => pod.cookie));
     const uids = new Set(pods.map((pod) => pod.place.uid));
     for (const key of this.#pods.keys(NETNS_KEY_BYTES)) if (!cookies.has(key.readBigUInt64LE())) this.#pods.delete(key);
-    for (const uid of readdirSync(path.join(this.#pins, 'netns'))) if (!uids.has(uid)) rmSync(this.#netnsPin(uid), { force: true });
+    for (const uid of readdirSync(path.join(this.#pins, 'netns'))) if (!uids.has(uid)) BpfLink.end(this.#netnsPin(uid));
     this.#guard.forgetAllBut(uids);
     const layouts = path.dirname(this.#pins);
     for (const layout of readdirSync(layouts)) if (layout !== String(CAPTURE_ABI)) rmSync(path.join(layouts, layout), { recursive: true, force: true });
@@ -190,6 +190,7 @@ export class Capture implements Disposable {
 
   /** Detaches everything and removes all pins: for uninstalling, when no pod is captured any more. */
   remove(): void {
+    for (const directory of ['netns', 'guards', 'links']) for (const name of readdirSync(path.join(this.#pins, directory))) BpfLink.end(path.join(this.#pins, directory, name));
     rmSync(path.dirname(this.#pins), { recursive: true, force: true });
   }
 

@@ -60,12 +60,7 @@ export class EgressGuard {
 
   #detach(isMeant: (uid: string) => boolean): void {
     for (const name of readdirSync(this.#pins)) {
-      if (!isMeant(uidOf(name))) continue;
-      const pin = path.join(this.#pins, name);
-      using link = BpfLink.pinned(pin);
-      // At once: the same program is not attached twice, as the next capture of the same pod would.
-      link?.detach();
-      rmSync(pin, { force: true });
+      if (isMeant(uidOf(name))) BpfLink.end(path.join(this.#pins, name));
     }
   }
 
