@@ -2,8 +2,8 @@
 
 const program = (script: string): readonly string[] => ['/usr/bin/python3', '-c', script];
 
-/** Connects in a way that Node.js has no words for, and writes what the peer said, or the name of the error. */
-export function oddCaller(how: 'tcp' | 'mptcp' | 'fast-open', host: string, port: number): readonly string[] {
+/** Connects in a way that Node.js has no words for, by a socket with a mark (SO_MARK), and writes what the peer said, or the name of the error. */
+export function oddCaller(how: 'tcp' | 'mptcp' | 'fast-open', host: string, port: number, mark = 0): readonly string[] {
   const family = host.includes(':') ? 'AF_INET6' : 'AF_INET';
   const connect = how === 'fast-open' ? `s.sendto(b'x', socket.MSG_FASTOPEN, (${JSON.stringify(host)}, ${port}))` : `s.connect((${JSON.stringify(host)}, ${port}))`;
   return program(`
@@ -11,6 +11,8 @@ import errno, socket, struct
 s = socket.socket(socket.${family}, socket.SOCK_STREAM, ${how === 'mptcp' ? 262 : 0})
 for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
     s.setsockopt(socket.SOL_SOCKET, option, struct.pack('ll', 1, 0))
+if ${mark}:
+    s.setsockopt(socket.SOL_SOCKET, 36, ${mark})
 try:
     ${connect}
     print(s.recv(1000).decode())
