@@ -110,8 +110,8 @@ for (const guard of ['tcx', 'clsact'] as const) {
     ip('-n', a.netns, 'addr', 'add', '198.51.100.1/24', 'dev', 'inner');
     ip('-n', a.netns, 'link', 'set', 'inner', 'up');
     for (const command of [['addr', 'add', '198.51.100.2/24', 'dev', 'eth0'], ['link', 'set', 'eth0', 'up'], ['route', 'add', 'default', 'via', '198.51.100.1']]) ip('-n', inner, ...command);
-    execFileSync('ip', ['netns', 'exec', a.netns, 'sh', '-ec', 'echo 1 > /proc/sys/net/ipv4/ip_forward; nft add table ip nat; nft add chain ip nat post "{ type nat hook postrouting priority 100; }"; nft add rule ip nat post oifname eth0 masquerade'], { stdio: 'inherit' });
-    t.teardown(() => void execFileSync('ip', ['netns', 'exec', a.netns, 'sh', '-ec', 'nft delete table ip nat; ip link delete inner 2>/dev/null || true'], { stdio: 'inherit' }));
+    execFileSync('ip', ['netns', 'exec', a.netns, 'sh', '-ec', 'echo 1 > /proc/sys/net/ipv4/ip_forward; /usr/sbin/nft add table ip nat; /usr/sbin/nft add chain ip nat post "{ type nat hook postrouting priority 100; }"; /usr/sbin/nft add rule ip nat post oifname eth0 masquerade'], { stdio: 'inherit' });
+    t.teardown(() => void execFileSync('ip', ['netns', 'exec', a.netns, 'sh', '-ec', '/usr/sbin/nft delete table ip nat; ip link delete inner 2>/dev/null || true'], { stdio: 'inherit' }));
     const call = async (): Promise<string> => await a.run(['ip', 'netns', 'exec', inner, ...oddCaller('tcp', b.address, PORT)]);
     t.regex(await call(), /^app saw/, 'without capture');
     using capture = new Capture({ ...mesh.node('west'), guard });

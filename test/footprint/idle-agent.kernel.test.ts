@@ -75,6 +75,7 @@ async function commandLine(directory: string, { cgroupRoot, bpfRoot }: MeshNode)
     KUBERNETES_SERVICE_PORT: String(API_PORT),
     CGROUP_ROOT: cgroupRoot,
     BPF_ROOT: bpfRoot,
+    SYSCTL_ROOT: '/proc/sys',
   };
   const args = (container.args as readonly string[]).map((arg) => arg.replace(/^\/app(?=\/)/, REPOSITORY));
   return ['env', '-i', ...Object.entries(environment).map(([name, value]) => `${name}=${value}`), process.execPath, ...args];
