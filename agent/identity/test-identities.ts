@@ -6,6 +6,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Certificate } from './certificate-store.ts';
 
+/** Those of authorities that live as long as their test file, which removes none of them by itself. */
+const directories = new Set<string>();
+process.once('exit', () => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+});
+
 /** A certificate authority of one trust domain, for tests; made by openssl, so that no code of ours is tried with itself. */
 export class TestAuthority implements Disposable {
   readonly trustDomain: string;
@@ -15,6 +21,7 @@ export class TestAuthority implements Disposable {
   constructor(trustDomain: string) {
     this.trustDomain = trustDomain;
     this.#directory = mkdtempSync(path.join(tmpdir(), 'landbridge-identities-'));
+    directories.add(this.#directory);
     this.#openssl(['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'ca.key', '-out', 'ca.crt', '-days', '2', '-subj', `/CN=${trustDomain}`, '-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign']);
     this.rootPem = this.#read('ca.crt');
   }
@@ -54,6 +61,7 @@ export class TestAuthority implements Disposable {
 
   [Symbol.dispose](): void {
     rmSync(this.#directory, { recursive: true });
+    directories.delete(this.#directory);
   }
 }
 
