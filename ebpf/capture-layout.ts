@@ -16,8 +16,6 @@ export interface SocketAddress {
 
 export type ListenerKind = 'hbone' | 'plaintext';
 
-export const POD_BYTES = maps.pods.valueBytes;
-export const AGENT_BYTES = maps.agents.valueBytes;
 export const CGROUP_KEY_BYTES = maps.agents.keyBytes;
 export const NETNS_KEY_BYTES = maps.pods.keyBytes;
 export const ENDPOINT_BYTES = maps.original_destinations.valueBytes;
@@ -37,7 +35,7 @@ export function podValue(address: string): Buffer {
 }
 
 /** struct pod of a pod whose connections are not redirected yet: its ports are kept for the agent. */
-export const RESERVED_POD = Buffer.alloc(POD_BYTES);
+export const RESERVED_POD = Buffer.alloc(maps.pods.valueBytes);
 
 /** struct flow: a connection's namespace and source as the accepted socket has it. */
 export function flowKey(netnsCookie: bigint, source: SocketAddress): Buffer {

@@ -11,14 +11,21 @@ export function errnoOf(name: string): number {
   return number;
 }
 
+const FORBIDDEN: ReadonlySet<string> = new Set(['EPERM', 'EACCES']);
+
 /** A failed system call. `errno` has its name, for callers that expect some failures. */
 export class SystemCallError extends LandbridgeError {
   readonly errno: string;
 
   constructor(call: string, number: number) {
     const errno = NAMES.get(number) ?? `errno ${number}`;
-    super('system-call', `${call}: ${errno}`, errno === 'EPERM' || errno === 'EACCES' ? { hint: 'The agent needs root with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_SYS_PTRACE, as the chart has it.' } : {});
+    super('system-call', `${call}: ${errno}`, FORBIDDEN.has(errno) ? { hint: 'The agent needs root with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_SYS_PTRACE, as the chart has it.' } : {});
     this.errno = errno;
+  }
+
+  /** Whether it may work for somebody with more rights. */
+  get isForbidden(): boolean {
+    return FORBIDDEN.has(this.errno);
   }
 }
 

@@ -74,6 +74,21 @@ export class BpfLink implements Disposable {
     return new BpfLink(new FileDescriptor(checkLibbpf(`open of pin ${path}`, fd)));
   }
 
+  /** Puts a program in place of the one that a pinned link attaches; false where there is no such link, or what it was attached to is gone. @throws SystemCallError */
+  static takeOver(path: string, program: BpfProgram): boolean {
+    using pinned = BpfLink.pinned(path);
+    if (pinned === undefined) return false;
+    try {
+      pinned.update(program);
+      return true;
+    } catch (thrown) {
+      if (!(thrown instanceof SystemCallError) || thrown.errno !== 'ENOLINK') throw thrown;
+      // Of a cgroup, namespace or interface that is gone; its successor may have the same name.
+      rmSync(path, { force: true });
+      return false;
+    }
+  }
+
   /** Ends the attachment of a pinned link, and removes the pin; nothing where there is none. @throws SystemCallError */
   static end(path: string): void {
     using link = BpfLink.pinned(path);

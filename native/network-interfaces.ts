@@ -3,6 +3,9 @@ import koffi from 'koffi';
 
 const nameToIndex = koffi.load(null).func('uint32_t if_nametoindex(const char *name)');
 
+/** LOOPBACK_IFINDEX of the kernel: the first interface of every namespace. */
+export const LOOPBACK_INDEX = 1;
+
 export interface NetworkInterface {
   readonly name: string;
   readonly index: number;

@@ -1,5 +1,6 @@
 import { checkLibc } from './errno.ts';
 import { FileDescriptor, libc } from './libc.ts';
+import { LOOPBACK_INDEX } from './network-interfaces.ts';
 import { inNetworkNamespace } from './network-namespace.ts';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { isIpv4, parseIp } from '@landbridge/core/ip-address.ts';
@@ -23,8 +24,6 @@ const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const IPPROTO_IPV6 = 41;
 const IPV6_TRANSPARENT = 75;
-/** The loopback interface is the first of every namespace (LOOPBACK_IFINDEX of the kernel). */
-const LOOPBACK_INDEX = 1;
 /** 127.0.0.1 as ::ffff:127.0.0.1. */
 const LOOPBACK = Buffer.from('00000000000000000000ffff7f000001', 'hex');
 const ON = Buffer.from([1, 0, 0, 0]);

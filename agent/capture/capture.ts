@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { LandbridgeError } from '@landbridge/core/errors.ts';
 import { CAPTURE_ABI, CAPTURE_OBJECT } from '@landbridge/ebpf/capture-object.ts';
 import { maps } from '@landbridge/ebpf/capture-skeleton.ts';
-import { addressBytes, AGENT_BYTES, CGROUP_KEY_BYTES, DIAL_KEY_BYTES, dialledAddress, ENDPOINT_BYTES, flowKey, GUARD_DROP_BYTES, GUARD_DROPS_KEY, HBONE_PORT, listenerKey, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, POD_BYTES, podValue, RESERVED_POD, type SocketAddress, socketValue } from '@landbridge/ebpf/capture-layout.ts';
+import { addressBytes, CGROUP_KEY_BYTES, DIAL_KEY_BYTES, dialledAddress, flowKey, GUARD_DROP_BYTES, GUARD_DROPS_KEY, HBONE_PORT, listenerKey, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, podValue, RESERVED_POD, type SocketAddress, socketValue } from '@landbridge/ebpf/capture-layout.ts';
 import type { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
 import { AttachType, BpfLink, BpfObject, type BpfProgram, possibleCpus } from '@landbridge/native/libbpf.ts';
@@ -96,12 +96,13 @@ export class Capture implements Disposable {
     this.#object = BpfObject.open(CAPTURE_OBJECT);
     for (const name of Object.keys(maps)) this.#object.pinMap(name, path.join(this.#pins, 'maps', name));
     load(this.#object);
-    this.#agents = this.#object.map('agents', AGENT_BYTES);
-    this.#pods = this.#object.map('pods', POD_BYTES);
-    this.#listeners = this.#object.map('listeners', 8);
-    this.#originals = this.#object.map('original_destinations', ENDPOINT_BYTES);
-    this.#dials = this.#object.map('dials', 1);
-    this.#guardDrops = this.#object.map('guard_drops', GUARD_DROP_BYTES * possibleCpus());
+    const map = (name: keyof typeof maps, values = 1): BpfMap => this.#object.map(name, maps[name].valueBytes * values);
+    this.#agents = map('agents');
+    this.#pods = map('pods');
+    this.#listeners = map('listeners');
+    this.#originals = map('original_destinations');
+    this.#dials = map('dials');
+    this.#guardDrops = map('guard_drops', possibleCpus());
     this.#guard = new EgressGuard(this.#object.program('lb_guard'), path.join(this.#pins, 'guards'), guard);
     this.#inbound = this.#object.program('lb_inbound');
     this.#object.program('lb_register_agent').runOnce();
@@ -199,17 +200,7 @@ export class Capture implements Disposable {
   }
 
   #attach(pin: string, program: BpfProgram, target: FileDescriptor, type: AttachType): void {
-    using pinned = BpfLink.pinned(pin);
-    if (pinned !== undefined) {
-      try {
-        pinned.update(program);
-        return;
-      } catch (thrown) {
-        // The cgroup or namespace of the old link is gone: attach anew.
-        if (!(thrown instanceof SystemCallError) || thrown.errno !== 'ENOLINK') throw thrown;
-        rmSync(pin, { force: true });
-      }
-    }
+    if (BpfLink.takeOver(pin, program)) return;
     using link = program.attach(target, type);
     link.pin(pin);
   }
@@ -226,12 +217,10 @@ function load(object: BpfObject): void {
   } catch (thrown) {
     const refusal = (thrown as LandbridgeError).cause;
     // Who may not load would be told that the kernel has nothing.
-    if (refusal instanceof SystemCallError && !isForbidden(refusal)) throw kernelUnfit(missingFeatures(), thrown) ?? thrown;
+    if (refusal instanceof SystemCallError && !refusal.isForbidden) throw kernelUnfit(missingFeatures(), thrown) ?? thrown;
     throw thrown;
   }
 }
-
-const isForbidden = ({ errno }: SystemCallError): boolean => errno === 'EPERM' || errno === 'EACCES';
 
 /** The key of the agent that registered last. */
 function newest(agents: BpfMap): Buffer {

@@ -1,12 +1,11 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { attachClassifier, detachClassifier } from '@landbridge/native/classifier.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
 import { AttachType, BpfLink, type BpfProgram } from '@landbridge/native/libbpf.ts';
-import { networkInterfacesHere } from '@landbridge/native/network-interfaces.ts';
+import { LOOPBACK_INDEX, networkInterfacesHere } from '@landbridge/native/network-interfaces.ts';
 import { inNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 
-const LOOPBACK_INDEX = 1;
 /** What a kernel before 6.6 says to a kind of attachment that it does not know. */
 const UNKNOWN_TYPE = 'EINVAL';
 
@@ -28,24 +27,15 @@ export class EgressGuard {
     this.#kind = kind;
   }
 
-  get kind(): GuardKind {
-    return this.#kind;
-  }
-
   /** Guards all interfaces of a namespace, those that came since the last time among them. @throws SystemCallError */
   install(namespace: number, uid: string): void {
-    inNetworkNamespace(namespace, () => {
-      for (const { index } of networkInterfacesHere()) if (index !== LOOPBACK_INDEX) this.#attach(index, this.#pin(uid, index));
-    });
+    atWaysOut(namespace, (index) => this.#attach(index, path.join(this.#pins, `${uid}@${index}`)));
   }
 
   /** Ends the guard of a namespace that lives on. @throws SystemCallError */
   remove(namespace: number, uid: string): void {
     this.forget(uid);
-    if (this.#kind === 'tcx') return;
-    inNetworkNamespace(namespace, () => {
-      for (const { index } of networkInterfacesHere()) if (index !== LOOPBACK_INDEX) detachClassifier(index);
-    });
+    if (this.#kind === 'clsact') atWaysOut(namespace, detachClassifier);
   }
 
   /** Removes the pins of a pod: what tcx has attached ends with them. */
@@ -64,23 +54,9 @@ export class EgressGuard {
     }
   }
 
-  #pin(uid: string, index: number): string {
-    return path.join(this.#pins, `${uid}@${index}`);
-  }
-
   #attach(index: number, pin: string): void {
     if (this.#kind === 'clsact') return attachClassifier(index, this.#program.fd);
-    using pinned = BpfLink.pinned(pin);
-    if (pinned !== undefined) {
-      try {
-        pinned.update(this.#program);
-        return;
-      } catch (thrown) {
-        // The interface that the link was for is gone, and another one has its number.
-        if (!(thrown instanceof SystemCallError) || thrown.errno !== 'ENOLINK') throw thrown;
-        rmSync(pin, { force: true });
-      }
-    }
+    if (BpfLink.takeOver(pin, this.#program)) return;
     try {
       using link = this.#program.attachToInterface(index, AttachType.TCX_EGRESS);
       link.pin(pin);
@@ -90,6 +66,13 @@ export class EgressGuard {
       attachClassifier(index, this.#program.fd);
     }
   }
+}
+
+/** Calls for each interface by which packets leave a namespace, within it. */
+function atWaysOut(namespace: number, work: (index: number) => void): void {
+  inNetworkNamespace(namespace, () => {
+    for (const { index } of networkInterfacesHere()) if (index !== LOOPBACK_INDEX) work(index);
+  });
 }
 
 const uidOf = (pin: string): string => pin.slice(0, pin.lastIndexOf('@'));

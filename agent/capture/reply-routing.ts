@@ -1,12 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { addLocalRoute, addMarkRule, deleteLocalRoute, deleteMarkRule, type Family } from '@landbridge/native/netlink.ts';
+import { LOOPBACK_INDEX } from '@landbridge/native/network-interfaces.ts';
 import { inNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 import { REPLY_BIT } from './marks.ts';
 
 /** As ztunnel has them (wire reference 1.3). */
 const TABLE = 100;
 const PREFERENCE = 32764;
-const LOOPBACK_INDEX = 1;
 
 /** An accepted connection takes the mark of its SYN, unless its listener has one. For both families. */
 const ACCEPT_MARK = 'ipv4/tcp_fwmark_accept';
