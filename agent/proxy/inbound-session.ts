@@ -28,8 +28,6 @@ export class InboundSession implements HandshakeListener {
   #session: Http2Session | undefined;
   readonly #series = new Map<string, Series>();
   readonly #authorities = new Map<string, Result<Authority>>();
-  /** Of the stream before: most peers are one workload. */
-  #last: { readonly baggage: string | undefined; readonly host: string; readonly series: Series } | undefined;
 
   constructor(thread: DataThread, pod: ThreadPod, remote: SocketAddress, localIp: string) {
     this.#thread = thread;
@@ -91,15 +89,12 @@ export class InboundSession implements HandshakeListener {
 
   /** Counters for a stream: who is asking as the certificate proves it, with what it says of itself. */
   seriesOf(baggage: string | undefined, forwarded: string | undefined): Series {
-    const host = forwarded?.slice(forwarded.indexOf(';')) ?? '';
-    if (this.#last?.baggage === baggage && this.#last?.host === host && this.#last !== undefined) return this.#last.series;
-    const key = `${baggage ?? ''}\n${host}`;
+    const key = `${baggage ?? ''}\n${forwarded?.slice(forwarded.indexOf(';')) ?? ''}`;
     let series = this.#series.get(key);
     if (series === undefined) {
       series = this.#thread.traffic.seriesOf({ direction: 'inbound', carriage: 'hbone', source: this.#sourceLabels(baggage), destination: this.pod.spec.labels, service: this.#serviceOf(forwarded) });
       if (this.#series.size < MAX_SERIES) this.#series.set(key, series);
     }
-    this.#last = { baggage, host, series };
     return series;
   }
 
