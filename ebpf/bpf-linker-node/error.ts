@@ -29,3 +29,6 @@ export class BpfLinkerError extends Error {
     this.hint = details.hint;
   }
 }
+
+/** Tells of a file that the system does not let be `read` or `written`. */
+export const fileFailure = (file: string, how: 'read' | 'written', cause: unknown): BpfLinkerError => new BpfLinkerError('file', `${file} can not be ${how}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });

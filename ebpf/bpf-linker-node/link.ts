@@ -1,7 +1,7 @@
 import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { parseElf } from './elf.ts';
-import { BpfLinkerError } from './error.ts';
+import { BpfLinkerError, fileFailure } from './error.ts';
 import { errorName, lastErrorName, libbpf, takeMessages } from './libbpf.ts';
 import { readBytes } from './object-file.ts';
 
@@ -57,6 +57,6 @@ function makeDirectoryBeside(output: string): string {
   try {
     return mkdtempSync(path.join(path.dirname(output), '.bpf-linker-node-'));
   } catch (thrown) {
-    throw new BpfLinkerError('file', `${output} can not be written: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
+    throw fileFailure(output, 'written', thrown);
   }
 }

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { BpfLinkerError } from './error.ts';
+import { BpfLinkerError, fileFailure } from './error.ts';
 import { linkObjects } from './link.ts';
 import { readObject } from './object-file.ts';
 import { generateSkeleton } from './skeleton.ts';
@@ -62,7 +62,7 @@ function write(file: string | undefined, text: string): void {
   try {
     writeFileSync(file, text);
   } catch (thrown) {
-    throw new BpfLinkerError('file', `${file} can not be written: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
+    throw fileFailure(file, 'written', thrown);
   }
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { BpfLinkerError } from './error.ts';
+import { BpfLinkerError, fileFailure } from './error.ts';
 import { describeObject, type ObjectDescription } from './object-description.ts';
 
 /** @throws BpfLinkerError `file` */
@@ -7,7 +7,7 @@ export function readBytes(file: string): Uint8Array {
   try {
     return readFileSync(file);
   } catch (thrown) {
-    throw new BpfLinkerError('file', `${file} can not be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
+    throw fileFailure(file, 'read', thrown);
   }
 }
 
