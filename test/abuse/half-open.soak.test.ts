@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import test from 'ava';
@@ -24,7 +24,6 @@ async function dialMany(port: number, count: number): Promise<Socket[]> {
 
 /** The first flight of a client, as it goes over the wire. */
 async function recordHello(): Promise<Buffer> {
-  const { createServer } = await import('node:net');
   const listener = createServer().listen(0, '127.0.0.1');
   await once(listener, 'listening');
   const accepted = once(listener, 'connection') as Promise<[Socket]>;
