@@ -1,6 +1,6 @@
 /** The applications at both ends of a soak: `server`, or `client PORT` which makes connections as it is told. */
 import { connect, createServer, type Socket } from 'node:net';
-import { encodeHead, readHead, Transfer, type TransferSpec } from './transfer.ts';
+import { encodeHead, readHead, Transfer, type TransferFault, type TransferSpec } from './transfer.ts';
 
 export interface TransferOrder {
   /** To be carried both ways together. */
@@ -18,7 +18,7 @@ export interface TransferCounts {
   readonly bytes: number;
   readonly complete: number;
   readonly reset: number;
-  readonly faults: readonly string[];
+  readonly faults: readonly TransferFault[];
 }
 
 export type TransferMessage = { readonly kind: 'listening'; readonly port: number } | { readonly kind: 'counts'; readonly counts: TransferCounts; readonly isDone: boolean };
@@ -30,7 +30,7 @@ let bytes = 0;
 let complete = 0;
 let reset = 0;
 let isDone = false;
-const faults: string[] = [];
+const faults: TransferFault[] = [];
 
 const send = (message: TransferMessage): void => void process.send?.(message);
 const tell = (): void => send({ kind: 'counts', counts: { bytes, complete, reset, faults }, isDone });
@@ -39,7 +39,7 @@ async function carry(socket: Socket, spec: TransferSpec, role: 'client' | 'serve
   const end = await new Transfer(socket, spec, role, (size) => (bytes += size)).run();
   if (end.kind === 'complete') complete++;
   else if (end.kind === 'reset') reset++;
-  else if (faults.length < MAX_FAULTS) faults.push(end.text);
+  else if (faults.length < MAX_FAULTS) faults.push({ text: end.text, atNs: end.atNs });
 }
 
 function serve(): void {

@@ -50,7 +50,12 @@ export async function runTransfers(order: Omit<TransferOrder, 'port'>, onProgres
   const settled = performance.now() + SETTLE_MS;
   const isSettled = (): boolean => countsOf(server).complete >= countsOf(client).complete;
   while (!isSettled() && performance.now() < settled && countsOf(server).faults.length === 0) await delay(LOOK_EVERY_MS);
-  const faults = [...countsOf(client).faults.map((text) => `client: ${text}`), ...countsOf(server).faults.map((text) => `server: ${text}`)];
+  // What one end noticed has hurt the other one as well, which may have been the sooner to tell.
+  const heard = [client.last, server.last];
+  if (countsOf(client).faults.length + countsOf(server).faults.length > 0) {
+    while ((client.last === heard[0] && !client.hasEnded) || (server.last === heard[1] && !server.hasEnded)) await delay(LOOK_EVERY_MS);
+  }
+  const faults = Object.entries({ client, server }).flatMap(([name, end]) => countsOf(end).faults.map((fault) => ({ name, ...fault }))).sort((a, b) => a.atNs - b.atNs).map(({ name, text }) => `${name}: ${text}`);
   if (faults.length === 0 && countsOf(client).complete !== countsOf(server).complete) faults.push(`the client completed ${countsOf(client).complete} connections, the server ${countsOf(server).complete}`);
   const failures = { ...(await near.call('totals')).failures, ...(await far.call('totals')).failures };
   return { bytes: countsOf(client).bytes + countsOf(server).bytes, complete: countsOf(client).complete, reset: countsOf(client).reset, faults, durationMs, rssBytes, failures };

@@ -19,7 +19,13 @@ export type TransferEnd =
   | { readonly kind: 'complete' }
   /** Cut as the spec says. */
   | { readonly kind: 'reset' }
-  | { readonly kind: 'fault'; readonly text: string };
+  | ({ readonly kind: 'fault' } & TransferFault);
+
+export interface TransferFault {
+  readonly text: string;
+  /** When it was noticed, by the machine's monotonic clock, which all processes share: of the faults of both ends the first is the cause. */
+  readonly atNs: number;
+}
 
 /** The spec as JSON, filled up. */
 const HEAD_BYTES = 512;
@@ -75,9 +81,9 @@ export class Transfer {
     if (socket.readableEnded) this.#ended();
     if (socket.destroyed) this.#lost('closed');
     const timer = setInterval(() => {
-      if (performance.now() - this.#movedAtMs > STALL_MS) this.#finish({ kind: 'fault', text: `nothing moves: ${this.#where()}` });
+      if (performance.now() - this.#movedAtMs > STALL_MS) this.#fault('nothing moves');
     }, 1000);
-    this.#pour().catch((error: unknown) => this.#finish({ kind: 'fault', text: String(error) }));
+    this.#pour().catch((error: unknown) => this.#fault(String(error)));
     const end = await this.#over.promise;
     clearInterval(timer);
     socket.destroy();
@@ -107,27 +113,32 @@ export class Transfer {
     this.#heardAll.resolve();
   }
 
+  #fault(text: string): void {
+    this.#finish({ kind: 'fault', text: `${text}: ${this.#where()}`, atNs: Number(process.hrtime.bigint()) });
+  }
+
   #take(chunk: Buffer): void {
     if (this.#isOver) return;
     this.#movedAtMs = performance.now();
     const fault = firstFault(this.#spec.id, this.#hears, this.#received, chunk);
-    if (fault >= 0) return this.#finish({ kind: 'fault', text: `a wrong byte at ${fault}: ${this.#where()}` });
+    if (fault >= 0) return this.#fault(`a wrong byte at ${fault}`);
     this.#received += chunk.length;
-    if (this.#received > this.#bytesOf(this.#hears)) return this.#finish({ kind: 'fault', text: `too many bytes: ${this.#where()}` });
+    if (this.#received > this.#bytesOf(this.#hears)) return this.#fault('too many bytes');
     this.#onBytes(chunk.length);
   }
 
   #ended(): void {
     this.#hasEnded = true;
     // Half a message must not look like a whole one, whoever was cut.
-    if (this.#received !== this.#bytesOf(this.#hears)) this.#finish({ kind: 'fault', text: `an end before the end: ${this.#where()}` });
+    if (this.#received !== this.#bytesOf(this.#hears)) this.#fault('an end before the end');
     this.#heardAll.resolve();
     this.#complete();
   }
 
   #lost(text: string): void {
     if (this.#hasEnded && this.#hasSent) return this.#finish({ kind: 'complete' });
-    this.#finish(this.#spec.reset === undefined ? { kind: 'fault', text: `${text}: ${this.#where()}` } : { kind: 'reset' });
+    if (this.#spec.reset === undefined) this.#fault(text);
+    else this.#finish({ kind: 'reset' });
   }
 
   #complete(): void {
