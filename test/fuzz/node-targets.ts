@@ -1,0 +1,135 @@
+/** Parsers of what other daemons of a node say: the container runtime, and istio-cni. */
+import { create, toBinary } from '@bufbuild/protobuf';
+import { ConfigureRequestSchema, EventRequestSchema, StateChangeEventSchema, SynchronizeRequestSchema } from '@landbridge/wire/gen/nri_pb.js';
+import { WorkloadRequestSchema } from '@landbridge/wire/gen/zds_pb.js';
+import { type NriPod, parseNriRequest } from '@landbridge/wire/nri.ts';
+import { encodeMuxFrames, MuxReader, PLUGIN_CHANNEL, RUNTIME_CHANNEL } from '@landbridge/wire/nri-mux.ts';
+import { encodeTtrpcRequest, encodeTtrpcResponse, MAX_STATUS_CHARACTERS, TTRPC_HEADER_BYTES, type TtrpcMessage, TtrpcReader } from '@landbridge/wire/ttrpc.ts';
+import { encodeZdsAck, MAX_ZDS_PACKET_BYTES, parseZdsRequest } from '@landbridge/wire/zds.ts';
+import { expect, type FuzzTarget, hex, joinParts, latin1Text, splitParts, utf8 } from './fuzz-target.ts';
+
+const MAX_REASON = 300;
+const PROTOBUF_PIECES = ['0a', '0a00', '12', '1a04', '80', '7f', 'ff7f', 'ffffffffffffffffff01', '0b', '0c', '08', '0d'].map(hex);
+
+const pod = { id: 'f00d', uid: '0f0f0f0f-1111-2222-3333-444444444444', namespace: 'shop', name: 'cart-1', ips: ['10.244.1.17', 'fd00::17'], linux: { namespaces: [{ type: 'ipc', path: '/proc/1/ns/ipc' }, { type: 'network', path: '/var/run/netns/cni-1' }] } };
+const requests: readonly (readonly [string, Uint8Array])[] = [
+  ['Configure', toBinary(ConfigureRequestSchema, create(ConfigureRequestSchema, { runtimeName: 'containerd', runtimeVersion: 'v2.4.2', registrationTimeout: 5000n, requestTimeout: 2000n, nriVersion: 'v0.12.3' }))],
+  ['Synchronize', toBinary(SynchronizeRequestSchema, create(SynchronizeRequestSchema, { pods: [pod, { ...pod, uid: '../x' }], more: true }))],
+  ['RunPodSandbox', toBinary(EventRequestSchema, create(EventRequestSchema, { pod }))],
+  ['CreateContainer', toBinary(EventRequestSchema, create(EventRequestSchema, { pod, container: { name: 'main' } }))],
+  ['StateChange', toBinary(StateChangeEventSchema, create(StateChangeEventSchema, { event: 2, pod }))],
+];
+
+const encoded = (result: ReturnType<typeof encodeTtrpcRequest>): Uint8Array => {
+  if (!result.ok) throw new Error(result.error);
+  return Uint8Array.from(result.value);
+};
+const calls = requests.map(([method, payload], at) => encoded(encodeTtrpcRequest(2 * at + 1, { service: 'nri.pkg.api.v1alpha1.Plugin', method, payload, timeoutMs: 2000 })));
+const answers = [encoded(encodeTtrpcResponse(1, { payload: utf8('ok') })), encoded(encodeTtrpcResponse(3, { status: { code: 2, message: 'no' } }))];
+
+/** The same bytes, whole and cut in three: what is read may not depend on it. */
+function readTwice<T>(input: Uint8Array, make: () => { push(chunk: Uint8Array): { readonly ok: true; readonly value: readonly T[] } | { readonly ok: false; readonly error: string } }): { readonly whole: readonly T[] | undefined; readonly parts: readonly T[] | undefined } {
+  const read = (chunks: readonly Uint8Array[]): readonly T[] | undefined => {
+    const reader = make();
+    const all: T[] = [];
+    for (const chunk of chunks) {
+      const pushed = reader.push(chunk);
+      if (!pushed.ok) {
+        expect(pushed.error.length <= MAX_REASON, 'reason is too long');
+        return undefined;
+      }
+      all.push(...pushed.value);
+    }
+    return all;
+  };
+  const third = Math.ceil(input.length / 3);
+  return { whole: read([input]), parts: read([input.subarray(0, third), input.subarray(third, 2 * third), input.subarray(2 * third)]) };
+}
+
+const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+function textOf(message: TtrpcMessage): string {
+  if (message.kind === 'request') return JSON.stringify({ ...message, request: { ...message.request, payload: hexOf(message.request.payload) } });
+  return JSON.stringify(message.kind === 'response' ? { ...message, payload: hexOf(message.payload) } : message);
+}
+
+const ttrpc: FuzzTarget = {
+  name: 'ttrpc',
+  examples: [...calls, ...answers, Uint8Array.from(Buffer.concat([...calls, ...answers]))],
+  dictionary: [...PROTOBUF_PIECES, hex('00000000000000010100'), hex('0000000a000000010200'), hex('00400001'), hex('00400000')],
+  check: (input) => {
+    const { whole, parts } = readTwice(input, () => new TtrpcReader());
+    expect((whole === undefined) === (parts === undefined), 'an error that a cut changes');
+    if (whole === undefined || parts === undefined) return;
+    expect(whole.map(textOf).join() === parts.map(textOf).join(), 'messages that a cut changes');
+    expect(whole.length * TTRPC_HEADER_BYTES <= input.length, 'messages out of nothing');
+    for (const message of whole) {
+      if (message.kind === 'other') continue;
+      if (message.kind === 'response' && message.status !== undefined) expect(message.status.code !== 0 && message.status.message.length <= MAX_STATUS_CHARACTERS, 'status out of its limits');
+      const again = new TtrpcReader().push(encoded(message.kind === 'request' ? encodeTtrpcRequest(message.stream, message.request) : encodeTtrpcResponse(message.stream, message.status === undefined ? { payload: message.payload } : { status: message.status })));
+      const expected = message.kind === 'response' && message.status !== undefined ? { ...message, payload: new Uint8Array() } : message;
+      expect(again.ok && again.value.length === 1 && textOf(again.value[0] as TtrpcMessage) === textOf(expected), 'message does not survive');
+    }
+  },
+};
+
+const nriMux: FuzzTarget = {
+  name: 'nri-mux',
+  examples: [Uint8Array.from(Buffer.concat([encodeMuxFrames(PLUGIN_CHANNEL, calls[0] as Uint8Array), encodeMuxFrames(RUNTIME_CHANNEL, answers[0] as Uint8Array), encodeMuxFrames(PLUGIN_CHANNEL, calls[1] as Uint8Array)]))],
+  dictionary: ['0000000100000000', '0000000200000001', '00000000', 'ffffffff', '0040000a', '0040000b'].map(hex),
+  check: (input) => {
+    const { whole, parts } = readTwice(input, () => new MuxReader());
+    expect((whole === undefined) === (parts === undefined), 'an error that a cut changes');
+    if (whole === undefined || parts === undefined) return;
+    const streams = (pieces: typeof whole): string => {
+      const channels = new Map<number, string>();
+      for (const { channel, bytes } of pieces) channels.set(channel, (channels.get(channel) ?? '') + hexOf(bytes));
+      return JSON.stringify([...channels]);
+    };
+    expect(streams(whole) === streams(parts), 'bytes that a cut changes');
+    expect(whole.reduce((sum, { bytes }) => sum + bytes.length, 0) <= input.length, 'bytes out of nothing');
+  },
+};
+
+/** The method's name, then the request. */
+const nri: FuzzTarget = {
+  name: 'nri',
+  examples: requests.map(([method, payload]) => joinParts([utf8(method), payload])),
+  dictionary: [...PROTOBUF_PIECES, ...['network', '/', '../', '\0'].map(utf8)],
+  check: (input) => {
+    const [method = new Uint8Array(), payload = new Uint8Array()] = splitParts(input);
+    const parsed = parseNriRequest(latin1Text(method), payload);
+    if (!parsed.ok) return void expect(parsed.error.length <= MAX_REASON, 'reason is too long');
+    const { value } = parsed;
+    if (value.kind === 'configure') expect(value.requestTimeoutMs > 0 && value.requestTimeoutMs <= 600_000, 'time-out out of its limits');
+    if (value.kind === 'event') checkPod(value.pod);
+    if (value.kind === 'synchronize') for (const listed of value.pods) checkPod(listed);
+  },
+};
+
+function checkPod({ uid, networkNamespace, addresses }: NriPod): void {
+  expect(/^[0-9A-Za-z-]{0,64}$/.test(uid) && addresses.length <= 16, 'a pod of something else');
+  if (networkNamespace !== undefined) expect(networkNamespace.startsWith('/') && !networkNamespace.includes('\0'), 'a namespace that is no path');
+}
+
+const zds: FuzzTarget = {
+  name: 'zds',
+  examples: ([
+    { case: 'add', value: { uid: pod.uid, workloadInfo: { name: 'cart-1', namespace: 'shop', serviceAccount: 'cart' } } },
+    { case: 'keep', value: { uid: pod.uid } },
+    { case: 'del', value: { uid: pod.uid } },
+    { case: 'snapshotSent', value: {} },
+  ] as const).map((payload) => toBinary(WorkloadRequestSchema, create(WorkloadRequestSchema, { payload }))),
+  dictionary: [...PROTOBUF_PIECES, hex('2a'), hex('1a00')],
+  check: (input) => {
+    const parsed = parseZdsRequest(input);
+    if (!parsed.ok) {
+      expect(parsed.error.length <= MAX_REASON, 'reason is too long');
+      return void expect(encodeZdsAck(parsed.error).length <= MAX_ZDS_PACKET_BYTES, 'answer is too long');
+    }
+    expect(input.length <= MAX_ZDS_PACKET_BYTES, 'accepted a packet over the limit');
+    if (parsed.value.kind !== 'snapshot-sent') expect(/^[0-9A-Za-z-]{1,64}$/.test(parsed.value.uid), 'a uid of another form');
+  },
+};
+
+export const NODE_TARGETS: readonly FuzzTarget[] = [ttrpc, nriMux, nri, zds];
