@@ -128,6 +128,11 @@ export class Capture implements Disposable {
       // Before there is a port that can be shared: from here on only agents can bind it.
       if (!joins) this.#pods.set(netnsKey(cookie), RESERVED_POD);
       try {
+        // What is pinned for this pod is attached to a sandbox that it had before.
+        if (!joins) {
+          BpfLink.end(this.#netnsPin(pod.uid));
+          this.#guard.forget(pod.uid);
+        }
         const listen = (port: number): FileDescriptor[] => {
           const listeners = listenOnLoopback(namespace.number, { port, backlog: BACKLOG, mark: AGENT_MARK, count: this.#threads, joins });
           open.push(...listeners);
@@ -170,12 +175,17 @@ export class Capture implements Disposable {
     }
   }
 
+  /** Pods that are captured in the kernel, by this agent or an earlier one. */
+  pinned(): string[] {
+    return readdirSync(path.join(this.#pins, 'netns'));
+  }
+
   /** Forgets what earlier agents left of pods that are not captured any more, and what those of other layouts left at all. */
   forgetAllBut(pods: readonly CapturedPod[]): void {
     const cookies = new Set(pods.map((pod) => pod.cookie));
     const uids = new Set(pods.map((pod) => pod.place.uid));
     for (const key of this.#pods.keys(NETNS_KEY_BYTES)) if (!cookies.has(key.readBigUInt64LE())) this.#pods.delete(key);
-    for (const uid of readdirSync(path.join(this.#pins, 'netns'))) if (!uids.has(uid)) BpfLink.end(this.#netnsPin(uid));
+    for (const uid of this.pinned()) if (!uids.has(uid)) BpfLink.end(this.#netnsPin(uid));
     this.#guard.forgetAllBut(uids);
     const layouts = path.dirname(this.#pins);
     for (const layout of readdirSync(layouts)) if (layout !== String(CAPTURE_ABI)) rmSync(path.join(layouts, layout), { recursive: true, force: true });

@@ -1,7 +1,7 @@
 import type { V1Namespace, V1Pod } from '@kubernetes/client-node';
 import test from 'ava';
-import { localPod, wantsCapture } from './enrolment.ts';
-import type { LocalPod } from './local-pod.ts';
+import { localPod, nodePod, wantsCapture } from './enrolment.ts';
+import type { LocalPod, NodePod } from './local-pod.ts';
 import { parsePodUid } from './network-namespaces.ts';
 import { parseNamespace, parsePod } from './pod-facts.ts';
 
@@ -11,11 +11,16 @@ const namespace = (labels: Record<string, string>): V1Namespace => ({ metadata: 
 const pod = (over: { labels?: Record<string, string>; spec?: object; status?: object } = {}): V1Pod =>
   ({ metadata: { name: 'a', namespace: 'demo', uid, labels: over.labels ?? {} }, spec: { containers: [], serviceAccountName: 'sa', ...over.spec }, status: { phase: 'Running', podIPs: [{ ip: 'fd00::1' }, { ip: '10.0.0.1' }], ...over.status } }) as V1Pod;
 
-function enrolled(pod: V1Pod, namespace: V1Namespace | undefined): LocalPod | undefined {
+function known(pod: V1Pod, namespace: V1Namespace | undefined): NodePod | undefined {
   const facts = parsePod(pod);
   if (!facts.ok) throw new Error(facts.error);
   const namespaceFacts = parseNamespace(namespace);
-  return localPod(facts.value, namespaceFacts.ok ? namespaceFacts.value : undefined);
+  return nodePod(facts.value, namespaceFacts.ok ? namespaceFacts.value : undefined);
+}
+
+function enrolled(pod: V1Pod, namespace: V1Namespace | undefined): LocalPod | undefined {
+  const node = known(pod, namespace);
+  return node === undefined ? undefined : localPod(node);
 }
 
 test('labels decide: the pod’s own before the namespace’s, ours before Istio’s', (t) => {
@@ -37,7 +42,18 @@ test('pods in the host’s network, ended ones and those without an address are 
   t.is(enrolled(pod({ status: { phase: 'Succeeded' } }), namespace(ambient)), undefined);
   t.is(enrolled(pod({ status: { podIPs: [] } }), namespace(ambient)), undefined);
   t.is(enrolled(pod(), namespace({})), undefined);
-  t.is(enrolled(pod(), undefined), undefined);
+});
+
+test('a new sandbox has an address before the pod’s status has one', (t) => {
+  const early = known(pod({ status: { phase: 'Pending', podIPs: [] } }), namespace(ambient));
+  t.like(early, { uid, isInMesh: true, address: undefined });
+  if (early !== undefined) t.like(localPod(early, '10.0.0.7'), { uid, address: '10.0.0.7' });
+});
+
+test('nobody knows of a pod without its namespace whether it is to be captured', (t) => {
+  t.is(known(pod(), undefined), undefined);
+  t.is(known(pod({ labels: ambient }), undefined), undefined);
+  t.like(known(pod(), namespace({})), { uid, isInMesh: false });
 });
 
 for (const [what, text] of [

@@ -1,4 +1,4 @@
-import type { LocalPod } from './local-pod.ts';
+import type { LocalPod, NodePod } from './local-pod.ts';
 import { MODE_LABELS, type NamespaceFacts, type PodFacts } from './pod-facts.ts';
 
 type Labels = Readonly<Record<string, string>> | undefined;
@@ -13,11 +13,16 @@ export function wantsCapture(podLabels: Labels, namespaceLabels: Labels): boolea
   return (modeOf(podLabels) ?? modeOf(namespaceLabels)) === 'ambient';
 }
 
-/** The pod as the agent captures it; undefined where it is not to be captured, or has no address or sandbox yet. */
-export function localPod(pod: PodFacts, namespaceOfPod: NamespaceFacts | undefined): LocalPod | undefined {
+/** What its labels make of a pod. Undefined without its namespace, as nobody knows then whether it is to be captured. */
+export function nodePod(pod: PodFacts, namespaceOfPod: NamespaceFacts | undefined): NodePod | undefined {
+  if (namespaceOfPod === undefined) return undefined;
   const { uid, namespace, name, labels, serviceAccount, isHostNetwork, hasEnded, address, announced } = pod;
   // A pod in the host's network namespace shares it with the agent and the kubelet.
-  if (isHostNetwork || !wantsCapture(labels, namespaceOfPod?.labels)) return undefined;
-  if (hasEnded || address === undefined) return undefined;
-  return { uid, namespace, name, serviceAccount, address, announced };
+  const isInMesh = !isHostNetwork && wantsCapture(labels, namespaceOfPod.labels);
+  return { uid, namespace, name, serviceAccount, address, announced, isInMesh, hasEnded };
+}
+
+/** The pod as the agent captures it; undefined where it is not to be captured, has no address yet, or has ended. */
+export function localPod({ isInMesh, hasEnded, ...pod }: NodePod, address = pod.address): LocalPod | undefined {
+  return isInMesh && !hasEnded && address !== undefined ? { ...pod, address } : undefined;
 }

@@ -2,8 +2,8 @@ import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import type { Logger } from 'pino';
 import type { ApiServerAccess } from './api-server-access.ts';
 import { ApiServerClient } from './api-server-client.ts';
-import { localPod } from './enrolment.ts';
-import type { LocalPod, PodSource } from './local-pod.ts';
+import { nodePod } from './enrolment.ts';
+import type { LocalPod, NodePod, PodSource } from './local-pod.ts';
 import { type NamespaceFacts, type PodFacts, parseNamespace, parsePod } from './pod-facts.ts';
 import { Reflector } from './reflector.ts';
 
@@ -19,7 +19,7 @@ export class KubernetesPodSource implements PodSource {
     this.#log = log;
   }
 
-  async *watch(outer: AbortSignal): AsyncIterable<readonly LocalPod[]> {
+  async *watch(outer: AbortSignal): AsyncIterable<readonly NodePod[]> {
     // Whoever stops reading ends the watch as well.
     const stop = new AbortController();
     const signal = AbortSignal.any([outer, stop.signal]);
@@ -32,7 +32,7 @@ export class KubernetesPodSource implements PodSource {
     try {
       while (!signal.aborted) {
         // Without its namespace it is not known whether a pod is to be captured.
-        if (pods.isSynced && namespaces.isSynced) yield [...pods.objects.values()].map((pod) => localPod(pod, namespaces.objects.get(pod.namespace))).filter((pod) => pod !== undefined);
+        if (pods.isSynced && namespaces.isSynced) yield [...pods.objects.values()].map((pod) => nodePod(pod, namespaces.objects.get(pod.namespace))).filter((pod) => pod !== undefined);
         await changed.promise;
         changed = Promise.withResolvers();
       }
@@ -42,7 +42,7 @@ export class KubernetesPodSource implements PodSource {
     }
   }
 
-  async announce(pod: LocalPod, captured: boolean, signal: AbortSignal): Promise<void> {
+  async announce(pod: Pick<LocalPod, 'uid' | 'namespace' | 'name'>, captured: boolean, signal: AbortSignal): Promise<void> {
     // The uid holds a namesake back: it can not be changed, so that the patch is refused.
     const patch = { metadata: { uid: pod.uid, annotations: { [REDIRECTION_ANNOTATION]: captured ? 'enabled' : null } } };
     await this.#client.mergePatch(`/api/v1/namespaces/${encodeURIComponent(pod.namespace)}/pods/${encodeURIComponent(pod.name)}`, patch, signal);

@@ -10,12 +10,22 @@ export interface LocalPod {
   readonly announced: boolean;
 }
 
+/** A pod of this node, in the mesh or not. */
+export interface NodePod extends Omit<LocalPod, 'address'> {
+  /** Undefined until its status has one, which is after its containers were started. */
+  readonly address: string | undefined;
+  /** Whether its labels ask for capture, and it has a network of its own. */
+  readonly isInMesh: boolean;
+  /** Nothing of it will run any more; something may still, until the kubelet has ended it. */
+  readonly hasEnded: boolean;
+}
+
 /**
- * Tells which pods of this node are to be captured. Contract: yields the whole set at once and after each change;
- * changes that come while a set is handled are one set; ends when the signal aborts.
+ * Tells which pods this node has. Contract: yields the whole set at once and after each change; changes that come while
+ * a set is handled are one set; ends when the signal aborts.
  */
 export interface PodSource {
-  watch(signal: AbortSignal): AsyncIterable<readonly LocalPod[]>;
+  watch(signal: AbortSignal): AsyncIterable<readonly NodePod[]>;
   /** Tells everyone that the pod's traffic now passes through the agent, or does so no more. */
-  announce(pod: LocalPod, captured: boolean, signal: AbortSignal): Promise<void>;
+  announce(pod: Pick<LocalPod, 'uid' | 'namespace' | 'name'>, captured: boolean, signal: AbortSignal): Promise<void>;
 }

@@ -1,8 +1,8 @@
 import type { V1Namespace, V1Pod } from '@kubernetes/client-node';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
-import { localPod } from './enrolment.ts';
-import type { LocalPod, PodSource } from './local-pod.ts';
+import { nodePod } from './enrolment.ts';
+import type { LocalPod, NodePod, PodSource } from './local-pod.ts';
 import { parseNamespace, parsePod } from './pod-facts.ts';
 
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
@@ -44,12 +44,12 @@ export class MemoryPodSource implements PodSource {
     this.#notify();
   }
 
-  async *watch(signal: AbortSignal): AsyncIterable<readonly LocalPod[]> {
+  async *watch(signal: AbortSignal): AsyncIterable<readonly NodePod[]> {
     const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     let last: string | undefined;
     while (!signal.aborted) {
       const { promise } = this.#changed;
-      const pods = this.#isReachable ? this.#local() : undefined;
+      const pods = this.#isReachable ? this.#known() : undefined;
       const text = pods === undefined ? last : JSON.stringify(pods);
       if (pods !== undefined && text !== last) yield pods;
       last = text;
@@ -57,7 +57,7 @@ export class MemoryPodSource implements PodSource {
     }
   }
 
-  async announce(pod: LocalPod, captured: boolean, signal: AbortSignal): Promise<void> {
+  async announce(pod: Pick<LocalPod, 'uid' | 'namespace' | 'name'>, captured: boolean, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const known = this.getPod(pod.namespace, pod.name);
     if (!this.#isReachable || known?.metadata?.uid !== pod.uid) throw new LandbridgeError('kubernetes', `pod ${pod.name} can not be annotated`);
@@ -65,13 +65,13 @@ export class MemoryPodSource implements PodSource {
     this.setPod({ ...known, metadata: { ...known.metadata, annotations: captured ? { ...annotations, [REDIRECTION_ANNOTATION]: 'enabled' } : annotations } });
   }
 
-  #local(): LocalPod[] {
+  #known(): NodePod[] {
     return [...this.#pods.values()]
       .filter(({ spec }) => spec?.nodeName === this.#node)
       .flatMap((pod) => {
         const [facts, namespace] = [parsePod(pod), parseNamespace(this.#namespaces.get(pod.metadata?.namespace ?? ''))];
-        const local = facts.ok ? localPod(facts.value, namespace.ok ? namespace.value : undefined) : undefined;
-        return local === undefined ? [] : [local];
+        const known = facts.ok ? nodePod(facts.value, namespace.ok ? namespace.value : undefined) : undefined;
+        return known === undefined ? [] : [known];
       });
   }
 

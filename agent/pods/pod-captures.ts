@@ -1,95 +1,212 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { FileDescriptor } from '@landbridge/native/libc.ts';
+import { openNetworkNamespace } from '@landbridge/native/network-namespace.ts';
+import { networkNamespaceCookie } from '@landbridge/native/sockets.ts';
 import type { Logger } from 'pino';
 import type { Capture, CapturedPod } from '../capture/capture.ts';
 import { metrics } from '../metrics.ts';
 import type { PodTraffic } from '../proxy/pod-traffic.ts';
-import type { LocalPod, PodSource } from './local-pod.ts';
+import { localPod } from './enrolment.ts';
+import type { LocalPod, NodePod, PodSource } from './local-pod.ts';
 import { findPodNamespaces } from './network-namespaces.ts';
+import type { Admission, PodGate, Sandbox } from './sandbox.ts';
 
 /** A pod is announced by the API server before its sandbox has processes: how often to look for them. */
 const NAMESPACE_RETRY_MS = 100;
+/** Also how often to look whether a pod whose sandbox stopped, or whose address changed, has another one. */
 const FAILURE_RETRY_MS = 2000;
+/** The kubelet knows of a pod from the same API server: what is still unknown after this time is refused. */
+const ADMISSION_WAIT_MS = 5000;
 
 interface Entry {
   readonly pod: LocalPod;
   readonly captured: CapturedPod;
 }
 
-/** Keeps exactly the wanted pods of this node captured. */
-export class PodCaptures {
+/** Keeps exactly the wanted pods of this node captured: new ones before they start, where a gate asks, and those that run already. */
+export class PodCaptures implements PodGate {
   readonly #capture: Capture;
   readonly #source: PodSource;
-  readonly #traffic: PodTraffic;
+  readonly #traffic: Pick<PodTraffic, 'add' | 'remove'>;
   readonly #log: Logger;
+  readonly #admissionWaitMs: number;
   readonly #entries = new Map<string, Entry>();
+  /** Network namespaces of sandboxes that stopped, by cookie, which is never used again: their last processes are no reason to capture. */
+  readonly #stopped = new Map<string, bigint>();
+  /** Nothing is done with a pod while it is being released. */
+  readonly #releases = new Map<Entry, Promise<void>>();
+  #known: ReadonlyMap<string, NodePod> = new Map();
+  #changed = Promise.withResolvers<void>();
+  #wake = Promise.withResolvers<void>();
 
-  constructor(capture: Capture, source: PodSource, traffic: PodTraffic, log: Logger) {
+  constructor(capture: Capture, source: PodSource, traffic: Pick<PodTraffic, 'add' | 'remove'>, log: Logger, { admissionWaitMs = ADMISSION_WAIT_MS }: { readonly admissionWaitMs?: number } = {}) {
     this.#capture = capture;
     this.#source = source;
     this.#traffic = traffic;
     this.#log = log;
+    this.#admissionWaitMs = admissionWaitMs;
   }
 
   /** Runs until the signal aborts; `onSettled` is called once the pods that were there at the start are captured. */
   async run(signal: AbortSignal, onSettled: () => void): Promise<void> {
-    let wanted: readonly LocalPod[] = [];
-    let wake = Promise.withResolvers<void>();
     let ended = false;
     const follow = (async () => {
       for await (const pods of this.#source.watch(signal)) {
-        wanted = pods;
-        wake.resolve();
+        this.#known = new Map(pods.map((pod) => [pod.uid, pod]));
+        this.#notify();
+        this.#wake.resolve();
       }
     })().finally(() => {
       ended = true;
-      wake.resolve();
+      this.#wake.resolve();
     });
     let settled = false;
+    let forgotten = false;
+    // Nothing is known before the first set.
+    await this.#wake.promise;
     while (!ended && !signal.aborted) {
-      await wake.promise;
-      wake = Promise.withResolvers();
-      const retryMs = await this.#reconcile(wanted, signal);
+      this.#wake = Promise.withResolvers();
+      const retryMs = await this.#reconcile(signal);
       if (!settled && retryMs === undefined) {
         settled = true;
-        this.#capture.forgetAllBut([...this.#entries.values()].map(({ captured }) => captured));
         onSettled();
       }
-      if (retryMs !== undefined) {
-        const { resolve } = wake;
-        setTimeout(resolve, retryMs);
-      }
+      if (settled && !forgotten) forgotten = this.#forgetOthers();
+      const waitMs = retryMs ?? (settled && !forgotten ? FAILURE_RETRY_MS : undefined);
+      if (waitMs !== undefined) setTimeout(this.#wake.resolve, waitMs);
+      await this.#wake.promise;
     }
     await follow;
   }
 
-  /** One step towards the wanted set; returns after how many milliseconds to try again what could not be done. */
-  async #reconcile(wanted: readonly LocalPod[], signal: AbortSignal): Promise<number | undefined> {
-    const byUid = new Map(wanted.map((pod) => [pod.uid, pod]));
-    let retryMs: number | undefined;
-    for (const [uid, entry] of this.#entries) {
-      if (byUid.get(uid)?.address === entry.pod.address) continue;
-      await this.#release(entry, byUid.has(uid), signal);
+  async admit(sandbox: Sandbox, signal: AbortSignal): Promise<Admission> {
+    const { uid, namespace, name, address } = sandbox;
+    const untilKnown = AbortSignal.any([signal, AbortSignal.timeout(this.#admissionWaitMs)]);
+    for (;;) {
+      await this.#until(() => this.#find(sandbox) !== undefined, untilKnown);
+      await this.#until(() => !this.#isReleasing(uid, address), signal);
+      if (signal.aborted) return { kind: 'refused', reason: `there was no time left to capture pod ${namespace}/${name}` };
+      // From here to the capture nobody else gets a word in.
+      if (this.#isReleasing(uid, address)) continue;
+      const known = this.#find(sandbox);
+      if (known === undefined) return { kind: 'refused', reason: `the API server has not told the agent of pod ${namespace}/${name} with uid ${uid}` };
+      const pod = localPod(known, address);
+      if (pod === undefined) return { kind: 'not-in-mesh' };
+      try {
+        const holder = this.#holder(uid, address);
+        if (holder === undefined) this.#add(pod, sandbox.namespacePath);
+        if (this.#holds(sandbox)) break;
+        // Of a sandbox that is gone.
+        if (holder !== undefined) await this.#release(holder, false);
+      } catch (thrown) {
+        return { kind: 'refused', reason: `pod ${namespace}/${name} could not be captured: ${this.#captureFailed(pod, thrown)}` };
+      }
     }
-    const missing = wanted.filter((pod) => !this.#entries.has(pod.uid));
-    const namespaces = missing.length === 0 ? new Map<string, string>() : findPodNamespaces(new Set(missing.map((pod) => pod.uid)));
-    for (const pod of missing) {
-      const namespacePath = namespaces.get(pod.uid);
-      if (namespacePath === undefined) {
-        retryMs = NAMESPACE_RETRY_MS;
+    // It is announced when there is time.
+    this.#wake.resolve();
+    return { kind: 'captured' };
+  }
+
+  async end({ uid, namespacePath }: Pick<Sandbox, 'uid' | 'namespacePath'>): Promise<void> {
+    await this.#until(() => !this.#isReleasing(uid), new AbortController().signal);
+    const entry = this.#entries.get(uid);
+    // Without its namespace nothing runs in it any more: the pod goes when the API server says so.
+    if (entry === undefined || cookieAt(namespacePath) !== entry.captured.cookie) return;
+    this.#stopped.set(uid, entry.captured.cookie);
+    await this.#release(entry, false);
+  }
+
+  isCaptured(uid: string): boolean {
+    return this.#entries.has(uid);
+  }
+
+  /** By all its names: a uid alone is what the runtime was told. */
+  #find({ uid, namespace, name }: Sandbox): NodePod | undefined {
+    const known = this.#known.get(uid);
+    return known?.namespace === namespace && known.name === name ? known : undefined;
+  }
+
+  #isReleasing(uid: string, address?: string): boolean {
+    return [...this.#releases.keys()].some(({ pod }) => pod.uid === uid || pod.address === address);
+  }
+
+  #holds({ uid, address, namespacePath }: Sandbox): boolean {
+    const entry = this.#entries.get(uid);
+    return entry?.pod.address === address && entry.captured.cookie === cookieAt(namespacePath);
+  }
+
+  /** Waits until something is so, or the signal aborts. */
+  async #until(is: () => boolean, signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    while (!is() && !signal.aborted) await Promise.race([this.#changed.promise, aborted]);
+  }
+
+  /** One step towards the wanted set; returns after how many milliseconds to try again what could not be done. */
+  async #reconcile(signal: AbortSignal): Promise<number | undefined> {
+    let retryMs: number | undefined;
+    const again = (ms: number): void => {
+      retryMs = Math.min(retryMs ?? ms, ms);
+    };
+    for (const uid of this.#stopped.keys()) if (!this.#known.has(uid)) this.#stopped.delete(uid);
+    for (const [uid, entry] of this.#entries) {
+      if (this.#known.get(uid)?.isInMesh !== false) continue;
+      await this.#release(entry, true);
+      await this.#announce(entry.pod, false, signal);
+    }
+    const wanted = [...this.#known.values()].map((pod) => localPod(pod)).filter((pod) => pod !== undefined);
+    // A status tells an address late: one that is not the captured one's is of the sandbox before, or of the next.
+    const unsettled = wanted.filter(({ uid, address }) => this.#entries.get(uid)?.pod.address !== address);
+    const over = [...this.#entries.keys()].filter((uid) => this.#known.get(uid)?.hasEnded !== false);
+    const namespaces = unsettled.length + over.length === 0 ? new Map<string, string>() : findPodNamespaces(new Set([...unsettled.map(({ uid }) => uid), ...over]));
+    for (const uid of over) {
+      const entry = this.#entries.get(uid);
+      if (entry === undefined) continue;
+      const { cookie, place } = entry.captured;
+      // The API server lets go of a pod before the kubelet has ended it, where that was forced.
+      if ([place.namespacePath, namespaces.get(uid)].some((path) => cookieAt(path) === cookie)) again(FAILURE_RETRY_MS);
+      else await this.#release(entry, false);
+    }
+    for (const pod of unsettled) {
+      const path = namespaces.get(pod.uid);
+      const cookie = cookieAt(path);
+      const passedOver = this.#entries.get(pod.uid)?.captured.cookie ?? this.#stopped.get(pod.uid);
+      if (path === undefined || cookie === undefined || cookie === passedOver) {
+        again(passedOver === undefined ? NAMESPACE_RETRY_MS : FAILURE_RETRY_MS);
+        continue;
+      }
+      const holder = this.#holder(pod.uid, pod.address);
+      if (holder !== undefined) await this.#release(holder, false);
+      // Gates do their work while others wait.
+      if (this.#holder(pod.uid, pod.address) !== undefined || this.#isReleasing(pod.uid, pod.address) || this.#known.get(pod.uid)?.isInMesh !== true) {
+        again(NAMESPACE_RETRY_MS);
         continue;
       }
       try {
-        this.#add(pod, namespacePath);
+        this.#add(pod, path);
       } catch (thrown) {
-        metrics.captureFailures.inc();
-        this.#log.warn({ pod: pod.name, namespace: pod.namespace, error: LandbridgeError.from(thrown).message }, 'a pod could not be captured');
-        retryMs ??= FAILURE_RETRY_MS;
+        this.#captureFailed(pod, thrown);
+        again(FAILURE_RETRY_MS);
       }
     }
-    for (const { pod } of this.#entries.values()) if (byUid.get(pod.uid)?.announced === false) retryMs = (await this.#announce(pod, true, signal)) ? retryMs : (retryMs ?? FAILURE_RETRY_MS);
-    metrics.capturedPods.set(this.#entries.size);
+    for (const { pod } of this.#entries.values()) if (this.#known.get(pod.uid)?.announced === false && !(await this.#announce(pod, true, signal))) again(FAILURE_RETRY_MS);
     return retryMs;
+  }
+
+  /** Who is captured as this pod or with its address: an address is of one pod. */
+  #holder(uid: string, address: string): Entry | undefined {
+    return this.#entries.get(uid) ?? [...this.#entries.values()].find(({ pod }) => pod.address === address);
+  }
+
+  /**
+   * Forgets what earlier agents captured; false where that must wait for a pod that starts or ends at this moment, of
+   * which the address is not known. Its connections are refused until then.
+   */
+  #forgetOthers(): boolean {
+    const others = this.#capture.pinned().filter((uid) => !this.#entries.has(uid));
+    const living = others.length === 0 ? new Map<string, string>() : findPodNamespaces(new Set(others));
+    if (others.some((uid) => this.#known.get(uid)?.isInMesh ?? living.has(uid))) return false;
+    this.#capture.forgetAllBut([...this.#entries.values()].map(({ captured }) => captured));
+    return true;
   }
 
   #add(pod: LocalPod, namespacePath: string): void {
@@ -103,21 +220,44 @@ export class PodCaptures {
       throw thrown;
     }
     this.#entries.set(pod.uid, { pod, captured });
+    this.#stopped.delete(pod.uid);
+    metrics.capturedPods.set(this.#entries.size);
     this.#log.info({ pod: pod.name, namespace: pod.namespace, address: pod.address }, 'pod captured');
   }
 
-  async #release(entry: Entry, lives: boolean, signal: AbortSignal): Promise<void> {
+  async #release(entry: Entry, lives: boolean): Promise<void> {
     this.#entries.delete(entry.pod.uid);
+    const released = this.#endCapture(entry, lives).finally(() => {
+      this.#releases.delete(entry);
+      this.#notify();
+    });
+    this.#releases.set(entry, released);
+    await released;
+  }
+
+  async #endCapture({ pod, captured }: Entry, lives: boolean): Promise<void> {
     // Data threads make sockets in the pod's namespace, which release() closes.
-    await this.#traffic.remove(entry.pod.uid, lives);
+    await this.#traffic.remove(pod.uid, lives);
     try {
-      this.#capture.release(entry.captured);
+      this.#capture.release(captured);
     } catch (thrown) {
       metrics.captureFailures.inc();
-      this.#log.warn({ pod: entry.pod.name, error: LandbridgeError.from(thrown).message }, 'a pod could not be released');
+      this.#log.warn({ pod: pod.name, error: LandbridgeError.from(thrown).message }, 'a pod could not be released');
     }
-    if (lives) await this.#announce(entry.pod, false, signal);
-    this.#log.info({ pod: entry.pod.name, namespace: entry.pod.namespace }, 'pod released');
+    metrics.capturedPods.set(this.#entries.size);
+    this.#log.info({ pod: pod.name, namespace: pod.namespace }, 'pod released');
+  }
+
+  #captureFailed(pod: LocalPod, thrown: unknown): string {
+    metrics.captureFailures.inc();
+    const { message } = LandbridgeError.from(thrown);
+    this.#log.warn({ pod: pod.name, namespace: pod.namespace, error: message }, 'a pod could not be captured');
+    return message;
+  }
+
+  #notify(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
   }
 
   async #announce(pod: LocalPod, captured: boolean, signal: AbortSignal): Promise<boolean> {
@@ -132,5 +272,17 @@ export class PodCaptures {
 
   get pods(): readonly LocalPod[] {
     return [...this.#entries.values()].map(({ pod }) => pod);
+  }
+}
+
+/** Tells network namespaces apart, for good: undefined where there is none any more. */
+function cookieAt(namespacePath: string | undefined): bigint | undefined {
+  if (namespacePath === undefined) return undefined;
+  try {
+    using namespace = openNetworkNamespace(namespacePath);
+    return networkNamespaceCookie(namespace.number);
+  } catch {
+    // The path is gone, or a plain file that the runtime has unmounted already.
+    return undefined;
   }
 }

@@ -1,0 +1,211 @@
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { V1Pod } from '@kubernetes/client-node';
+import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
+import { CAPTURE_ABI } from '@landbridge/ebpf/capture-object.ts';
+import { FileDescriptor } from '@landbridge/native/libc.ts';
+import { waitFor } from '@landbridge/lab/wait.ts';
+import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
+import test from 'ava';
+import pino from 'pino';
+import { captureTraces } from '../../test/mesh/capture-traces.ts';
+import { Mesh } from '../../test/mesh/mesh.ts';
+import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
+import { Capture, type CapturedPod } from '../capture/capture.ts';
+import type { LocalPod } from './local-pod.ts';
+import { MemoryPodSource } from './memory-pod-source.ts';
+import { PodCaptures } from './pod-captures.ts';
+import type { Sandbox } from './sandbox.ts';
+
+const silent = pino({ level: process.env['LANDBRIDGE_TEST_LOG'] ?? 'silent' });
+const never = new AbortController().signal;
+const uid = '0f0f0f0f-1111-2222-3333-444444444444';
+
+let mesh: Mesh;
+/** Time limits of waits do not keep a process alive. */
+const busy = setInterval(() => {}, 1000);
+
+test.before(async () => {
+  buildCaptureObject();
+  mesh = await Mesh.open({ west: ['a', 'b'] });
+  mesh.node('west').becomeAgent();
+});
+
+test.after.always(async () => {
+  clearInterval(busy);
+  await mesh[Symbol.asyncDispose]();
+});
+
+/** Stands where the data threads would take over listeners. */
+class Traffic {
+  readonly calls: string[] = [];
+  readonly #captured = new Map<string, CapturedPod>();
+
+  add(pod: LocalPod, captured: CapturedPod): void {
+    this.calls.push(`add ${pod.address}`);
+    this.#captured.set(pod.uid, captured);
+  }
+
+  async remove(uid: string, lives: boolean): Promise<void> {
+    this.calls.push(`remove${lives ? ' and drain' : ''}`);
+    // As long as it takes data threads to answer.
+    await delay(5);
+    this.close(uid);
+  }
+
+  close(uid: string): void {
+    for (const fd of Object.values(this.#captured.get(uid)?.listeners ?? {}).flat()) new FileDescriptor(fd)[Symbol.dispose]();
+    this.#captured.delete(uid);
+  }
+}
+
+/** An agent without data threads, in this process, and the API server that it asks. */
+class Agent implements AsyncDisposable {
+  readonly source = new MemoryPodSource('west');
+  readonly capture = new Capture(mesh.node('west'));
+  readonly traffic = new Traffic();
+  readonly captures = new PodCaptures(this.capture, this.source, this.traffic, silent, { admissionWaitMs: 200 });
+  readonly settled = Promise.withResolvers<void>();
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+
+  constructor({ labels = { 'landbridge.dev/dataplane-mode': 'ambient' }, hasPod = false }: { readonly labels?: Record<string, string>; readonly hasPod?: boolean } = {}) {
+    this.source.setNamespace({ metadata: { name: 'demo', labels } });
+    if (hasPod) this.setPod();
+    this.#running = this.captures.run(this.#stop.signal, () => this.settled.resolve());
+  }
+
+  setPod(status: V1Pod['status'] = { phase: 'Pending' }): void {
+    const known = this.source.getPod('demo', 'one');
+    this.source.setPod({ ...(known ?? { metadata: { namespace: 'demo', name: 'one', uid }, spec: { containers: [], nodeName: 'west' } }), ...(status === undefined ? {} : { status }) });
+  }
+
+  get isAnnounced(): boolean {
+    return this.source.getPod('demo', 'one')?.metadata?.annotations?.[REDIRECTION_ANNOTATION] === 'enabled';
+  }
+
+  /** As when the process is killed: descriptors are gone, pins are not. */
+  async die(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    this.traffic.close(uid);
+    this.capture[Symbol.dispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { uid } of this.captures.pods) for (const { netns } of mesh.node('west').pods) await this.captures.end({ uid, namespacePath: `/run/netns/${netns}` });
+    await this.die();
+  }
+}
+
+const sandbox = (pod: MeshPod, over: Partial<Sandbox> = {}): Sandbox => ({ uid, namespace: 'demo', name: 'one', address: pod.address, namespacePath: `/run/netns/${pod.netns}`, ...over });
+const until = async (what: string, is: () => boolean): Promise<void> => void (await waitFor(() => is() || undefined, { signal: never, timeoutMs: 20_000, everyMs: 5, what }));
+const traces = (): object[] => ['a', 'b'].map((name) => captureTraces(mesh.pod(name), path.join(mesh.node('west').bpfRoot, 'landbridge', String(CAPTURE_ABI))));
+
+test.serial('a pod is known by namespace, name and uid, or refused', async (t) => {
+  await using agent = new Agent();
+  const a = sandbox(mesh.pod('a'));
+  t.like(await agent.captures.admit(a, never), { kind: 'refused', reason: `the API server has not told the agent of pod demo/one with uid ${uid}` });
+  agent.setPod();
+  for (const wrong of [{ uid: uid.replace('0', '1') }, { name: 'two' }, { namespace: 'other' }]) t.like(await agent.captures.admit({ ...a, ...wrong }, never), { kind: 'refused' });
+  t.like(await agent.captures.admit(a, AbortSignal.abort()), { kind: 'refused' });
+  t.deepEqual(agent.traffic.calls, []);
+});
+
+test.serial('a pod out of the mesh may start and is left alone', async (t) => {
+  const before = traces();
+  await using agent = new Agent({ labels: {}, hasPod: true });
+  t.deepEqual(await agent.captures.admit(sandbox(mesh.pod('a')), never), { kind: 'not-in-mesh' });
+  t.deepEqual(traces(), before);
+});
+
+test.serial('a pod is captured before the API server knows its address, once, whoever tells of it', async (t) => {
+  const before = traces();
+  await using agent = new Agent();
+  const a = sandbox(mesh.pod('a'));
+  const early = agent.captures.admit(a, never);
+  agent.setPod();
+  t.deepEqual(await early, { kind: 'captured' });
+  t.true(agent.captures.isCaptured(uid));
+  t.deepEqual(await Promise.all([agent.captures.admit(a, never), agent.captures.admit(a, never)]), [{ kind: 'captured' }, { kind: 'captured' }]);
+  await until('the pod to be announced', () => agent.isAnnounced);
+  agent.setPod({ phase: 'Running', podIPs: [{ ip: a.address }] });
+  await agent.settled.promise;
+  t.deepEqual(agent.traffic.calls, [`add ${a.address}`]);
+  await agent.captures.end(a);
+  t.false(agent.captures.isCaptured(uid));
+  t.deepEqual(agent.traffic.calls, [`add ${a.address}`, 'remove']);
+  t.deepEqual(traces(), before);
+});
+
+test.serial('another sandbox of the same pod takes its place, and the end of the first is not the end of it', async (t) => {
+  const before = traces();
+  await using agent = new Agent({ hasPod: true });
+  const [a, b] = [sandbox(mesh.pod('a')), sandbox(mesh.pod('b'))];
+  t.deepEqual(await agent.captures.admit(a, never), { kind: 'captured' });
+  // What the API server says still of the sandbox before.
+  agent.setPod({ phase: 'Running', podIPs: [{ ip: a.address }] });
+  t.deepEqual(await Promise.all([agent.captures.admit(b, never), agent.captures.admit(b, never)]), [{ kind: 'captured' }, { kind: 'captured' }]);
+  await agent.captures.end(a);
+  t.true(agent.captures.isCaptured(uid));
+  t.deepEqual(agent.captures.pods.map(({ address }) => address), [b.address]);
+  await agent.captures.end({ uid, namespacePath: '' });
+  t.true(agent.captures.isCaptured(uid));
+  await Promise.all([agent.captures.end(b), agent.captures.end(b)]);
+  t.deepEqual(agent.traffic.calls, [`add ${a.address}`, 'remove', `add ${b.address}`, 'remove']);
+  t.deepEqual(traces(), before);
+});
+
+test.serial('an address is of one pod: who had it before is gone', async (t) => {
+  await using agent = new Agent({ hasPod: true });
+  const a = sandbox(mesh.pod('a'));
+  t.deepEqual(await agent.captures.admit(a, never), { kind: 'captured' });
+  const other = uid.replace('0', '1');
+  agent.source.setPod({ metadata: { namespace: 'demo', name: 'two', uid: other }, spec: { containers: [], nodeName: 'west' } });
+  t.deepEqual(await agent.captures.admit({ ...a, uid: other, name: 'two', namespacePath: sandbox(mesh.pod('b')).namespacePath }, never), { kind: 'captured' });
+  t.false(agent.captures.isCaptured(uid));
+  t.true(agent.captures.isCaptured(other));
+});
+
+test.serial('a pod that can not be captured is refused with the reason', async (t) => {
+  await using agent = new Agent({ hasPod: true });
+  const refused = await agent.captures.admit(sandbox(mesh.pod('a'), { namespacePath: '/run/netns/nowhere' }), never);
+  t.true(refused.kind === 'refused' && /^pod demo\/one could not be captured: .*ENOENT/.test(refused.reason), JSON.stringify(refused));
+  t.false(agent.captures.isCaptured(uid));
+});
+
+test.serial('a pod that leaves the mesh gets time to end its connections, and one whose sandbox is there stays captured when it is gone from the API server', async (t) => {
+  await using agent = new Agent({ hasPod: true });
+  const a = sandbox(mesh.pod('a'));
+  await agent.captures.admit(a, never);
+  agent.source.setNamespace({ metadata: { name: 'demo', labels: {} } });
+  await until('the pod to be released', () => !agent.captures.isCaptured(uid) && !agent.isAnnounced);
+  t.deepEqual(agent.traffic.calls, [`add ${a.address}`, 'remove and drain']);
+  agent.source.setNamespace({ metadata: { name: 'demo', labels: { 'istio.io/dataplane-mode': 'ambient' } } });
+  // The agent hears of the labels a moment later.
+  while ((await agent.captures.admit(a, never)).kind !== 'captured') await delay(1);
+  agent.source.deletePod('demo', 'one');
+  // Another pod, so that the set without the first one has been handled.
+  agent.source.setPod({ metadata: { namespace: 'demo', name: 'two', uid: uid.replace('0', '1') }, spec: { containers: [], nodeName: 'west' } });
+  t.deepEqual(await agent.captures.admit(sandbox(mesh.pod('b'), { uid: uid.replace('0', '1'), name: 'two' }), never), { kind: 'captured' });
+  await until('the other pod to be announced', () => agent.source.getPod('demo', 'two')?.metadata?.annotations?.[REDIRECTION_ANNOTATION] === 'enabled');
+  t.true(agent.captures.isCaptured(uid));
+});
+
+test.serial('what an earlier agent captured stays while its address is not known yet', async (t) => {
+  const before = traces();
+  const a = sandbox(mesh.pod('a'));
+  const first = new Agent({ hasPod: true });
+  t.deepEqual(await first.captures.admit(a, never), { kind: 'captured' });
+  await first.die();
+  t.notDeepEqual(traces(), before);
+  const left = traces();
+  await using second = new Agent({ hasPod: true });
+  await second.settled.promise;
+  t.deepEqual(second.capture.pinned(), [uid]);
+  t.deepEqual(traces(), left);
+  // The runtime asks once more where the first agent did not answer.
+  t.deepEqual(await second.captures.admit(a, never), { kind: 'captured' });
+  await second.captures.end(a);
+  t.deepEqual(traces(), before);
+});
