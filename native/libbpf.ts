@@ -24,6 +24,7 @@ const libbpf = {
   linkDetach: library.func('int bpf_link_detach(int link)'),
   pin: library.func('int bpf_obj_pin(int fd, const char *path)'),
   get: library.func('int bpf_obj_get(const char *path)'),
+  objectInfo: library.func('int bpf_obj_get_info_by_fd(int fd, _Out_ void *info, _Inout_ uint32_t *length)'),
   possibleCpus: library.func('int libbpf_num_possible_cpus()'),
   testRun: library.func('int bpf_prog_test_run_opts(int program, _Inout_ void *options)'),
 } as const;
@@ -42,6 +43,11 @@ export const AttachType = {
   TCX_EGRESS: 47,
 } as const;
 export type AttachType = (typeof AttachType)[keyof typeof AttachType];
+
+/** struct bpf_link_info of linux/bpf.h: its type, and the network namespace's inode, where it is attached to one. */
+const LINK_INFO_BYTES = 32;
+const LINK_INFO_TARGET = 16;
+const BPF_LINK_TYPE_NETNS = 5;
 
 /** Before all others of the same place. */
 const BPF_F_BEFORE = 8;
@@ -104,6 +110,14 @@ export class BpfLink implements Disposable {
   /** Puts another program in place of the attached one, atomically. @throws SystemCallError `ENOLINK` where the target is gone */
   update(program: BpfProgram): void {
     checkLibbpf('link update', libbpf.linkUpdate(this.#descriptor.number, program.fd, null));
+  }
+
+  /** Inode of the network namespace that it is attached to; undefined where that is gone, or it is attached to something else. @throws SystemCallError */
+  namespaceInode(): number | undefined {
+    const info = Buffer.alloc(LINK_INFO_BYTES);
+    checkLibbpf('link info', libbpf.objectInfo(this.#descriptor.number, info, [info.length]));
+    const inode = info.readUInt32LE(LINK_INFO_TARGET);
+    return info.readUInt32LE() !== BPF_LINK_TYPE_NETNS || inode === 0 ? undefined : inode;
   }
 
   /** Ends the attachment now, whoever holds the link. @throws SystemCallError */

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { checkLibc } from './errno.ts';
 import { type FileDescriptor, libc, openForReading } from './libc.ts';
 
@@ -12,6 +12,20 @@ export function openNetworkNamespace(path: string): FileDescriptor {
 /** Whether two files are one namespace: namespaces are told apart by inode (namespaces(7)). */
 export function namespaceInode(path: string): number {
   return statSync(path).ino;
+}
+
+/** Opens the network namespace of an inode, by any process in it; undefined where none is. */
+export function findNetworkNamespace(inode: number): FileDescriptor | undefined {
+  for (const pid of readdirSync('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    try {
+      const path = `/proc/${pid}/ns/net`;
+      if (namespaceInode(path) === inode) return openNetworkNamespace(path);
+    } catch {
+      // The process ended meanwhile; another one of the namespace will do.
+    }
+  }
+  return undefined;
 }
 
 /** Where this thread is at home: a worker has modules of its own. Kept open, since opening costs more than entering. */

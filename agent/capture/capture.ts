@@ -88,7 +88,7 @@ export class Capture implements Disposable {
   readonly #sysctls: string;
 
   /** @throws LandbridgeError `kernel-unfit`, `bpf-load`, SystemCallError */
-  constructor({ cgroupRoot, bpfRoot, threads = 1, hasLivingPredecessor = false, guard = 'tcx', sysctlRoot = '/proc/sys' }: CaptureOptions) {
+  constructor({ cgroupRoot, bpfRoot, threads = 1, hasLivingPredecessor = false, guard, sysctlRoot = '/proc/sys' }: CaptureOptions) {
     this.#sysctls = sysctlRoot;
     this.#threads = threads;
     this.#pins = path.join(bpfRoot, 'landbridge', String(CAPTURE_ABI));
@@ -185,10 +185,21 @@ export class Capture implements Disposable {
     const cookies = new Set(pods.map((pod) => pod.cookie));
     const uids = new Set(pods.map((pod) => pod.place.uid));
     for (const key of this.#pods.keys(NETNS_KEY_BYTES)) if (!cookies.has(key.readBigUInt64LE())) this.#pods.delete(key);
-    for (const uid of this.pinned()) if (!uids.has(uid)) BpfLink.end(this.#netnsPin(uid));
+    for (const uid of this.pinned()) if (!uids.has(uid)) this.#forget(uid);
     this.#guard.forgetAllBut(uids);
     const layouts = path.dirname(this.#pins);
     for (const layout of readdirSync(layouts)) if (layout !== String(CAPTURE_ABI)) rmSync(path.join(layouts, layout), { recursive: true, force: true });
+  }
+
+  /** Of a pod that an earlier agent captured. */
+  #forget(uid: string): void {
+    const pin = this.#netnsPin(uid);
+    {
+      using link = BpfLink.pinned(pin);
+      const inode = link?.namespaceInode();
+      if (inode !== undefined) this.#guard.endClassifiers(inode);
+    }
+    BpfLink.end(pin);
   }
 
   /** Packets by which connections were to be begun around the agent, and that did not get out. */

@@ -7,6 +7,7 @@ import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { CAPTURE_ABI } from '@landbridge/ebpf/capture-object.ts';
 import { abandon, answerFor } from '../../test/mesh/answering-agent.ts';
 import { caller, greeter } from '../../test/mesh/applications.ts';
+import { GUARDS } from '../../test/mesh/guard-kinds.ts';
 import { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
 import { oddCaller, rawSyn, rawSyn6 } from '../../test/mesh/raw-programs.ts';
@@ -39,8 +40,9 @@ function segments(pod: MeshPod): number {
   return Number(values.split(' ')[names.split(' ').indexOf('InSegs')]);
 }
 
-for (const guard of ['tcx', 'clsact'] as const) {
-  test.serial(`${guard}: what goes around connect() does not get out of a captured pod`, async (t) => {
+for (const { guard, runs } of GUARDS) {
+  const serial = runs ? test.serial : test.serial.skip;
+  serial(`${guard}: what goes around connect() does not get out of a captured pod`, async (t) => {
     await using _app = await b.start(greeter(PORT));
     await using _app6 = await b.start(greeter(PORT, b.address6));
     const ways: readonly (readonly [name: string, argv: readonly string[], open: RegExp])[] = [
@@ -73,7 +75,7 @@ for (const guard of ['tcx', 'clsact'] as const) {
     t.regex(await b.run(caller(a.address, PORT)), /plaintext for/);
   });
 
-  test.serial(`${guard}: packets that are made by hand do not begin a connection`, async (t) => {
+  serial(`${guard}: packets that are made by hand do not begin a connection`, async (t) => {
     await using _app = await b.start(greeter(PORT));
     for (const shape of ['whole', 'fragments'] as const) {
       const before = segments(b);
@@ -100,7 +102,7 @@ for (const guard of ['tcx', 'clsact'] as const) {
     }
   });
 
-  test.serial(`${guard}: a network namespace inside the pod gets nothing out`, async (t) => {
+  serial(`${guard}: a network namespace inside the pod gets nothing out`, async (t) => {
     await using _app = await b.start(greeter(PORT));
     const inner = `${a.netns}-inner`;
     const ip = (...args: readonly string[]): void => void execFileSync('ip', args, { stdio: 'inherit' });
@@ -119,7 +121,7 @@ for (const guard of ['tcx', 'clsact'] as const) {
     t.is(await call(), 'TIMEOUT');
   });
 
-  test.serial(`${guard}: the guard outlives the agent, the next one takes it over, and it ends with the capture`, async (t) => {
+  serial(`${guard}: the guard outlives the agent, the next one takes it over, and it ends with the capture`, async (t) => {
     await using _app = await b.start(greeter(PORT));
     {
       using capture = new Capture({ ...mesh.node('west'), guard });

@@ -4,10 +4,11 @@ import { attachClassifier, detachClassifier } from '@landbridge/native/classifie
 import { SystemCallError } from '@landbridge/native/errno.ts';
 import { AttachType, BpfLink, type BpfProgram } from '@landbridge/native/libbpf.ts';
 import { LOOPBACK_INDEX, networkInterfacesHere } from '@landbridge/native/network-interfaces.ts';
-import { inNetworkNamespace } from '@landbridge/native/network-namespace.ts';
+import { findNetworkNamespace, inNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 
-/** What a kernel before 6.6 says to a kind of attachment that it does not know. */
+/** What a kernel before 6.6 says to a kind of attachment that it does not know; of one that it knows it looks for the interface. */
 const UNKNOWN_TYPE = 'EINVAL';
+const NO_INTERFACE = 0;
 
 export type GuardKind = 'tcx' | 'clsact';
 
@@ -18,10 +19,10 @@ export type GuardKind = 'tcx' | 'clsact';
 export class EgressGuard {
   readonly #program: BpfProgram;
   readonly #pins: string;
-  #kind: GuardKind;
+  readonly #kind: GuardKind;
 
-  /** `pins`: a directory of its own in a bpf file system. `kind`: `clsact` on kernels that have no tcx, which is found out otherwise. */
-  constructor(program: BpfProgram, pins: string, kind: GuardKind = 'tcx') {
+  /** `pins`: a directory of its own in a bpf file system. `kind`: default as the kernel can. */
+  constructor(program: BpfProgram, pins: string, kind: GuardKind = guardOfKernel(program)) {
     this.#program = program;
     this.#pins = pins;
     this.#kind = kind;
@@ -48,6 +49,14 @@ export class EgressGuard {
     this.#detach((uid) => !uids.has(uid));
   }
 
+  /** A classifier has no pin to end it by: it is looked for where the pod still lives. `inode`: of its network namespace. @throws SystemCallError */
+  endClassifiers(inode: number): void {
+    if (this.#kind !== 'clsact') return;
+    using namespace = findNetworkNamespace(inode);
+    // Of a namespace without a process nothing leaves.
+    if (namespace !== undefined) atWaysOut(namespace.number, detachClassifier);
+  }
+
   #detach(isMeant: (uid: string) => boolean): void {
     for (const name of readdirSync(this.#pins)) {
       if (isMeant(uidOf(name))) BpfLink.end(path.join(this.#pins, name));
@@ -57,14 +66,19 @@ export class EgressGuard {
   #attach(index: number, pin: string): void {
     if (this.#kind === 'clsact') return attachClassifier(index, this.#program.fd);
     if (BpfLink.takeOver(pin, this.#program)) return;
-    try {
-      using link = this.#program.attachToInterface(index, AttachType.TCX_EGRESS);
-      link.pin(pin);
-    } catch (thrown) {
-      if (!(thrown instanceof SystemCallError) || thrown.errno !== UNKNOWN_TYPE) throw thrown;
-      this.#kind = 'clsact';
-      attachClassifier(index, this.#program.fd);
-    }
+    using link = this.#program.attachToInterface(index, AttachType.TCX_EGRESS);
+    link.pin(pin);
+  }
+}
+
+/** What the running kernel has to guard with. @throws SystemCallError */
+export function guardOfKernel(program: BpfProgram): GuardKind {
+  try {
+    using _link = program.attachToInterface(NO_INTERFACE, AttachType.TCX_EGRESS);
+    return 'tcx';
+  } catch (thrown) {
+    if (!(thrown instanceof SystemCallError)) throw thrown;
+    return thrown.errno === UNKNOWN_TYPE ? 'clsact' : 'tcx';
   }
 }
 
