@@ -13,7 +13,7 @@ test('what is missing or wrong is named', (t) => {
   t.throws(() => readEnvironment(rest), { message: /CLUSTER_ID/ });
   t.throws(() => readEnvironment({ ...complete, XDS_ADDRESS: 'http://a' }), { message: /XDS_ADDRESS/ });
   for (const WORKERS of ['-1', '65', '1.5', 'many']) t.throws(() => readEnvironment({ ...complete, WORKERS }), { message: /WORKERS/ }, WORKERS);
-  t.throws(() => readEnvironment({ ...complete, SAME_NODE: 'plain' }), { message: /SAME_NODE/ });
+  for (const name of ['SAME_NODE', 'GATE', 'POD_SOURCE']) t.throws(() => readEnvironment({ ...complete, [name]: 'plain' }), { message: new RegExp(name) });
 });
 
 test('cgroup2 is found alone and beside version 1', (t) => {

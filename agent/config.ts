@@ -32,6 +32,14 @@ export const AgentEnvironmentSchema = Type.Object({
   ACCESS_LOG: Type.Union([Type.Literal('all'), Type.Literal('errors'), Type.Literal('off')], { default: 'all' }),
   /** Seconds that Kubernetes waits between SIGTERM and SIGKILL; connections get all but the last 5 of them to end. */
   TERMINATION_GRACE_PERIOD_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),
+  /** Who says which pods of the node are in the mesh: the API server (labels), or istio-cni. */
+  POD_SOURCE: Type.Union([Type.Literal('kubernetes'), Type.Literal('zds')], { default: 'kubernetes' }),
+  /** Where istio-cni listens. */
+  INPOD_UDS: Type.String({ minLength: 1, maxLength: 107, default: '/var/run/ztunnel/ztunnel.sock' }),
+  /** What holds a pod back until it is captured. */
+  GATE: Type.Union([Type.Literal('cni'), Type.Literal('nri')], { default: 'cni' }),
+  /** Of the container runtime's NRI, which need not be there unless it is the gate; empty: it is not looked for. */
+  NRI_SOCKET: Type.String({ maxLength: 107, default: '' }),
   CGROUP_ROOT: Type.String({ default: '' }),
   BPF_ROOT: Type.String({ default: '/sys/fs/bpf' }),
   /** Where /proc/sys of the node can be written to, which containers that are not privileged have read-only. */

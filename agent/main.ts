@@ -19,10 +19,9 @@ import { CertificateStore } from './identity/certificate-store.ts';
 import { releaseIdleMemory } from './idle-memory.ts';
 import { LineBatch } from './line-batch.ts';
 import { countGuardDrops, tellVersion } from './metrics.ts';
-import { clusterAccess } from './pods/api-server-access.ts';
-import { KubernetesPodSource } from './pods/kubernetes-pod-source.ts';
 import type { LocalPod } from './pods/local-pod.ts';
 import { PodCaptures } from './pods/pod-captures.ts';
+import { podFeeds } from './pods/pod-feeds.ts';
 import { ConnectionLog } from './proxy/connection-log.ts';
 import { DataPlane, DEFAULT_TUNING } from './proxy/data-plane.ts';
 import { PodTraffic } from './proxy/pod-traffic.ts';
@@ -66,7 +65,7 @@ async function main(): Promise<void> {
   readiness.watchThreads(() => plane.heartbeat());
 
   await using _health = await startHealthServers({ readyPort: READY_PORT, ...(environment.ROLE === 'gateway' ? { readyHost: '0.0.0.0' } : {}), metricsPort: METRICS_PORT, readiness, log: scope('health') });
-  using served = environment.ROLE === 'gateway' ? serveGateway(environment, traffic, threads) : servePods(environment, traffic, threads, log);
+  using served = environment.ROLE === 'gateway' ? serveGateway(environment, traffic, threads) : servePods(environment, { traffic, threads, readiness, log });
   await using _admin = await startAdmin(environment, log, agentSources({ environment, levels, discovery, certificates, pods: () => served.pods(), plane, trustDomain: environment.TRUST_DOMAIN, quit: () => stop.abort() }));
 
   log.info({ cluster: environment.CLUSTER_ID, trust_domain: environment.TRUST_DOMAIN, role: environment.ROLE, threads }, 'agent started');
@@ -91,12 +90,13 @@ interface Served extends Disposable {
   run(signal: AbortSignal, onSettled: () => void): Promise<void>;
 }
 
-function servePods(environment: AgentEnvironment, traffic: PodTraffic, threads: number, log: Logger): Served {
+function servePods(environment: AgentEnvironment, { traffic, threads, readiness, log }: { readonly traffic: PodTraffic; readonly threads: number; readonly readiness: Readiness; readonly log: Logger }): Served {
   const capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT, sysctlRoot: environment.SYSCTL_ROOT, threads });
   countGuardDrops(() => capture.guardDrops());
-  const apiServer = clusterAccess({ host: environment.KUBERNETES_SERVICE_HOST, port: environment.KUBERNETES_SERVICE_PORT, directory: environment.KUBERNETES_CREDENTIALS });
-  const captures = new PodCaptures(capture, new KubernetesPodSource(apiServer, environment.NODE_NAME, log.child({ scope: 'pods' })), traffic, log.child({ scope: 'capture' }));
-  return { pods: () => captures.pods, run: async (signal, onSettled) => await captures.run(signal, onSettled), [Symbol.dispose]: () => capture[Symbol.dispose]() };
+  const { source, feeds } = podFeeds(environment, readiness, log);
+  const captures = new PodCaptures(capture, source, traffic, log.child({ scope: 'capture' }));
+  const run = async (signal: AbortSignal, onSettled: () => void): Promise<void> => void (await Promise.all([captures.run(signal, onSettled), ...feeds.map((feed) => feed(captures, signal))]));
+  return { pods: () => captures.pods, run, [Symbol.dispose]: () => capture[Symbol.dispose]() };
 }
 
 /** One pod, the gateway itself, at the HBONE port of its own network namespace. */

@@ -87,6 +87,25 @@ test('federation: the pod has no privilege at all', async (t) => {
   t.deepEqual([template.spec.hostNetwork, template.spec.hostPID, template.spec.hostIPC], [undefined, undefined, undefined]);
 });
 
+for (const [what, values, environment, folders] of [
+  ['the labels of the API server, with NRI where it is', {}, { POD_SOURCE: 'kubernetes', GATE: 'cni', NRI_SOCKET: '/var/run/nri/nri.sock' }, ['/var/run/nri', '/var/run/netns']],
+  ['NRI as the gate', { gate: 'nri', 'nri.directory': '/run/elsewhere' }, { GATE: 'nri', NRI_SOCKET: '/run/elsewhere/nri.sock' }, ['/run/elsewhere', '/var/run/netns']],
+  ['no NRI', { 'nri.directory': '' }, { GATE: 'cni', NRI_SOCKET: '' }, ['/var/run/netns']],
+  ['istio-cni', { podSource: 'zds' }, { POD_SOURCE: 'zds', INPOD_UDS: '/var/run/ztunnel/ztunnel.sock' }, ['/var/run/ztunnel']],
+] as const) {
+  test(`agent: pods by ${what}`, async (t) => {
+    const { containers, volumes } = only(await render('agent', { ...EAST, ...values }), 'DaemonSet').spec.template.spec;
+    t.like(readEnvironment(Object.fromEntries(containers[0].env.map(({ name, value }: Manifest) => [name, value ?? 'of-the-pod']))), environment);
+    const mounts: Manifest[] = containers[0].volumeMounts.filter(({ mountPath }: Manifest) => ['nri', 'elsewhere', 'netns', 'ztunnel'].some((word) => mountPath.includes(word)));
+    t.deepEqual(mounts.map(({ mountPath }) => mountPath), [...folders]);
+    for (const { name, mountPath } of mounts) t.like(volumes.find((volume: Manifest) => volume.name === name), { hostPath: { path: mountPath, type: 'DirectoryOrCreate' } });
+  });
+}
+
+test('agent: a gate or a source that does not exist is refused', async (t) => {
+  for (const values of [{ gate: 'iptables' }, { podSource: 'docker' }]) await t.throwsAsync(async () => await render('agent', { ...EAST, ...values }), { message: /don't meet the specifications of the schema/ });
+});
+
 test('federation: the configuration has its defaults filled in, and a change of it starts a new pod', async (t) => {
   const manifests = await render('federation', EAST);
   const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-config-'));

@@ -1,0 +1,30 @@
+import test from 'ava';
+import pino from 'pino';
+import { readEnvironment } from '../config.ts';
+import { Readiness } from '../readiness.ts';
+import { KubernetesPodSource } from './kubernetes-pod-source.ts';
+import { podFeeds } from './pod-feeds.ts';
+import { ZdsPods } from './zds-pods.ts';
+
+const log = pino({ level: 'silent' });
+const complete = { XDS_ADDRESS: 'https://a:1', CA_ADDRESS: 'https://a:1', XDS_ROOT_CA: '/r', CA_ROOT_CA: '/r', CLUSTER_ID: 'east', TRUST_DOMAIN: 'east.example', NODE_NAME: 'n', POD_NAME: 'p', POD_NAMESPACE: 'ns', KUBERNETES_SERVICE_HOST: '10.96.0.1' };
+
+function feeds(environment: Readonly<Record<string, string>>): { readonly source: unknown; readonly feeds: number; readonly pending: readonly string[] } {
+  const readiness = new Readiness();
+  const made = podFeeds(readEnvironment({ ...complete, ...environment }), readiness, log);
+  return { source: made.source.constructor, feeds: made.feeds.length, pending: readiness.pending() };
+}
+
+test('the API server is the source by itself, and beside NRI', (t) => {
+  t.deepEqual(feeds({}), { source: KubernetesPodSource, feeds: 0, pending: [] });
+  t.deepEqual(feeds({ NRI_SOCKET: '/run/nri.sock' }), { source: KubernetesPodSource, feeds: 1, pending: [] });
+});
+
+test('an agent whose gate is NRI is not ready before the runtime asks it', (t) => {
+  t.deepEqual(feeds({ NRI_SOCKET: '/run/nri.sock', GATE: 'nri' }), { source: KubernetesPodSource, feeds: 1, pending: ['container runtime'] });
+  t.throws(() => feeds({ GATE: 'nri' }), { code: 'bad-config', message: /NRI_SOCKET/ });
+});
+
+test('istio-cni is the source and asks, whatever the gate is, and no API server is needed', (t) => {
+  t.deepEqual(feeds({ POD_SOURCE: 'zds', GATE: 'nri', KUBERNETES_SERVICE_HOST: '' }), { source: ZdsPods, feeds: 1, pending: ['istio-cni'] });
+});
