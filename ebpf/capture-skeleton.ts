@@ -57,6 +57,94 @@ export const Dial: Codec<Dial> = struct(36, {
   local_port: [34, be16],
 });
 
+/** struct direct_destination */
+export interface DirectDestination {
+  readonly netns: bigint;
+  readonly address: Endpoint;
+  readonly pad: number;
+}
+export const DirectDestination: Codec<DirectDestination> = struct(32, {
+  netns: [0, u64],
+  address: [8, Endpoint],
+  pad: [28, u32],
+});
+
+/** struct direct_route */
+export interface DirectRoute {
+  readonly id: bigint;
+  readonly used_ns: bigint;
+  readonly backends: number;
+  readonly pad: number;
+}
+export const DirectRoute: Codec<DirectRoute> = struct(24, {
+  id: [0, u64],
+  used_ns: [8, u64],
+  backends: [16, u32],
+  pad: [20, u32],
+});
+
+/** struct direct_backend_key */
+export interface DirectBackendKey {
+  readonly route: bigint;
+  readonly index: number;
+  readonly pad: number;
+}
+export const DirectBackendKey: Codec<DirectBackendKey> = struct(16, {
+  route: [0, u64],
+  index: [8, u32],
+  pad: [12, u32],
+});
+
+/** struct direct_backend */
+export interface DirectBackend {
+  readonly address: Endpoint;
+  readonly threshold: number;
+  readonly alias: number;
+}
+export const DirectBackend: Codec<DirectBackend> = struct(28, {
+  address: [0, Endpoint],
+  threshold: [20, u32],
+  alias: [24, u32],
+});
+
+/** struct direct_counts */
+export interface DirectCounts {
+  readonly opened: bigint;
+  readonly completed: bigint;
+  readonly broken: bigint;
+  readonly failed: bigint;
+  readonly sent_bytes: bigint;
+  readonly received_bytes: bigint;
+}
+export const DirectCounts: Codec<DirectCounts> = struct(48, {
+  opened: [0, u64],
+  completed: [8, u64],
+  broken: [16, u64],
+  failed: [24, u64],
+  sent_bytes: [32, u64],
+  received_bytes: [40, u64],
+});
+
+/** struct direct_socket */
+export interface DirectSocket {
+  readonly destination: DirectDestination;
+  readonly backend: DirectBackendKey;
+  readonly address: Endpoint;
+  readonly segments_out: number;
+  readonly opened: number;
+  readonly got_fin: number;
+  readonly pad: readonly number[];
+}
+export const DirectSocket: Codec<DirectSocket> = struct(80, {
+  destination: [0, DirectDestination],
+  backend: [32, DirectBackendKey],
+  address: [48, Endpoint],
+  segments_out: [68, u32],
+  opened: [72, u8],
+  got_fin: [73, u8],
+  pad: [74, array(u16, 3)],
+});
+
 /** Sizes are bytes; types and flags are those of linux/bpf.h. */
 export const maps = {
   agents: { name: 'agents', type: 1, keyBytes: 8, valueBytes: 8, maxEntries: 16, flags: 0, isPinnedByName: false, key: u64, value: u64 },
@@ -64,11 +152,17 @@ export const maps = {
   original_destinations: { name: 'original_destinations', type: 9, keyBytes: 32, valueBytes: 20, maxEntries: 65536, flags: 0, isPinnedByName: false, key: Flow, value: Endpoint },
   listeners: { name: 'listeners', type: 18, keyBytes: 20, valueBytes: 8, maxEntries: 8192, flags: 0, isPinnedByName: false, key: ListenerKey, value: u64 },
   dials: { name: 'dials', type: 9, keyBytes: 36, valueBytes: 1, maxEntries: 16384, flags: 0, isPinnedByName: false, key: Dial, value: u8 },
+  direct_routes: { name: 'direct_routes', type: 1, keyBytes: 32, valueBytes: 24, maxEntries: 16384, flags: 1, isPinnedByName: false, key: DirectDestination, value: DirectRoute },
+  direct_backends: { name: 'direct_backends', type: 1, keyBytes: 16, valueBytes: 28, maxEntries: 32768, flags: 1, isPinnedByName: false, key: DirectBackendKey, value: DirectBackend },
+  direct_counts: { name: 'direct_counts', type: 5, keyBytes: 16, valueBytes: 48, maxEntries: 32768, flags: 1, isPinnedByName: false, key: DirectBackendKey, value: DirectCounts },
+  direct_lease: { name: 'direct_lease', type: 2, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },
+  direct_sockets: { name: 'direct_sockets', type: 24, keyBytes: 4, valueBytes: 80, maxEntries: 0, flags: 1, isPinnedByName: false, key: i32, value: DirectSocket },
   guard_drops: { name: 'guard_drops', type: 6, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },
   original_of_socket: { name: 'original_of_socket', type: 24, keyBytes: 4, valueBytes: 20, maxEntries: 0, flags: 1, isPinnedByName: false, key: i32, value: Endpoint },
 } as const;
 
 export const programs = {
+  lb_direct_sockops: { name: 'lb_direct_sockops', section: 'sockops' },
   lb_guard: { name: 'lb_guard', section: 'tc' },
   lb_inbound: { name: 'lb_inbound', section: 'sk_lookup' },
   lb_connect4: { name: 'lb_connect4', section: 'cgroup/connect4' },

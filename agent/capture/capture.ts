@@ -10,6 +10,7 @@ import { AttachType, BpfLink, BpfObject, type BpfProgram, possibleCpus } from '@
 import { type FileDescriptor, openForReading } from '@landbridge/native/libc.ts';
 import { openNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 import { listenOnLoopback, networkNamespaceCookie, tcpSocketIn } from '@landbridge/native/sockets.ts';
+import { DirectRoutes } from './direct-routes.ts';
 import { EgressGuard, type GuardKind } from './egress-guard.ts';
 import { kernelUnfit, missingFeatures } from './kernel-features.ts';
 import { AGENT_MARK } from './marks.ts';
@@ -24,6 +25,7 @@ const CGROUP_PROGRAMS = [
   ['lb_getpeername4', AttachType.CGROUP_INET4_GETPEERNAME],
   ['lb_getpeername6', AttachType.CGROUP_INET6_GETPEERNAME],
   ['lb_sockops', AttachType.CGROUP_SOCK_OPS],
+  ['lb_direct_sockops', AttachType.CGROUP_SOCK_OPS],
   ['lb_post_bind4', AttachType.CGROUP_INET4_POST_BIND],
   ['lb_post_bind6', AttachType.CGROUP_INET6_POST_BIND],
 ] as const;
@@ -86,6 +88,8 @@ export class Capture implements Disposable {
   readonly #guardDrops: BpfMap;
   readonly #guard: EgressGuard;
   readonly #sysctls: string;
+  /** Destinations that need no agent; none at the start. */
+  readonly directRoutes: DirectRoutes;
 
   /** @throws LandbridgeError `kernel-unfit`, `bpf-load`, SystemCallError */
   constructor({ cgroupRoot, bpfRoot, threads = 1, hasLivingPredecessor = false, guard, sysctlRoot = '/proc/sys' }: CaptureOptions) {
@@ -103,6 +107,7 @@ export class Capture implements Disposable {
     this.#originals = map('original_destinations');
     this.#dials = map('dials');
     this.#guardDrops = map('guard_drops', possibleCpus());
+    this.directRoutes = new DirectRoutes(map);
     this.#guard = new EgressGuard(this.#object.program('lb_guard'), path.join(this.#pins, 'guards'), guard);
     this.#inbound = this.#object.program('lb_inbound');
     this.#object.program('lb_register_agent').runOnce();

@@ -1,5 +1,5 @@
-/* Attached to the way out of a captured pod: what begins a TCP connection leaves only if it is the agent's. */
-#include "capture.h"
+/* Attached to the way out of a captured pod: what begins a TCP connection leaves only if it is the agent's, or needs none. */
+#include "direct.h"
 #include <linux/if_ether.h>
 #include <linux/in6.h>
 #include <linux/ip.h>
@@ -10,6 +10,7 @@
 #define PASS (-1)
 #define DROP TC_ACT_SHOT
 
+#define TCP_PORT_OFFSET 2
 #define TCP_FLAGS_OFFSET 13
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
@@ -43,8 +44,23 @@ static __always_inline int is_of_agent(struct __sk_buff *skb)
 	return bpf_map_lookup_elem(&agents, &cgroup) != 0;
 }
 
+/* By what connect() has kept with the socket, where only it can write: packets that go elsewhere, whatever the pod did to them, do not get out. */
+static __always_inline int is_direct(struct __sk_buff *skb, const struct endpoint *to)
+{
+	struct direct_socket *socket;
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return 0;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return 0;
+	socket = direct_socket_of(sk);
+	return socket && is_same_endpoint(&socket->address, to) && is_direct_route(socket);
+}
+
 /* A segment that no connection needs to exist for is one that begins one: SYN without ACK, whatever else is set. */
-static __always_inline int tcp(struct __sk_buff *skb, __u32 offset)
+static __always_inline int tcp(struct __sk_buff *skb, __u32 offset, struct endpoint *to)
 {
 	__u8 flags;
 
@@ -53,11 +69,14 @@ static __always_inline int tcp(struct __sk_buff *skb, __u32 offset)
 		return drop();
 	if ((flags & (TCP_SYN | TCP_ACK)) != TCP_SYN || is_of_agent(skb))
 		return PASS;
+	if (!bpf_skb_load_bytes_relative(skb, offset + TCP_PORT_OFFSET, &to->port, sizeof(to->port), BPF_HDR_START_NET) && is_direct(skb, to))
+		return PASS;
 	return drop();
 }
 
 static __always_inline int ipv4(struct __sk_buff *skb)
 {
+	struct endpoint to = {};
 	struct iphdr ip;
 
 	if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof(ip), BPF_HDR_START_NET))
@@ -67,11 +86,14 @@ static __always_inline int ipv4(struct __sk_buff *skb)
 	/* The kernel's own TCP never sends fragments. */
 	if ((bpf_ntohs(ip.frag_off) & FRAGMENT_OFFSET) || ip.ihl < 5)
 		return drop();
-	return tcp(skb, ip.ihl * 4);
+	to.ip[2] = bpf_htonl(0xffff);
+	to.ip[3] = ip.daddr;
+	return tcp(skb, ip.ihl * 4, &to);
 }
 
 static __always_inline int ipv6(struct __sk_buff *skb)
 {
+	struct endpoint to = {};
 	struct ipv6hdr ip;
 	__u32 offset = sizeof(ip);
 	__u8 next;
@@ -79,6 +101,10 @@ static __always_inline int ipv6(struct __sk_buff *skb)
 
 	if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof(ip), BPF_HDR_START_NET))
 		return drop();
+	to.ip[0] = ip.daddr.s6_addr32[0];
+	to.ip[1] = ip.daddr.s6_addr32[1];
+	to.ip[2] = ip.daddr.s6_addr32[2];
+	to.ip[3] = ip.daddr.s6_addr32[3];
 	next = ip.nexthdr;
 #pragma unroll
 	for (i = 0; i <= MAX_EXTENSIONS; i++) {
@@ -87,7 +113,7 @@ static __always_inline int ipv6(struct __sk_buff *skb)
 
 		switch (next) {
 		case IPPROTO_TCP:
-			return tcp(skb, offset);
+			return tcp(skb, offset, &to);
 		case IPPROTO_HOPOPTS:
 		case IPPROTO_ROUTING:
 		case IPPROTO_DSTOPTS:

@@ -1,5 +1,6 @@
 /* Redirects the TCP connections of captured pods to the agent's listener in the pod's own network namespace. */
 #include "capture.h"
+#include "direct-connect.h"
 
 #define PROCEED 1
 #define REFUSE 0
@@ -44,6 +45,7 @@ SEC("cgroup/connect4")
 int lb_connect4(struct bpf_sock_addr *ctx)
 {
 	struct pod *pod = captured_pod(ctx);
+	const struct endpoint *direct;
 	struct endpoint original = {};
 
 	if (!pod || is_loopback4(ctx->user_ip4) || ctx->user_ip4 == pod->ip4)
@@ -53,6 +55,12 @@ int lb_connect4(struct bpf_sock_addr *ctx)
 	original.port = (__be16)ctx->user_port;
 	if (!remember(ctx->sk, &original))
 		return REFUSE;
+	direct = direct_address(ctx, &original);
+	if (direct) {
+		ctx->user_ip4 = direct->ip[3];
+		ctx->user_port = direct->port;
+		return PROCEED;
+	}
 	if (!ctx->sk->src_ip4) {
 		/* Otherwise the kernel would choose 127.0.0.1, which the application would see as its own address. */
 		struct {
@@ -74,6 +82,7 @@ SEC("cgroup/connect6")
 int lb_connect6(struct bpf_sock_addr *ctx)
 {
 	struct pod *pod = captured_pod(ctx);
+	const struct endpoint *direct;
 	struct endpoint original = {};
 
 	if (!pod)
@@ -91,6 +100,15 @@ int lb_connect6(struct bpf_sock_addr *ctx)
 	}
 	if (!remember(ctx->sk, &original))
 		return REFUSE;
+	direct = direct_address(ctx, &original);
+	if (direct) {
+		ctx->user_ip6[0] = direct->ip[0];
+		ctx->user_ip6[1] = direct->ip[1];
+		ctx->user_ip6[2] = direct->ip[2];
+		ctx->user_ip6[3] = direct->ip[3];
+		ctx->user_port = direct->port;
+		return PROCEED;
+	}
 	if (!ctx->sk->src_ip6[0] && !ctx->sk->src_ip6[1] && !ctx->sk->src_ip6[2] && !ctx->sk->src_ip6[3]) {
 		struct {
 			__u16 family;
@@ -144,12 +162,13 @@ int lb_getpeername6(struct bpf_sock_addr *ctx)
 SEC("sockops")
 int lb_sockops(struct bpf_sock_ops *ctx)
 {
+	struct bpf_sock *sk = ctx->sk;
 	struct endpoint *original;
 	struct flow flow = {};
 
-	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB || !ctx->sk)
+	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB || !sk || direct_socket_of(sk))
 		return 1;
-	original = bpf_sk_storage_get(&original_of_socket, ctx->sk, 0, 0);
+	original = bpf_sk_storage_get(&original_of_socket, sk, 0, 0);
 	if (!original)
 		return 1;
 	flow.netns = bpf_get_netns_cookie(ctx);

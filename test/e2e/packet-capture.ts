@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { inNetwork } from '@landbridge/lab/network.ts';
 
-/** A TCP segment with payload, as captured. */
+/** A TCP segment, as captured. */
 export interface Segment {
   readonly source: string;
   readonly sourcePort: number;
@@ -38,8 +38,13 @@ export async function startCapture(netns: string, link: string, file: string, fi
   };
 }
 
-/** TCP segments over IPv4 of a capture in the classic pcap format of Ethernet links. */
+/** TCP segments over IPv4 with payload. */
 export function segmentsOf(capture: Buffer): Segment[] {
+  return allSegmentsOf(capture).filter(({ payload }) => payload.length > 0);
+}
+
+/** TCP segments over IPv4 of a capture in the classic pcap format of Ethernet links, in their order. */
+export function allSegmentsOf(capture: Buffer): Segment[] {
   if (capture.readUInt32LE(0) !== 0xa1b2c3d4 || capture.readUInt32LE(20) !== 1) throw new Error('not an Ethernet capture of tcpdump');
   const segments: Segment[] = [];
   for (let at = GLOBAL_HEADER; at + RECORD_HEADER <= capture.length; ) {
@@ -52,7 +57,6 @@ export function segmentsOf(capture: Buffer): Segment[] {
     if (ip[9] !== 6) continue;
     const tcp = ip.subarray(headerLength, ip.readUInt16BE(2));
     const payload = tcp.subarray(((tcp[12] ?? 0) >> 4) * 4);
-    if (payload.length === 0) continue;
     segments.push({ source: ip.subarray(12, 16).join('.'), sourcePort: tcp.readUInt16BE(0), destination: ip.subarray(16, 20).join('.'), destinationPort: tcp.readUInt16BE(2), payload });
   }
   return segments;

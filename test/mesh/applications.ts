@@ -52,3 +52,18 @@ export function repeatedCaller(host: string, port: number, count: number): reado
 export function manyCallers(count: number): readonly string[] {
   return program(`let left = ${count}; for (let i = 0; i < ${count}; i++) { const s = require('net').connect(1000 + i, '192.0.2.' + (i % 200 + 1)); let t = ''; s.on('data', (d) => t += d); s.on('error', (e) => { console.log(e.code); }); s.on('end', () => { if (!t.endsWith(' to 192.0.2.' + (i % 200 + 1) + ' ' + (1000 + i))) console.log('wrong', i, t); if (--left === 0) console.log('done'); }); }`);
 }
+
+/** Answers every connection at any of the ports with the port. Ready when it listens at all. */
+export function portTeller(ports: readonly number[]): readonly string[] {
+  return program(`let left = ${ports.length}; for (const port of ${JSON.stringify(ports)}) require('net').createServer((s) => s.on('error', () => {}).end(String(port))).listen(port, '::', () => { if (--left === 0) console.log('ready') })`);
+}
+
+/** Connects `count` times, some at once, and writes as JSON how often it got each answer, with the peer's address and port before it, or each error. */
+export function tallyCaller(host: string, port: number, count: number): readonly string[] {
+  return program(`const tally = {}; let begun = 0, left = ${count}; const next = () => { if (begun++ >= ${count}) return; const s = require('net').connect(${port}, '${host}'); let t = ''; s.on('connect', () => t = s.remoteAddress + ' ' + s.remotePort + ' '); s.on('data', (d) => t += d); s.on('error', (e) => t = e.code); s.on('close', () => { tally[t] = (tally[t] ?? 0) + 1; if (--left === 0) console.log(JSON.stringify(tally)); next(); }); }; for (let i = 0; i < 16; i++) next();`);
+}
+
+/** Connects to one destination without end, some connections at once, and takes what is said. Ready when it has begun. */
+export function hammer(host: string, port: number): readonly string[] {
+  return program(`const next = () => { const s = require('net').connect(${port}, '${host}'); s.on('error', () => {}); s.on('close', next); s.resume(); }; for (let i = 0; i < 8; i++) next(); console.log('ready')`);
+}

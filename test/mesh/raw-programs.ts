@@ -21,6 +21,64 @@ except OSError as e:
 `);
 }
 
+/** Connects one socket to a first place and, dissolved from it (connect(2), AF_UNSPEC), to a second one, and writes what the peers said. */
+export function twiceCaller(first: readonly [host: string, port: number], second: readonly [host: string, port: number]): readonly string[] {
+  return program(`
+import ctypes, socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+said = []
+for host, port in ((${JSON.stringify(first[0])}, ${first[1]}), (${JSON.stringify(second[0])}, ${second[1]})):
+    s.connect((host, port))
+    said.append(s.recv(1000).decode())
+    if ctypes.CDLL(None).connect(s.fileno(), struct.pack('H14x', socket.AF_UNSPEC), 16): raise OSError('not dissolved')
+print(', '.join(said))
+`);
+}
+
+/** How {@link ender} and {@link enderCaller} end a connection: who is first, and whether the other one is waited for. */
+export type Ending = 'client-first' | 'client-leaves' | 'server-first' | 'server-resets';
+
+/** Answers 100 bytes, which name the ending, with 500, and ends so. Ready when it listens. */
+export function ender(port: number): readonly string[] {
+  return program(`
+import socket, struct, threading, time
+def serve(c):
+    how = c.recv(100, socket.MSG_WAITALL).split()[0].decode()
+    c.sendall(b'r' * 500)
+    if how == 'server-resets':
+        time.sleep(0.1)
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    elif how == 'server-first':
+        c.shutdown(socket.SHUT_WR)
+    if how != 'server-resets':
+        while c.recv(1000): pass
+        if how == 'client-leaves': time.sleep(0.1)
+    c.close()
+s = socket.create_server(('0.0.0.0', ${port}))
+print('ready', flush=True)
+while True: threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+`);
+}
+
+/** Calls an {@link ender} with each ending and writes \`done\`. */
+export function enderCaller(host: string, port: number, endings: readonly Ending[]): readonly string[] {
+  return program(`
+import socket
+for how in ${JSON.stringify(endings)}:
+    s = socket.create_connection((${JSON.stringify(host)}, ${port}))
+    s.sendall(how.encode().ljust(100))
+    s.recv(500, socket.MSG_WAITALL)
+    if how == 'client-first': s.shutdown(socket.SHUT_WR)
+    if how != 'client-leaves':
+        try:
+            s.recv(1)
+        except ConnectionResetError:
+            pass
+    s.close()
+print('done')
+`);
+}
+
 /** Begins a connection by a packet that it makes itself, whole or in fragments that hide what it is, and writes `sent`. */
 export function rawSyn(source: string, host: string, port: number, shape: 'whole' | 'fragments' = 'whole'): readonly string[] {
   return program(`

@@ -1,0 +1,177 @@
+import { execFileSync } from 'node:child_process';
+import test from 'ava';
+import { FileDescriptor } from '@landbridge/native/libc.ts';
+import { addressBytes, type SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
+import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
+import { answerFor } from '../../test/mesh/answering-agent.ts';
+import { allSegmentsOf } from '../../test/e2e/packet-capture.ts';
+import { caller, greeter, hammer, portTeller, tallyCaller } from '../../test/mesh/applications.ts';
+import { Mesh } from '../../test/mesh/mesh.ts';
+import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
+import { eventually } from '../../test/agents/eventually.ts';
+import { ender, enderCaller, type Ending, oddCaller, rawSyn, twiceCaller } from '../../test/mesh/raw-programs.ts';
+import { Capture } from './capture.ts';
+import type { DirectCounts } from '@landbridge/ebpf/direct-layout.ts';
+import type { DirectRoute } from './direct-routes.ts';
+import { dialFromPod } from './pod-dial.ts';
+
+/** Ports by which the agent marks a place in a capture of packets. */
+const [BEGIN, END] = [1001, 1002];
+const SERVICE = { ip: '10.96.0.10', port: 80 };
+
+let mesh: Mesh;
+let a: MeshPod;
+let b: MeshPod;
+
+test.before(async () => {
+  buildCaptureObject();
+  mesh = await Mesh.open({ west: ['a', 'b'] });
+  mesh.node('west').becomeAgent();
+  [a, b] = [mesh.pod('a'), mesh.pod('b')];
+});
+
+test.after.always(async () => await mesh[Symbol.asyncDispose]());
+
+for (const guard of ['tcx', 'clsact'] as const) {
+  test.serial(`${guard}: a destination that needs no agent is reached from the pod itself, and others by the agent`, async (t) => {
+    await using _app = await b.start(greeter(8080, '::'));
+    using capture = new Capture({ ...mesh.node('west'), guard });
+    const dropsBefore = capture.guardDrops();
+    await using agent = await answerFor(capture, a);
+    const routes = capture.directRoutes;
+    for (const ip of [b.address, b.address6]) routes.add(agent.pod.cookie, { ip, port: 8080 }, [{ address: { ip, port: 8080 }, weight: 1 }]);
+    t.regex(await a.run(caller(b.address, 8080)), /outbound from/, 'nothing holds without a lease');
+    routes.renew();
+    t.is(await a.run(caller(b.address, 8080)), `${a.address} > ${b.address} 8080 app saw ::ffff:${a.address}`);
+    t.is(await a.run(caller(`::ffff:${b.address}`, 8080)), `::ffff:${a.address} > ::ffff:${b.address} 8080 app saw ::ffff:${a.address}`);
+    t.is(await a.run(caller(b.address6, 8080)), `${a.address6} > ${b.address6} 8080 app saw ${a.address6}`);
+    t.regex(await a.run(caller(b.address, 8081)), /outbound from 10\.199\.1\.2 to 10\.199\.1\.3 8081$/);
+    t.is(await a.run(oddCaller('fast-open', b.address, 8080)), `app saw ::ffff:${a.address}`);
+    t.regex(await a.run(oddCaller('mptcp', b.address, 8080)), /^(app saw|outbound from)/, 'as the kernel asks for it or for its first connection');
+    t.is(capture.guardDrops(), dropsBefore);
+  });
+
+  test.serial(`${guard}: what else is sent to such a destination does not get out, nor what such a socket sends elsewhere`, async (t) => {
+    await using _app = await b.start(greeter(8080));
+    await using _other = await b.start(greeter(8081));
+    using capture = new Capture({ ...mesh.node('west'), guard });
+    await using agent = await answerFor(capture, a);
+    direct(capture, agent.pod.cookie, { ip: b.address, port: 8080 });
+    const dropped = async (work: () => Promise<string>, expected: string, name: string): Promise<void> => {
+      const before = capture.guardDrops();
+      t.is(await work(), expected, name);
+      t.true(capture.guardDrops() > before, `${name}: dropped`);
+    };
+    await dropped(async () => await a.runOutside(oddCaller('tcp', b.address, 8080)), 'TIMEOUT', 'another control group');
+    await dropped(async () => await a.run(rawSyn(a.address, b.address, 8080)), 'sent', 'a packet made by hand');
+    t.regex(await a.run(twiceCaller([b.address, 8080], [b.address, 8081])), /^app saw 10\.199\.1\.2, outbound from/, 'the same socket, connected again');
+    const nft = (...args: readonly string[]): void => void execFileSync('ip', ['netns', 'exec', a.netns, '/usr/sbin/nft', ...args], { stdio: 'inherit' });
+    nft('add', 'table', 'ip', 'nat');
+    t.teardown(() => nft('delete', 'table', 'ip', 'nat'));
+    nft('add', 'chain', 'ip', 'nat', 'out', '{ type nat hook output priority -100; }');
+    nft('add', 'rule', 'ip', 'nat', 'out', 'tcp', 'dport', '8080', 'dnat', 'to', `${b.address}:8081`);
+    await dropped(async () => await a.run(oddCaller('tcp', b.address, 8080)), 'TIMEOUT', 'the pod leads its packets elsewhere');
+  });
+}
+
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+
+/** A destination that is dialled as it is. */
+function direct(capture: Capture, netns: bigint, address: SocketAddress): DirectRoute {
+  const route = capture.directRoutes.add(netns, address, [{ address, weight: 1 }]);
+  if (route === undefined) throw new Error('there is no room');
+  capture.directRoutes.renew();
+  return route;
+}
+
+test.serial('after a route was withdrawn nothing leaves by it any more, while clients connect as fast as they can', async (t) => {
+  await using _app = await b.start(greeter(8080));
+  using capture = new Capture(mesh.node('west'));
+  await using agent = await answerFor(capture, a);
+  await using _clients = await a.start(hammer(b.address, 8080));
+  const packets = await mesh.node('west').capturePod(a, 'tcp[tcpflags] & (tcp-syn | tcp-ack) == tcp-syn');
+  const mark = (port: number): void => new FileDescriptor(dialFromPod(agent.pod.handles, addressBytes(b.address), port).fd)[Symbol.dispose]();
+  for (let round = 0; round < 30; round++) {
+    mark(BEGIN);
+    const route = direct(capture, agent.pod.cookie, { ip: b.address, port: 8080 });
+    await eventually(() => Number(capture.directRoutes.counts(route)[0]?.opened), (opened) => opened > 50, 5000);
+    capture.directRoutes.withdraw(route);
+    mark(END);
+    const seen = sum(agent.accepted.outbound);
+    await eventually(() => sum(agent.accepted.outbound), (accepted) => accepted > seen + 20, 5000);
+    capture.directRoutes.forget(route);
+  }
+  let isOpen = false;
+  let [rounds, inside, outside] = [0, 0, 0];
+  for (const port of allSegmentsOf(await packets.stop()).map(({ destinationPort }) => destinationPort)) {
+    if (port === BEGIN) isOpen = true;
+    else if (port === END) {
+      isOpen = false;
+      rounds++;
+    } else if (isOpen) inside++;
+    else outside++;
+  }
+  t.is(rounds, 30);
+  t.true(inside > 30 * 50);
+  t.is(outside, 0);
+});
+
+test.serial('a connection that was not answered when its route was withdrawn is given up, and its SYN does not leave again', async (t) => {
+  using capture = new Capture(mesh.node('west'));
+  await using agent = await answerFor(capture, a);
+  const route = direct(capture, agent.pod.cookie, { ip: '192.0.2.7', port: 4321 });
+  // Nobody is there to answer.
+  execFileSync('ip', ['-n', mesh.node('west').netns, 'route', 'add', 'blackhole', '192.0.2.0/24']);
+  t.teardown(() => void execFileSync('ip', ['-n', mesh.node('west').netns, 'route', 'del', 'blackhole', '192.0.2.0/24']));
+  const packets = await mesh.node('west').capturePod(a, 'dst host 192.0.2.7');
+  const called = a.run(caller('192.0.2.7', 4321));
+  await eventually(() => execFileSync('ss', ['-N', a.netns, '-Htn', 'state', 'syn-sent'], { encoding: 'utf8' }), (sockets) => sockets !== '', 5000);
+  capture.directRoutes.withdraw(route);
+  t.is(await called, 'ETIMEDOUT', 'soon: the kernel by itself tries for two minutes');
+  t.deepEqual(allSegmentsOf(await packets.stop()).map(({ destinationPort }) => destinationPort), [4321], 'once');
+  t.is(capture.directRoutes.counts(route)[0]?.failed, 1n);
+});
+
+test.serial('connections to a service are spread by weight, and applications see its address', async (t) => {
+  await using _app = await b.start(portTeller([8001, 8002, 8003]));
+  using capture = new Capture(mesh.node('west'));
+  await using agent = await answerFor(capture, a);
+  capture.directRoutes.add(agent.pod.cookie, SERVICE, [70, 20, 10].map((weight, i) => ({ address: { ip: b.address, port: 8001 + i }, weight })));
+  capture.directRoutes.renew();
+  const tally = JSON.parse(await a.run(tallyCaller(SERVICE.ip, SERVICE.port, 1000))) as Record<string, number>;
+  const shares = [8001, 8002, 8003].map((port) => tally[`${SERVICE.ip} ${SERVICE.port} ${port}`] ?? 0);
+  t.is(shares.reduce((sum, share) => sum + share), 1000, JSON.stringify(tally));
+  // Seven standard deviations of the binomial distribution.
+  for (const [i, expected] of [700, 200, 100].entries()) t.true(Math.abs((shares[i] ?? 0) - expected) < 7 * Math.sqrt(expected * (1 - expected / 1000)), shares.join());
+});
+
+const ENDINGS: readonly (readonly [Ending, Partial<DirectCounts>])[] = [
+  ['client-first', { completed: 1n }],
+  ['client-leaves', { completed: 1n }],
+  ['server-first', { completed: 1n }],
+  ['server-resets', { broken: 1n }],
+];
+
+for (const [ending, how] of ENDINGS) {
+  test.serial(`connections and their bytes are counted, however they end: ${ending}`, async (t) => {
+    await using _app = await b.start(ender(8080));
+    using capture = new Capture(mesh.node('west'));
+    await using agent = await answerFor(capture, a);
+    const route = direct(capture, agent.pod.cookie, { ip: b.address, port: 8080 });
+    t.is(await a.run(enderCaller(b.address, 8080, Array.from({ length: 20 }, () => ending))), 'done');
+    const expected = Object.fromEntries(Object.entries({ opened: 1n, completed: 0n, broken: 0n, failed: 0n, sent_bytes: 100n, received_bytes: 500n, ...how }).map(([name, each]) => [name, each * 20n]));
+    await eventually(() => texts(capture.directRoutes.counts(route)), (counts) => counts === texts([expected]), 5000);
+    t.pass();
+  });
+}
+
+test.serial('a connection that nobody takes counts as failed', async (t) => {
+  using capture = new Capture(mesh.node('west'));
+  await using agent = await answerFor(capture, a);
+  const route = direct(capture, agent.pod.cookie, { ip: b.address, port: 8080 });
+  t.is(await a.run(caller(b.address, 8080)), 'ECONNREFUSED');
+  t.deepEqual(capture.directRoutes.counts(route), [{ opened: 0n, completed: 0n, broken: 0n, failed: 1n, sent_bytes: 0n, received_bytes: 0n }]);
+});
+
+/** JSON has no big numbers. */
+const texts = (counts: unknown): string => JSON.stringify(counts, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));

@@ -1,0 +1,109 @@
+import { type AliasColumn, aliasTable } from '@landbridge/core/alias-table.ts';
+import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
+import { DIRECT_BACKEND_KEY_BYTES, DIRECT_COUNTS_BYTES, DIRECT_LEASE_KEY, DIRECT_ROUTE_KEY_BYTES, directBackendKey, directBackendValue, type DirectCounts, directLeaseValue, type DirectMap, directRouteKey, directRouteValue, sumDirectCounts, usedNsOf } from '@landbridge/ebpf/direct-layout.ts';
+import type { BpfMap } from '@landbridge/native/bpf-map.ts';
+import { SystemCallError } from '@landbridge/native/errno.ts';
+import { possibleCpus } from '@landbridge/native/libbpf.ts';
+
+/** How long the kernel goes by what the agent last knew, once the agent is gone or stands still. */
+export const LEASE_MS = 3000;
+
+/** The map is full (bpf(2)), or the node's memory is. */
+const NO_ROOM: ReadonlySet<string> = new Set(['E2BIG', 'ENOMEM', 'ENOSPC']);
+
+/** Where the kernel may send connections to one destination of one pod. */
+export interface DirectBackend {
+  readonly address: SocketAddress;
+  /** Share of connections, more than 0. */
+  readonly weight: number;
+}
+
+/** A route that is, or was, in the kernel. */
+export interface DirectRoute {
+  readonly id: bigint;
+  readonly key: Buffer;
+  readonly backends: number;
+}
+
+/**
+ * The kernel's table of destinations that need no agent (ebpf/programs/direct.h). What an earlier agent has put into it
+ * is removed first. Routes hold only while {@link renew} is called: without an agent nothing of the table is believed.
+ */
+export class DirectRoutes {
+  readonly #routes: BpfMap;
+  readonly #backends: BpfMap;
+  readonly #counts: BpfMap;
+  readonly #lease: BpfMap;
+  readonly #noCounts: Buffer;
+  /** Begins with the time since the machine started, so that no two agents give the same one. */
+  #nextId = process.hrtime.bigint();
+
+  /** @throws SystemCallError */
+  constructor(map: (name: DirectMap, values?: number) => BpfMap) {
+    const cpus = possibleCpus();
+    this.#routes = map('direct_routes');
+    this.#backends = map('direct_backends');
+    this.#counts = map('direct_counts', cpus);
+    this.#lease = map('direct_lease');
+    this.#noCounts = Buffer.alloc(DIRECT_COUNTS_BYTES * cpus);
+    this.clear();
+  }
+
+  /** In the place of what there is for the destination. Undefined where there is no room. @throws SystemCallError */
+  add(netnsCookie: bigint, destination: SocketAddress, backends: readonly DirectBackend[]): DirectRoute | undefined {
+    const route: DirectRoute = { id: this.#nextId++, key: directRouteKey(netnsCookie, destination), backends: backends.length };
+    const columns = aliasTable(backends.map(({ weight }) => weight));
+    try {
+      for (const [index, { address }] of backends.entries()) {
+        const { threshold, alias } = columns[index] as AliasColumn;
+        this.#counts.set(directBackendKey(route.id, index), this.#noCounts);
+        this.#backends.set(directBackendKey(route.id, index), directBackendValue(address, threshold, alias));
+      }
+      // Last: what it refers to is there.
+      this.#routes.set(route.key, directRouteValue(route.id, route.backends, process.hrtime.bigint()));
+      return route;
+    } catch (thrown) {
+      this.forget(route);
+      if (thrown instanceof SystemCallError && NO_ROOM.has(thrown.errno)) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** From the return on no connection begins by the route, not even one whose connect() was under way. @throws SystemCallError */
+  withdraw(route: DirectRoute): void {
+    this.#routes.delete(route.key);
+  }
+
+  /** When a connection was begun last, to the second, by the clock of process.hrtime(). @throws SystemCallError */
+  usedNs(route: DirectRoute): bigint {
+    const value = this.#routes.get(route.key);
+    return value === undefined ? 0n : usedNsOf(value);
+  }
+
+  /** What happened to the connections of each backend since the route was added. @throws SystemCallError */
+  counts(route: DirectRoute): readonly DirectCounts[] {
+    return Array.from({ length: route.backends }, (_, index) => sumDirectCounts(this.#counts.get(directBackendKey(route.id, index)) ?? this.#noCounts));
+  }
+
+  /** Of a route that was withdrawn: those of its connections that are still open are not counted any more. @throws SystemCallError */
+  forget(route: DirectRoute): void {
+    for (let index = 0; index < route.backends; index++) for (const map of [this.#backends, this.#counts]) map.delete(directBackendKey(route.id, index));
+  }
+
+  /** Lets the routes hold for {@link LEASE_MS} from now. @throws SystemCallError */
+  renew(): void {
+    this.#setLease(process.hrtime.bigint() + BigInt(LEASE_MS) * 1_000_000n);
+  }
+
+  /** Withdraws and forgets everything. @throws SystemCallError */
+  clear(): void {
+    this.#setLease(0n);
+    for (const key of this.#routes.keys(DIRECT_ROUTE_KEY_BYTES)) this.#routes.delete(key);
+    for (const map of [this.#backends, this.#counts]) for (const key of map.keys(DIRECT_BACKEND_KEY_BYTES)) map.delete(key);
+  }
+
+  /** By bpf_ktime_get_ns(), which is the clock of process.hrtime(): CLOCK_MONOTONIC. */
+  #setLease(untilNs: bigint): void {
+    this.#lease.set(DIRECT_LEASE_KEY, directLeaseValue(untilNs));
+  }
+}

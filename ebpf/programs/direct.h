@@ -1,0 +1,122 @@
+/* Connections that need no agent: connect() chooses where they go, and the guard looks again when the SYN leaves. */
+#pragma once
+#include "capture.h"
+
+#define SECOND_NS 1000000000ull
+
+/* What an application of a captured pod asks for. */
+struct direct_destination {
+	__u64 netns;
+	struct endpoint address;
+	__u32 pad;
+};
+
+/* No id is ever used again, by later agents neither: what a socket was allowed can be told from what holds now. */
+struct direct_route {
+	__u64 id;
+	__u64 used_ns; /* bpf_ktime_get_ns(), to the second */
+	__u32 backends;
+	__u32 pad;
+};
+
+struct direct_backend_key {
+	__u64 route;
+	__u32 index;
+	__u32 pad;
+};
+
+/* A column of an alias table (core/alias-table.ts): it is taken itself by the share of a draw that is below `threshold`. */
+struct direct_backend {
+	struct endpoint address;
+	__u32 threshold;
+	__u32 alias;
+};
+
+struct direct_counts {
+	__u64 opened;
+	__u64 completed; /* ended by both sides */
+	__u64 broken; /* ended otherwise */
+	__u64 failed; /* not opened at all */
+	__u64 sent_bytes;
+	__u64 received_bytes;
+};
+
+/* What a socket's last connect() was allowed; nothing where `backend.route` is 0. */
+struct direct_socket {
+	struct direct_destination destination;
+	struct direct_backend_key backend;
+	struct endpoint address;
+	__u32 segments_out;
+	__u8 opened;
+	__u8 got_fin;
+	__u16 pad[3];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct direct_destination);
+	__type(value, struct direct_route);
+} direct_routes SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct direct_backend_key);
+	__type(value, struct direct_backend);
+} direct_backends SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct direct_backend_key);
+	__type(value, struct direct_counts);
+} direct_counts SEC(".maps") __weak;
+
+/* bpf_ktime_get_ns() until which the routes hold. An agent that works puts it off again and again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} direct_lease SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct direct_socket);
+} direct_sockets SEC(".maps") __weak;
+
+/* What the socket's connection was allowed; 0 where it goes by the agent, or is no pod's. */
+static __always_inline struct direct_socket *direct_socket_of(struct bpf_sock *sk)
+{
+	struct direct_socket *socket = bpf_sk_storage_get(&direct_sockets, sk, 0, 0);
+
+	return socket && socket->backend.route ? socket : 0;
+}
+
+static __always_inline int is_same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->ip[0] == b->ip[0] && a->ip[1] == b->ip[1] && a->ip[2] == b->ip[2] && a->ip[3] == b->ip[3] && a->port == b->port;
+}
+
+static __always_inline int direct_routes_hold(__u64 now)
+{
+	__u32 key = 0;
+	__u64 *until = bpf_map_lookup_elem(&direct_lease, &key);
+
+	return until && now < *until;
+}
+
+/* Whether the route that a socket was allowed still holds: one that was taken back meanwhile, or has changed, does not. */
+static __always_inline int is_direct_route(const struct direct_socket *socket)
+{
+	struct direct_destination destination = socket->destination;
+	struct direct_route *route = bpf_map_lookup_elem(&direct_routes, &destination);
+
+	return route && route->id == socket->backend.route && direct_routes_hold(bpf_ktime_get_ns());
+}
