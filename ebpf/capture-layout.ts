@@ -14,7 +14,10 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-export type ListenerKind = 'hbone' | 'plaintext';
+export type ListenerKind = 'hbone' | 'plaintext' | 'outbound';
+
+/** enum listener_kind. */
+const LISTENER_KINDS: Readonly<Record<ListenerKind, number>> = { hbone: 0, plaintext: 1, outbound: 2 };
 
 export const CGROUP_KEY_BYTES = maps.agents.keyBytes;
 export const NETNS_KEY_BYTES = maps.pods.keyBytes;
@@ -71,7 +74,7 @@ export const DIAL_VALUE = Buffer.from([1]);
 export function listenerKey(address: string, kind: ListenerKind): Buffer {
   const key = Buffer.alloc(maps.listeners.keyBytes);
   key.set(addressBytes(address), 0);
-  key.writeUInt32LE(kind === 'hbone' ? 0 : 1, 16);
+  key.writeUInt32LE(LISTENER_KINDS[kind], 16);
   return key;
 }
 

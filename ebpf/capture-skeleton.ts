@@ -150,7 +150,7 @@ export const maps = {
   agents: { name: 'agents', type: 1, keyBytes: 8, valueBytes: 8, maxEntries: 16, flags: 0, isPinnedByName: false, key: u64, value: u64 },
   pods: { name: 'pods', type: 1, keyBytes: 8, valueBytes: 4, maxEntries: 4096, flags: 0, isPinnedByName: false, key: u64, value: Pod },
   original_destinations: { name: 'original_destinations', type: 9, keyBytes: 32, valueBytes: 20, maxEntries: 65536, flags: 0, isPinnedByName: false, key: Flow, value: Endpoint },
-  listeners: { name: 'listeners', type: 18, keyBytes: 20, valueBytes: 8, maxEntries: 8192, flags: 0, isPinnedByName: false, key: ListenerKey, value: u64 },
+  listeners: { name: 'listeners', type: 18, keyBytes: 20, valueBytes: 8, maxEntries: 12288, flags: 0, isPinnedByName: false, key: ListenerKey, value: u64 },
   dials: { name: 'dials', type: 9, keyBytes: 36, valueBytes: 1, maxEntries: 16384, flags: 0, isPinnedByName: false, key: Dial, value: u8 },
   direct_routes: { name: 'direct_routes', type: 1, keyBytes: 32, valueBytes: 24, maxEntries: 16384, flags: 1, isPinnedByName: false, key: DirectDestination, value: DirectRoute },
   direct_backends: { name: 'direct_backends', type: 1, keyBytes: 16, valueBytes: 28, maxEntries: 32768, flags: 1, isPinnedByName: false, key: DirectBackendKey, value: DirectBackend },

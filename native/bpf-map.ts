@@ -9,7 +9,9 @@ const callTake = library.func('int bpf_map_lookup_and_delete_elem(int fd, const 
 const callDelete = library.func('int bpf_map_delete_elem(int fd, const void *key)');
 const callNextKey = library.func('int bpf_map_get_next_key(int fd, const void *key, _Out_ void *next)');
 
+const BPF_NOEXIST = 1n;
 const ENOENT = errnoOf('ENOENT');
+const EEXIST = errnoOf('EEXIST');
 
 /** A map by its descriptor, which somebody else holds open. Keys and values are the bytes that the C structs have. */
 export class BpfMap {
@@ -26,6 +28,14 @@ export class BpfMap {
   /** @throws SystemCallError */
   set(key: Buffer, value: Buffer): void {
     checkLibbpf(`update of map ${this.#name}`, callUpdate(this.fd, key, value, 0n) as number);
+  }
+
+  /** Returns false where the key is there already. @throws SystemCallError */
+  add(key: Buffer, value: Buffer): boolean {
+    const result = callUpdate(this.fd, key, value, BPF_NOEXIST) as number;
+    if (result === -EEXIST) return false;
+    checkLibbpf(`update of map ${this.#name}`, result);
+    return true;
   }
 
   /** @throws SystemCallError */

@@ -1,4 +1,4 @@
-import { checkLibc } from './errno.ts';
+import { checkLibc, SystemCallError } from './errno.ts';
 import { FileDescriptor, libc } from './libc.ts';
 import { LOOPBACK_INDEX } from './network-interfaces.ts';
 import { inNetworkNamespace } from './network-namespace.ts';
@@ -16,6 +16,7 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_REUSEPORT = 15;
 const SO_MARK = 36;
+const SO_COOKIE = 57;
 const SO_BINDTOIFINDEX = 62;
 const SO_NETNS_COOKIE = 71;
 const IPPROTO_IP = 0;
@@ -24,8 +25,8 @@ const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const IPPROTO_IPV6 = 41;
 const IPV6_TRANSPARENT = 75;
-/** 127.0.0.1 as ::ffff:127.0.0.1. */
-const LOOPBACK = Buffer.from('00000000000000000000ffff7f000001', 'hex');
+/** 127.0.0 as ::ffff:127.0.0. */
+const LOOPBACK = Buffer.from('00000000000000000000ffff7f0000', 'hex');
 const ON = Buffer.from([1, 0, 0, 0]);
 
 export interface ListenerOptions {
@@ -36,35 +37,49 @@ export interface ListenerOptions {
   readonly mark: number;
   /** Sockets that share the port, to which the kernel spreads connections (SO_REUSEPORT). */
   readonly count: number;
-  /** Whether sockets of others may share the port. Otherwise a port that anybody holds is refused. */
-  readonly joins: boolean;
 }
 
+/** Addresses 127.0.0.1 and following: as many may listen on one port without sharing it. */
+export const LOOPBACK_HOSTS = 8;
+
 /**
- * Makes TCP listeners on 127.0.0.1 inside a network namespace. Whoever has the same user id can join a shared port, so
- * the first socket must find it free unless others are expected to be there.
- * @throws SystemCallError `EADDRINUSE`
+ * Makes TCP listeners on the loopback interface of a network namespace, at the first address where the port is free: they
+ * share it with each other and nobody else. Whoever has the same user id can join a shared port, so the first socket
+ * must find it free.
+ * @throws SystemCallError `EADDRINUSE` where it is free nowhere
  */
-export function listenOnLoopback(namespace: number, { port, backlog, mark, count, joins }: ListenerOptions): FileDescriptor[] {
+export function listenOnLoopback(namespace: number, options: ListenerOptions): FileDescriptor[] {
   return inNetworkNamespace(namespace, () => {
-    const sockets: FileDescriptor[] = [];
-    try {
-      for (let i = 0; i < count; i++) {
-        const socket = new FileDescriptor(tcpSocket(AF_INET, mark));
-        sockets.push(socket);
-        setOption(socket.number, 'SO_REUSEADDR', SOL_SOCKET, SO_REUSEADDR, ON);
-        const joinsFirst = joins || i > 0;
-        if (joinsFirst) setOption(socket.number, 'SO_REUSEPORT', SOL_SOCKET, SO_REUSEPORT, ON);
-        bind(socket.number, encodeMappedAddress(LOOPBACK, port), `bind 127.0.0.1:${port}`);
-        if (!joinsFirst) setOption(socket.number, 'SO_REUSEPORT', SOL_SOCKET, SO_REUSEPORT, ON);
+    for (let host = 1; ; host++) {
+      try {
+        return listenAt(host, options);
+      } catch (thrown) {
+        if (host === LOOPBACK_HOSTS || !(thrown instanceof SystemCallError) || thrown.errno !== 'EADDRINUSE') throw thrown;
       }
-      for (const socket of sockets) checkLibc('listen', libc.listen(socket.number, backlog));
-      return sockets;
-    } catch (thrown) {
-      for (const socket of sockets) socket[Symbol.dispose]();
-      throw thrown;
     }
   });
+}
+
+/** As {@link listenOnLoopback}, at 127.0.0.HOST of this thread's network namespace. */
+function listenAt(host: number, { port, backlog, mark, count }: ListenerOptions): FileDescriptor[] {
+  const address = encodeMappedAddress(Buffer.from([...LOOPBACK, host]), port);
+  const sockets: FileDescriptor[] = [];
+  try {
+    for (let i = 0; i < count; i++) {
+      const socket = new FileDescriptor(tcpSocket(AF_INET, mark));
+      sockets.push(socket);
+      if (i > 0) setOption(socket.number, 'SO_REUSEPORT', SOL_SOCKET, SO_REUSEPORT, ON);
+      bind(socket.number, address, `bind 127.0.0.${host}:${port}`);
+      if (i === 0) setOption(socket.number, 'SO_REUSEPORT', SOL_SOCKET, SO_REUSEPORT, ON);
+      // Accepted connections have it from here: they must not keep an application from binding the port that they came to. Before bind() it would let two bind before either listens.
+      setOption(socket.number, 'SO_REUSEADDR', SOL_SOCKET, SO_REUSEADDR, ON);
+    }
+    for (const socket of sockets) checkLibc('listen', libc.listen(socket.number, backlog));
+    return sockets;
+  } catch (thrown) {
+    for (const socket of sockets) socket[Symbol.dispose]();
+    throw thrown;
+  }
 }
 
 /** Makes listeners at an address of this thread's network namespace that share a port (SO_REUSEPORT); port 0 for a free one. @throws SystemCallError */
@@ -112,8 +127,15 @@ export function foreignSocketIn(namespace: number, source: Uint8Array, mark: num
 /** The kernel's number for a network namespace, never used twice (SO_NETNS_COOKIE, Linux 5.14). @throws SystemCallError */
 export function networkNamespaceCookie(namespace: number): bigint {
   using socket = new FileDescriptor(tcpSocketIn(namespace, 'IPv4', 0));
+  return cookie(socket.number, 'SO_NETNS_COOKIE', SO_NETNS_COOKIE);
+}
+
+/** The kernel's number for a socket, never used twice (SO_COOKIE, Linux 4.12). @throws SystemCallError */
+export const socketCookie = (socket: number): bigint => cookie(socket, 'SO_COOKIE', SO_COOKIE);
+
+function cookie(socket: number, name: string, option: number): bigint {
   const value = Buffer.alloc(8);
-  checkLibc('getsockopt SO_NETNS_COOKIE', libc.getsockopt(socket.number, SOL_SOCKET, SO_NETNS_COOKIE, value, [value.length]));
+  checkLibc(`getsockopt ${name}`, libc.getsockopt(socket, SOL_SOCKET, option, value, [value.length]));
   return value.readBigUInt64LE();
 }
 

@@ -3,16 +3,18 @@ import path from 'node:path';
 import type { LandbridgeError } from '@landbridge/core/errors.ts';
 import { CAPTURE_ABI, CAPTURE_OBJECT } from '@landbridge/ebpf/capture-object.ts';
 import { maps } from '@landbridge/ebpf/capture-skeleton.ts';
-import { addressBytes, CGROUP_KEY_BYTES, DIAL_KEY_BYTES, dialledAddress, flowKey, GUARD_DROP_BYTES, GUARD_DROPS_KEY, HBONE_PORT, listenerKey, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, podValue, RESERVED_POD, type SocketAddress, socketValue } from '@landbridge/ebpf/capture-layout.ts';
+import { addressBytes, DIAL_KEY_BYTES, dialledAddress, flowKey, GUARD_DROP_BYTES, GUARD_DROPS_KEY, HBONE_PORT, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, podValue, RESERVED_POD, type SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import type { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
 import { AttachType, BpfLink, BpfObject, type BpfProgram, possibleCpus } from '@landbridge/native/libbpf.ts';
 import { type FileDescriptor, openForReading } from '@landbridge/native/libc.ts';
 import { openNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 import { listenOnLoopback, networkNamespaceCookie, tcpSocketIn } from '@landbridge/native/sockets.ts';
+import { AgentGroups, type Company } from './agent-groups.ts';
 import { DirectRoutes } from './direct-routes.ts';
 import { EgressGuard, type GuardKind } from './egress-guard.ts';
 import { kernelUnfit, missingFeatures } from './kernel-features.ts';
+import { type ListenerSlot, ListenerSlots, slotsOf } from './listener-slots.ts';
 import { AGENT_MARK } from './marks.ts';
 import { installReplyRouting, removeReplyRouting } from './reply-routing.ts';
 
@@ -37,8 +39,6 @@ export interface CaptureOptions {
   readonly bpfRoot: string;
   /** Sockets of each listener, one for each data thread: the kernel spreads connections over them. Default 1. */
   readonly threads?: number;
-  /** An earlier agent still carries connections: its dials stay exempt until {@link Capture.forgetOtherAgents}. Default false. */
-  readonly hasLivingPredecessor?: boolean;
   /** /proc/sys, or another mount of it. Default `/proc/sys`. */
   readonly sysctlRoot?: string;
   /** How the way out of pods is guarded. Default: as the kernel can. */
@@ -79,10 +79,9 @@ export class Capture implements Disposable {
   readonly #pins: string;
   readonly #threads: number;
   readonly #inbound: BpfProgram;
-  readonly #agents: BpfMap;
-  readonly #ownCgroup: Buffer;
+  readonly #agents: AgentGroups;
   readonly #pods: BpfMap;
-  readonly #listeners: BpfMap;
+  readonly #slots: ListenerSlots;
   readonly #originals: BpfMap;
   readonly #dials: BpfMap;
   readonly #guardDrops: BpfMap;
@@ -92,7 +91,7 @@ export class Capture implements Disposable {
   readonly directRoutes: DirectRoutes;
 
   /** @throws LandbridgeError `kernel-unfit`, `bpf-load`, SystemCallError */
-  constructor({ cgroupRoot, bpfRoot, threads = 1, hasLivingPredecessor = false, guard, sysctlRoot = '/proc/sys' }: CaptureOptions) {
+  constructor({ cgroupRoot, bpfRoot, threads = 1, guard, sysctlRoot = '/proc/sys' }: CaptureOptions) {
     this.#sysctls = sysctlRoot;
     this.#threads = threads;
     this.#pins = path.join(bpfRoot, 'landbridge', String(CAPTURE_ABI));
@@ -101,9 +100,8 @@ export class Capture implements Disposable {
     for (const name of Object.keys(maps)) this.#object.pinMap(name, path.join(this.#pins, 'maps', name));
     load(this.#object);
     const map = (name: keyof typeof maps, values = 1): BpfMap => this.#object.map(name, maps[name].valueBytes * values);
-    this.#agents = map('agents');
     this.#pods = map('pods');
-    this.#listeners = map('listeners');
+    this.#slots = new ListenerSlots(map('listeners'));
     this.#originals = map('original_destinations');
     this.#dials = map('dials');
     this.#guardDrops = map('guard_drops', possibleCpus());
@@ -111,49 +109,62 @@ export class Capture implements Disposable {
     this.#guard = new EgressGuard(this.#object.program('lb_guard'), path.join(this.#pins, 'guards'), guard);
     this.#inbound = this.#object.program('lb_inbound');
     this.#object.program('lb_register_agent').runOnce();
-    this.#ownCgroup = newest(this.#agents);
-    if (!hasLivingPredecessor) this.forgetOtherAgents();
+    this.#agents = new AgentGroups(map('agents'), cgroupRoot);
+    this.look();
     using cgroup = openForReading(cgroupRoot);
     for (const [name, type] of CGROUP_PROGRAMS) this.#attach(path.join(this.#pins, 'links', name), this.#object.program(name), cgroup, type);
   }
 
-  /** Ends the exemption of earlier agents' control groups, which a pod could otherwise take over. */
-  forgetOtherAgents(): void {
-    for (const key of this.#agents.keys(CGROUP_KEY_BYTES)) if (!key.equals(this.#ownCgroup)) this.#agents.delete(key);
+  /** Which other agents live on this node. Those that do not are exempt no longer. */
+  look(): Company {
+    return this.#agents.look();
   }
 
-  /** Begins to capture a pod. Its connections wait in the listeners' backlogs until somebody accepts. @throws SystemCallError */
+  get isAlone(): boolean {
+    return this.#agents.isAlone;
+  }
+
+  /** Lets every other agent take over what this one serves. */
+  leave(): void {
+    this.#agents.leave();
+  }
+
+  /**
+   * Begins to capture a pod. Its connections wait in the listeners' backlogs until somebody accepts; those of a pod that
+   * another agent serves go on to that one, until {@link takeOver}.
+   * @throws SystemCallError
+   */
   capture(pod: PodPlace): CapturedPod {
     const namespace = openNetworkNamespace(pod.namespacePath);
     const open: FileDescriptor[] = [namespace];
     try {
       const cookie = networkNamespaceCookie(namespace.number);
-      const known = this.#pods.get(netnsKey(cookie));
-      const joins = known?.equals(RESERVED_POD) === false;
+      const isKnown = this.#pods.get(netnsKey(cookie))?.equals(RESERVED_POD) === false;
       // Before there is a port that can be shared: from here on only agents can bind it.
-      if (!joins) this.#pods.set(netnsKey(cookie), RESERVED_POD);
+      if (!isKnown) this.#pods.set(netnsKey(cookie), RESERVED_POD);
       try {
         // What is pinned for this pod is attached to a sandbox that it had before.
-        if (!joins) {
+        if (!isKnown) {
           BpfLink.end(this.#netnsPin(pod.uid));
           this.#guard.forget(pod.uid);
         }
         const listen = (port: number): FileDescriptor[] => {
-          const listeners = listenOnLoopback(namespace.number, { port, backlog: BACKLOG, mark: AGENT_MARK, count: this.#threads, joins });
+          const listeners = listenOnLoopback(namespace.number, { port, backlog: BACKLOG, mark: AGENT_MARK, count: this.#threads });
           open.push(...listeners);
           return listeners;
         };
         const [outbound, plaintext, hbone] = [listen(OUTBOUND_PORT), listen(PLAINTEXT_PORT), listen(HBONE_PORT)];
         installReplyRouting(namespace.number, this.#sysctls);
-        // One stands for its group: from there the kernel chooses.
-        for (const [kind, [first]] of [['plaintext', plaintext], ['hbone', hbone]] as const) this.#listeners.set(listenerKey(pod.address, kind), socketValue((first as FileDescriptor).number));
+        const numbers = (listeners: readonly FileDescriptor[]): number[] => listeners.map(({ number }) => number);
+        const slots = slotsOf(pod.address, { outbound: numbers(outbound), plaintext: numbers(plaintext), hbone: numbers(hbone) });
+        this.#slots.fill(slots);
         this.#attach(this.#netnsPin(pod.uid), this.#inbound, namespace, AttachType.SK_LOOKUP);
         this.#pods.set(netnsKey(cookie), podValue(pod.address));
         this.#guard.install(namespace.number, pod.uid);
         const release = (listeners: readonly FileDescriptor[]): number[] => listeners.map((listener) => listener.release());
-        return new CapturedPod(pod, namespace, cookie, { outbound: release(outbound), plaintext: release(plaintext), hbone: release(hbone) }, { originals: this.#originals, dials: this.#dials });
+        return new CapturedPod(pod, namespace, cookie, slots, { outbound: release(outbound), plaintext: release(plaintext), hbone: release(hbone) }, { originals: this.#originals, dials: this.#dials });
       } catch (thrown) {
-        if (!joins) {
+        if (!isKnown) {
           this.#pods.delete(netnsKey(cookie));
           this.#guard.forget(pod.uid);
         }
@@ -165,14 +176,29 @@ export class Capture implements Disposable {
     }
   }
 
+  /** From here on new connections of the pod come to this agent, whoever had them. Its listeners are still open. @throws SystemCallError */
+  takeOver(pod: CapturedPod): void {
+    this.#slots.take(pod.slots);
+  }
+
+  /** Whether all new connections of a pod come to this agent. */
+  serves(pod: CapturedPod): boolean {
+    return this.#slots.holds(pod.slots);
+  }
+
+  /** Whether all new connections of a pod go to another agent. */
+  isRelieved(pod: CapturedPod): boolean {
+    return this.#slots.isRelieved(pod.slots);
+  }
+
   /** Ends the capture of a pod that may live on: new connections go their own way. Its listeners are their servers' to close. */
   release(pod: CapturedPod): void {
     this.#pods.delete(netnsKey(pod.cookie));
     this.#guard.remove(pod.handles.namespace, pod.place.uid);
     BpfLink.end(this.#netnsPin(pod.place.uid));
-    for (const kind of ['plaintext', 'hbone'] as const) this.#listeners.delete(listenerKey(pod.place.address, kind));
-    const address = addressBytes(pod.place.address);
-    for (const key of this.#dials.keys(DIAL_KEY_BYTES)) if (dialledAddress(key).equals(address)) this.#dials.delete(key);
+    // Another pod may have the address by now, captured by another agent.
+    if (!this.isRelieved(pod)) this.#forgetDials(pod.place.address);
+    this.#slots.empty(pod.slots);
     try {
       removeReplyRouting(pod.handles.namespace, this.#sysctls);
     } finally {
@@ -183,6 +209,11 @@ export class Capture implements Disposable {
   /** Pods that are captured in the kernel, by this agent or an earlier one. */
   pinned(): string[] {
     return readdirSync(path.join(this.#pins, 'netns'));
+  }
+
+  #forgetDials(address: string): void {
+    const bytes = addressBytes(address);
+    for (const key of this.#dials.keys(DIAL_KEY_BYTES)) if (dialledAddress(key).equals(bytes)) this.#dials.delete(key);
   }
 
   /** Forgets what earlier agents left of pods that are not captured any more, and what those of other layouts left at all. */
@@ -248,25 +279,21 @@ function load(object: BpfObject): void {
   }
 }
 
-/** The key of the agent that registered last. */
-function newest(agents: BpfMap): Buffer {
-  const registeredAt = (key: Buffer): bigint => agents.get(key)?.readBigUInt64LE() ?? 0n;
-  return agents.keys(CGROUP_KEY_BYTES).reduce((a, b) => (registeredAt(b) > registeredAt(a) ? b : a));
-}
-
 /** A pod under capture: makes sockets in it and tells where accepted connections were to go. */
 export class CapturedPod implements Disposable {
   readonly place: PodPlace;
   readonly cookie: bigint;
+  readonly slots: readonly ListenerSlot[];
   readonly listeners: PodListeners;
   readonly handles: PodHandles;
   readonly #namespace: FileDescriptor;
   readonly #originals: BpfMap;
 
-  constructor(place: PodPlace, namespace: FileDescriptor, cookie: bigint, listeners: PodListeners, maps: { readonly originals: BpfMap; readonly dials: BpfMap }) {
+  constructor(place: PodPlace, namespace: FileDescriptor, cookie: bigint, slots: readonly ListenerSlot[], listeners: PodListeners, maps: { readonly originals: BpfMap; readonly dials: BpfMap }) {
     this.place = place;
     this.#namespace = namespace;
     this.cookie = cookie;
+    this.slots = slots;
     this.listeners = listeners;
     this.#originals = maps.originals;
     this.handles = { namespace: namespace.number, cookie, originalDestinations: maps.originals.fd, dials: maps.dials.fd };

@@ -42,6 +42,8 @@ const ACCEPTS_PER_ROUND = 64;
 const ACCEPT_PAUSE_MS = 100;
 const NO_DESCRIPTORS: ReadonlySet<number> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'].map(errnoOf));
 const MAX_VIEWS = 10_000;
+/** Anyone can dial the capture port: at most one line in this time. */
+const STRAY_WARNING_MS = 1000;
 
 export class DataThread {
   readonly loop: EventLoop;
@@ -66,6 +68,7 @@ export class DataThread {
   readonly #inboundQuestions = new Map<number, (answer: InboundAnswer) => void>();
   readonly #listeners = new Map<number, ThreadPod>();
   readonly #policyWaits: DeadlineList<{ readonly done: (isKnown: boolean) => void }>;
+  #strayWarnedMs = Number.NEGATIVE_INFINITY;
   #nextQuestion = 0;
   #handshakesDone = 0;
   #isDraining = false;
@@ -171,8 +174,11 @@ export class DataThread {
     const destination = originalDestination(pod.spec, peer);
     const socket = new PlainSocket(this.loop, fd, 'connected');
     if (destination === undefined) {
-      // Only what was redirected may come here: a process that dials the port itself is refused.
-      this.#post({ kind: 'warning', text: 'a connection to the capture port that was not redirected', fields: { pod: pod.spec.labels.workload, source: source.ip } });
+      // Only what was redirected may come here: whoever dials the port, in the pod or outside, is refused.
+      if (this.loop.nowMs - this.#strayWarnedMs > STRAY_WARNING_MS) {
+        this.#strayWarnedMs = this.loop.nowMs;
+        this.#post({ kind: 'warning', text: 'a connection to the capture port that was not redirected', fields: { pod: pod.spec.labels.workload, source: source.ip } });
+      }
       return socket.close(true);
     }
     new OutboundConnection(this, pod, socket, source, destination).begin();

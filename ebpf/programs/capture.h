@@ -31,7 +31,7 @@ struct flow {
 	__u32 pad;
 };
 
-enum listener_kind { LISTENER_HBONE = 0, LISTENER_PLAINTEXT = 1 };
+enum listener_kind { LISTENER_HBONE = 0, LISTENER_PLAINTEXT = 1, LISTENER_OUTBOUND = 2 };
 
 struct listener_key {
 	__be32 ip[4];
@@ -74,7 +74,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 12288);
 	__type(key, struct listener_key);
 	__type(value, __u64);
 } listeners SEC(".maps") __weak;

@@ -1,4 +1,4 @@
-/* Redirects the TCP connections of captured pods to the agent's listener in the pod's own network namespace. */
+/* Redirects the TCP connections of captured pods to the pod's own address, where lb_inbound hands them to the agent's listener. */
 #include "capture.h"
 #include "direct-connect.h"
 
@@ -73,7 +73,8 @@ int lb_connect4(struct bpf_sock_addr *ctx)
 		if (bpf_bind(ctx, (struct sockaddr *)&source, sizeof(source)))
 			return REFUSE;
 	}
-	ctx->user_ip4 = bpf_htonl(0x7f000001);
+	/* The pod's own address is the key by which lb_inbound finds the agent's listener, whatever source the socket is bound to. */
+	ctx->user_ip4 = pod->ip4;
 	ctx->user_port = bpf_htons(OUTBOUND_PORT);
 	return PROCEED;
 }
@@ -121,11 +122,11 @@ int lb_connect6(struct bpf_sock_addr *ctx)
 		if (bpf_bind(ctx, (struct sockaddr *)&source, sizeof(source)))
 			return REFUSE;
 	}
-	/* As ::ffff:127.0.0.1, so that one IPv4 listener serves both families. */
+	/* As an IPv4-mapped address, so that one IPv4 listener serves both families. */
 	ctx->user_ip6[0] = 0;
 	ctx->user_ip6[1] = 0;
 	ctx->user_ip6[2] = bpf_htonl(0xffff);
-	ctx->user_ip6[3] = bpf_htonl(0x7f000001);
+	ctx->user_ip6[3] = pod->ip4;
 	ctx->user_port = bpf_htons(OUTBOUND_PORT);
 	return PROCEED;
 }

@@ -1,4 +1,4 @@
-/* Keeps the agent's ports in captured pods for the agent: with SO_REUSEPORT any process of its user id could share them. */
+/* Keeps the agents' ports in captured pods for agents: with SO_REUSEPORT any process of their user id could share one's listeners. */
 #include "capture.h"
 
 static __always_inline int may_hold(struct bpf_sock *ctx)

@@ -38,9 +38,17 @@ export class MeshNode {
     return path.join(this.cgroupRoot, name, 'cgroup.procs');
   }
 
+  /** Of the first agent, or of one that follows it: each has a group of its own, as each container has. */
+  #agentGroup(generation: number): string {
+    if (generation === 1) return this.#group('agent');
+    const group = path.join(this.cgroupRoot, `agent-${generation}`);
+    mkdirSync(group, { recursive: true });
+    return path.join(group, 'cgroup.procs');
+  }
+
   /** Makes this process the node's agent, as far as the kernel is concerned, until the mesh ends. */
-  becomeAgent(): void {
-    writeFileSync(this.#group('agent'), String(process.pid));
+  becomeAgent(generation = 1): void {
+    writeFileSync(this.#agentGroup(generation), String(process.pid));
   }
 
   /** Makes this process one of the node's other programs. */
@@ -49,8 +57,8 @@ export class MeshNode {
   }
 
   /** Starts a program as the node's agent, on the node's own network, and waits for its first line. */
-  async startAgent(argv: readonly string[]): Promise<Program> {
-    return await startProgram({ netns: this.netns, group: this.#group('agent') }, argv);
+  async startAgent(argv: readonly string[], generation = 1): Promise<Program> {
+    return await startProgram({ netns: this.netns, group: this.#agentGroup(generation) }, argv);
   }
 
   /** Runs a program on the node to its end, as a kubelet's probe does. */

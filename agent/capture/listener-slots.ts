@@ -1,0 +1,68 @@
+import { listenerKey, type ListenerKind, socketValue } from '@landbridge/ebpf/capture-layout.ts';
+import type { BpfMap } from '@landbridge/native/bpf-map.ts';
+import { socketCookie } from '@landbridge/native/sockets.ts';
+
+/** The place of a pod's listener of one kind in the kernel's map, and this agent's socket for it. */
+export interface ListenerSlot {
+  readonly key: Buffer;
+  /** Stands for the sockets of all threads: from there the kernel chooses. */
+  readonly socket: number;
+  readonly cookie: bigint;
+}
+
+/** Of a pod's sockets, by kind. @throws SystemCallError */
+export function slotsOf(address: string, sockets: Readonly<Record<ListenerKind, readonly number[]>>): readonly ListenerSlot[] {
+  return (Object.keys(sockets) as ListenerKind[]).map((kind) => {
+    const [socket = -1] = sockets[kind];
+    return { key: listenerKey(address, kind), socket, cookie: socketCookie(socket) };
+  });
+}
+
+/**
+ * Says to which agent new connections of pods go. A slot is empty once its socket is closed, however that happens; until
+ * somebody fills it, connections are refused.
+ */
+export class ListenerSlots {
+  readonly #listeners: BpfMap;
+
+  constructor(listeners: BpfMap) {
+    this.#listeners = listeners;
+  }
+
+  /** Takes those that nobody has. @throws SystemCallError */
+  fill(slots: readonly ListenerSlot[]): void {
+    for (const { key, socket } of slots) this.#listeners.add(key, socketValue(socket));
+  }
+
+  /** Takes them from whoever has them: each from one connection to the next. @throws SystemCallError */
+  take(slots: readonly ListenerSlot[]): void {
+    for (const slot of slots) if (!this.#has(slot)) this.#listeners.set(slot.key, socketValue(slot.socket));
+  }
+
+  /** Empties those that are this agent's. Another one that takes such a slot at the same moment loses it, and sees that when it looks again. */
+  empty(slots: readonly ListenerSlot[]): void {
+    for (const slot of slots) if (this.#has(slot)) this.#listeners.delete(slot.key);
+  }
+
+  /** Whether all are this agent's. */
+  holds(slots: readonly ListenerSlot[]): boolean {
+    return slots.every((slot) => this.#has(slot));
+  }
+
+  /** Whether another agent has all of them. */
+  isRelieved(slots: readonly ListenerSlot[]): boolean {
+    return slots.every(({ key, cookie }) => {
+      const holder = this.#holder(key);
+      return holder !== undefined && holder !== cookie;
+    });
+  }
+
+  #has({ key, cookie }: ListenerSlot): boolean {
+    return this.#holder(key) === cookie;
+  }
+
+  /** The cookie of the socket in a slot. */
+  #holder(key: Buffer): bigint | undefined {
+    return this.#listeners.get(key)?.readBigUInt64LE();
+  }
+}
