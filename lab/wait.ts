@@ -10,16 +10,20 @@ export interface WaitOptions {
   readonly what: string | (() => string);
 }
 
+/** How many times slower than usual this machine is, as one is that is emulated: all waits are as many times longer. */
+const PATIENCE = Number(process.env['LANDBRIDGE_PATIENCE'] || 1);
+
 /** Looks until `look` returns something. @throws LandbridgeError `timeout` */
 export async function waitFor<T>(look: () => Promise<T | undefined> | T | undefined, options: WaitOptions): Promise<T> {
-  const end = performance.now() + options.timeoutMs;
+  const timeoutMs = options.timeoutMs * PATIENCE;
+  const end = performance.now() + timeoutMs;
   for (;;) {
     options.signal.throwIfAborted();
     const found = await look();
     if (found !== undefined) return found;
     if (performance.now() > end) {
       const what = typeof options.what === 'string' ? options.what : options.what();
-      throw new LandbridgeError('timeout', `waited ${Math.round(options.timeoutMs / 1000)} s for ${what}`);
+      throw new LandbridgeError('timeout', `waited ${Math.round(timeoutMs / 1000)} s for ${what}`);
     }
     await delay(options.everyMs ?? 100, undefined, { signal: options.signal });
   }

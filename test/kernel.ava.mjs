@@ -1,6 +1,9 @@
+/** As lab/wait.ts has it. */
+const patience = Number(process.env.LANDBRIDGE_PATIENCE || 1);
+
 export default {
   files: ['**/*.kernel.test.ts'],
   extensions: ['ts'],
-  timeout: '120s',
+  timeout: `${120 * patience}s`,
   workerThreads: false,
 };

@@ -1,5 +1,5 @@
 # The first process of the guest: makes what a system has, runs the kernel tests, and switches the machine off.
-# run.ts puts the values of OUTPUT, REPOSITORY, FILES and END before it.
+# run.ts puts the values of OUTPUT, REPOSITORY, FILES and END before it, and what the tests have of their environment.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb NO_COLOR=1
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

@@ -23,6 +23,8 @@ const USAGE = `usage: node test/kernels/run.ts [--package FILE] [--accelerator k
 const PACKAGES = { 'qemu-system-x86': ['/usr/bin/qemu-system-x86_64'], 'busybox-static': ['/usr/share/doc/busybox-static'], kmod: ['/usr/sbin/depmod', '/sbin/depmod'] };
 /** Of all: the tests take minutes with KVM, and most of an hour without. */
 const MAX_RUN_MS = 90 * 60_000;
+/** Waits of the tests are made for a machine that is not emulated (lab/wait.ts). */
+const PATIENCE = { kvm: 1, tcg: 20 } as const;
 /** The last line of the guest begins with it; the exit status of the tests follows. */
 const END = '== ended with status';
 
@@ -60,12 +62,12 @@ const onLine = (line: string): void => {
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-kernel-'));
 try {
-  const initial = path.join(directory, 'initial-root');
-  const values = { OUTPUT: GUEST_OUTPUT, REPOSITORY, FILES: wanted.files.join(' '), END, HOME: process.env['HOME'] ?? '/root' };
-  const script = `${Object.entries(values).map(([name, value]) => `export ${name}=${quoted(value)}\n`).join('')}${readFileSync(path.join(import.meta.dirname, 'guest.sh'), 'utf8')}`;
-  writeFileSync(initial, await initialRoot(kernel, script, signal));
   for (const accelerator of wanted.accelerators) {
     if (accelerator === 'kvm' && !existsSync('/dev/kvm')) continue;
+    const values = { OUTPUT: GUEST_OUTPUT, REPOSITORY, FILES: wanted.files.join(' '), END, HOME: process.env['HOME'] ?? '/root', LANDBRIDGE_PATIENCE: String(PATIENCE[accelerator]) };
+    const script = `${Object.entries(values).map(([name, value]) => `export ${name}=${quoted(value)}\n`).join('')}${readFileSync(path.join(import.meta.dirname, 'guest.sh'), 'utf8')}`;
+    const initial = path.join(directory, 'initial-root');
+    writeFileSync(initial, await initialRoot(kernel, script, signal));
     process.stdout.write(`== booting Linux ${kernel.release} with ${accelerator}\n`);
     try {
       await runMachine({ kernel, initialRoot: initial, accelerator, directory, signal, onLine });
