@@ -66,6 +66,11 @@ export class MeshNode {
     return await runProgram({ netns: this.netns, group: this.#group('host') }, argv);
   }
 
+  /** Starts a program on the node and waits for its first line. */
+  async start(argv: readonly string[]): Promise<Program> {
+    return await startProgram({ netns: this.netns, group: this.#group('host') }, argv);
+  }
+
   /** Captures packets on the link to the other nodes until `stop`; see e2e/packet-capture.ts. */
   async captureWan(filter = 'tcp'): Promise<{ stop(): Promise<Buffer> }> {
     return await startCapture(this.netns, 'wan', path.join(this.#directory, `${this.name}.pcap`), filter);
