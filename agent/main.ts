@@ -1,8 +1,10 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fatalLine } from '@landbridge/core/errors.ts';
+import { missingOf } from '@landbridge/core/kernel-report.ts';
+import { TERMINATION_MESSAGE_FILE, terminationMessage } from '@landbridge/core/termination-message.ts';
 import { HBONE_PORT } from '@landbridge/ebpf/capture-layout.ts';
 import { listenHere } from '@landbridge/native/sockets.ts';
 import pino, { type Logger } from 'pino';
@@ -10,7 +12,7 @@ import { ADMIN_PORT, startAdminServer } from './admin/admin-server.ts';
 import { agentSources } from './admin/agent-sources.ts';
 import { LogLevels } from './admin/log-levels.ts';
 import { Capture } from './capture/capture.ts';
-import { reportKernel } from './capture/kernel-features.ts';
+import { kernelText, reportKernel } from './capture/kernel-features.ts';
 import { type AgentEnvironment, findCgroup2, readEnvironment } from './config.ts';
 import { Discovery } from './discovery/xds-client.ts';
 import { startHealthServers } from './health-server.ts';
@@ -124,17 +126,29 @@ async function startAdmin(environment: AgentEnvironment, log: Logger, sources: P
 }
 
 /** Says what the node's kernel has of what capture needs, and ends: for whoever wants to know before there is a pod. */
-function check(): number {
-  const { text, isFit } = reportKernel();
-  process.stdout.write(text);
-  return isFit ? 0 : 1;
+function check(asJson: boolean): number {
+  const report = reportKernel();
+  process.stdout.write(asJson ? `${JSON.stringify(report)}\n` : kernelText(report));
+  return missingOf(report).length === 0 ? 0 : 1;
 }
 
-(process.argv[2] === '--check' ? Promise.resolve().then(check) : main().then(() => 0)).then(
+/** Last words for Kubernetes, by which `landbridge check` tells why there is no agent on a node. */
+function leaveMessage(thrown: unknown): void {
+  if (!existsSync(TERMINATION_MESSAGE_FILE)) return;
+  try {
+    writeFileSync(TERMINATION_MESSAGE_FILE, terminationMessage(thrown));
+  } catch {
+    // The log has it too.
+  }
+}
+
+const [, , command, format] = process.argv;
+(command === '--check' ? Promise.resolve().then(() => check(format === '--json')) : main().then(() => 0)).then(
   // Open connections must not keep a stopped agent alive.
   (status) => process.exit(status),
   (thrown: unknown) => {
     process.stderr.write(fatalLine(thrown));
+    leaveMessage(thrown);
     process.exit(1);
   },
 );

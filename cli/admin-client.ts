@@ -1,6 +1,4 @@
 /** Asks the federation service of a cluster: its admin API, through a tunnel to its pod's loopback address. */
-import { request as httpRequest } from 'node:http';
-import type { Duplex } from 'node:stream';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import {
   ADMIN_PORT,
@@ -21,6 +19,7 @@ import type { ClusterAccess } from './cluster-access.ts';
 import { chooseFederationPod, FEDERATION_SELECTOR } from './federation-pod.ts';
 import { kubernetesError } from './kubernetes-errors.ts';
 import { openPodTunnel, type PodTunnel } from './pod-tunnel.ts';
+import { exchange } from './tunnel-request.ts';
 
 export interface AdminClient {
   status(signal: AbortSignal): Promise<Status>;
@@ -65,7 +64,7 @@ async function ask(open: OpenTunnel, method: string, path: string, body: unknown
   try {
     const tunnel = await open(signal);
     problem = tunnel.problem;
-    return await exchange(tunnel.stream, method, path, body === undefined ? '' : JSON.stringify(body), signal);
+    return await exchange(tunnel.stream, { method, path, body: body === undefined ? '' : JSON.stringify(body), limit: MAX_ANSWER_BYTES }, signal);
   } catch (thrown) {
     outer.throwIfAborted();
     if (thrown instanceof LandbridgeError) throw thrown;
@@ -76,31 +75,6 @@ async function ask(open: OpenTunnel, method: string, path: string, body: unknown
       retryable: true,
     });
   }
-}
-
-function exchange(stream: Duplex, method: string, path: string, body: string, signal: AbortSignal): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const headers = { host: 'localhost', 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), connection: 'close' };
-    const request = httpRequest({ createConnection: () => stream, method, path, headers, signal }, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        text += chunk;
-        if (text.length > MAX_ANSWER_BYTES) response.destroy(new Error('the answer is too long'));
-      });
-      response.once('error', reject);
-      response.once('end', () => {
-        stream.destroy();
-        resolve(text);
-      });
-    });
-    // Also a tunnel that ends without an answer comes here.
-    request.once('error', (error) => {
-      stream.destroy();
-      reject(error);
-    });
-    request.end(body);
-  });
 }
 
 function read<T>(result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: LandbridgeError }): T {

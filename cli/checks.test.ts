@@ -1,3 +1,4 @@
+import { describeFeature, KERNEL_FEATURES, kernelUnfit } from '@landbridge/agent/capture/kernel-features.ts';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { err, ok } from '@landbridge/core/result.ts';
 import type { Status } from '@landbridge/federation/admin/admin-api.ts';
@@ -12,6 +13,7 @@ const healthy: Facts = {
   definitions: ok(new Map(DEFINITIONS.map((name) => [name, ['v1alpha1', 'v1beta1']]))),
   federation: ok({ wanted: 1, ready: 1 }),
   agents: ok({ wanted: 3, ready: 3 }),
+  kernels: ok(['a', 'b', 'c'].map((node) => ({ kind: 'fit', node }))),
   status: ok(status),
   corefile: ok(corefile),
 };
@@ -22,7 +24,7 @@ function states(changes: Partial<Facts>): Record<string, CheckState> {
 
 test('a healthy cluster has no findings', (t) => {
   const results = judge(healthy);
-  t.deepEqual(results.map(({ id }) => id), ['cluster-reachable', 'crds-installed', 'federation-ready', 'agents-ready', 'hub-connected', 'members-synced', 'coredns-clusterset']);
+  t.deepEqual(results.map(({ id }) => id), ['cluster-reachable', 'crds-installed', 'federation-ready', 'agents-ready', 'kernels-fit', 'hub-connected', 'members-synced', 'coredns-clusterset']);
   t.true(results.every(({ state }) => state === 'ok'));
   t.false(foundProblems(results));
 });
@@ -35,6 +37,7 @@ test('each fault is found by its own check, with a hint', (t) => {
     [{ federation: ok({ wanted: 1, ready: 0 }) }, 'federation-ready'],
     [{ agents: ok({ wanted: 3, ready: 2 }) }, 'agents-ready'],
     [{ agents: ok({ wanted: 0, ready: 0 }) }, 'agents-ready'],
+    [{ kernels: ok([{ kind: 'unfit', node: 'a', lacks: 'this kernel lacks what capture needs:\n- x' }, { kind: 'unknown', node: 'b' }]) }, 'kernels-fit'],
     [{ status: ok({ ...status, hub: { state: 'connecting', lastError: 'ECONNREFUSED' } }) }, 'hub-connected'],
     [{ status: ok({ ...status, members: [member('east'), member('west', { complete: false })] }) }, 'members-synced'],
     [{ status: ok({ ...status, members: [member('west')] }) }, 'members-synced'],
@@ -55,9 +58,17 @@ test('a removed member need not be complete', (t) => {
 
 test('what can not be seen is unknown, and unknown is no finding', (t) => {
   const hidden = err(new LandbridgeError('not-permitted', 'No.'));
-  const results = judge({ cluster: ok('v1'), definitions: hidden, federation: hidden, agents: hidden, status: hidden, corefile: ok(undefined) });
-  t.deepEqual(results.map(({ state }) => state), ['ok', 'unknown', 'unknown', 'unknown', 'unknown', 'unknown', 'unknown']);
+  const results = judge({ cluster: ok('v1'), definitions: hidden, federation: hidden, agents: hidden, kernels: hidden, status: hidden, corefile: ok(undefined) });
+  t.deepEqual(results.map(({ state }) => state), ['ok', ...Array.from({ length: 7 }, () => 'unknown')]);
   t.false(foundProblems(results));
+});
+
+test('what a kernel lacks is named for each node', (t) => {
+  const lacks = kernelUnfit(KERNEL_FEATURES.slice(2, 4), undefined)?.message ?? '';
+  const result = judge({ ...healthy, kernels: ok([{ kind: 'unfit', node: 'old', lacks }, { kind: 'fit', node: 'new' }]) }).find(({ id }) => id === 'kernels-fit');
+  t.is(result?.message, `old: this kernel lacks what capture needs: ${KERNEL_FEATURES.slice(2, 4).map(describeFeature).join(' ; ')}.`);
+  t.is(states({ kernels: ok([{ kind: 'fit', node: 'a' }, { kind: 'unknown', node: 'b' }]) })['kernels-fit'], 'unknown', 'not every agent tells');
+  t.is(states({ kernels: ok([]) })['kernels-fit'], 'unknown');
 });
 
 test('a cluster that has not joined has one finding, not two', (t) => {

@@ -3,6 +3,7 @@ import type { LandbridgeError } from '@landbridge/core/errors.ts';
 import { CLUSTERSET_DOMAIN } from '@landbridge/core/names.ts';
 import type { Result } from '@landbridge/core/result.ts';
 import type { Status } from '@landbridge/federation/admin/admin-api.ts';
+import type { NodeKernel } from './node-kernels.ts';
 
 export type CheckState = 'ok' | 'failed' | 'unknown';
 
@@ -29,6 +30,8 @@ export interface Facts {
   /** Undefined: not installed. */
   readonly federation: Seen<Replicas | undefined>;
   readonly agents: Seen<Replicas | undefined>;
+  /** Of nodes that have an agent, or are to have one. */
+  readonly kernels: Seen<readonly NodeKernel[]>;
   readonly status: Seen<Status>;
   /** Undefined: there is no ConfigMap of CoreDNS. */
   readonly corefile: Seen<string | undefined>;
@@ -43,7 +46,7 @@ const failed = (id: string, message: string, hint: string): CheckResult => ({ id
 export function judge(facts: Facts): CheckResult[] {
   const { cluster } = facts;
   if (!cluster.ok) {
-    const skipped = ['crds-installed', 'federation-ready', 'agents-ready', 'hub-connected', 'members-synced', 'coredns-clusterset'];
+    const skipped = ['crds-installed', 'federation-ready', 'agents-ready', 'kernels-fit', 'hub-connected', 'members-synced', 'coredns-clusterset'];
     return [withError('cluster-reachable', 'failed', cluster.error), ...skipped.map((id): CheckResult => ({ id, state: 'unknown', message: 'Not looked at, because the cluster can not be reached.' }))];
   }
   return [
@@ -51,6 +54,7 @@ export function judge(facts: Facts): CheckResult[] {
     seen('crds-installed', facts.definitions, judgeDefinitions),
     seen('federation-ready', facts.federation, (replicas) => judgeReplicas('federation-ready', 'landbridge-federation', 'deployment', replicas)),
     seen('agents-ready', facts.agents, (replicas) => judgeReplicas('agents-ready', 'landbridge-agent', 'daemonset', replicas)),
+    seen('kernels-fit', facts.kernels, judgeKernels),
     seen('hub-connected', facts.status, judgeHub),
     seen('members-synced', facts.status, judgeMembers),
     seen('coredns-clusterset', facts.corefile, judgeCorefile),
@@ -89,6 +93,20 @@ function judgeReplicas(id: string, name: string, kind: string, replicas: Replica
   if (ready >= wanted) return ok(id, `${name} is ready (${ready} of ${wanted}).`);
   return failed(id, `${name} is not ready (${ready} of ${wanted}).`, `See why: kubectl -n landbridge-system describe pods -l app.kubernetes.io/name=${name}`);
 }
+
+function judgeKernels(kernels: readonly NodeKernel[]): CheckResult {
+  const id = 'kernels-fit';
+  const unfit = kernels.filter((kernel) => kernel.kind === 'unfit');
+  if (unfit.length > 0) return failed(id, unfit.map(({ node, lacks }) => `${node}: ${lacks.replaceAll(/\n-? */g, ' ; ').replace(/: ; /, ': ')}.`).join(' '), 'Linux 6.1 or newer has all of it.');
+  const unknown = kernels.filter(({ kind }) => kind === 'unknown').map(({ node }) => node);
+  if (kernels.length === 0) return { id, state: 'unknown', message: 'No node has an agent that could tell.' };
+  if (unknown.length > 0) return { id, state: 'unknown', message: `Not known of ${shortList(unknown)}: the agent there is not ready, and did not say that it is for the kernel.` };
+  return ok(id, `The kernels of ${kernels.length === 1 ? 'the only node' : `all ${kernels.length} nodes`} have what capture needs.`);
+}
+
+/** Names that a message has of many. */
+const MAX_NAMES = 5;
+const shortList = (names: readonly string[]): string => `${names.slice(0, MAX_NAMES).join(', ')}${names.length > MAX_NAMES ? ` and ${names.length - MAX_NAMES} more` : ''}`;
 
 function judgeHub({ hub, cluster }: Status): CheckResult {
   const id = 'hub-connected';

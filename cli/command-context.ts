@@ -1,5 +1,6 @@
 /** What a command has of the world around it; tests give their own. */
 import { type Command, Option } from 'commander';
+import type { KernelReport } from '@landbridge/core/kernel-report.ts';
 import type { AdminClient } from './admin-client.ts';
 import type { Facts } from './checks.ts';
 
@@ -27,6 +28,8 @@ export interface CommandContext {
   readonly version: string;
   admin(options: ClusterOptions): Promise<AdminClient>;
   observe(options: ClusterOptions): Promise<Facts>;
+  /** @throws LandbridgeError `kernel-unfit`, `agent-not-ready` */
+  kernelOf(node: string, options: ClusterOptions): Promise<KernelReport>;
   /** What the process ends with when nothing was thrown. */
   setExitCode(code: number): void;
 }

@@ -32,6 +32,8 @@ const BY_CODE: Readonly<Record<ErrorCode, number>> = {
   'federation-unreachable': EXIT.unavailable,
   'bus-unavailable': EXIT.unavailable,
   'shutting-down': EXIT.unavailable,
+  'agent-not-ready': EXIT.unavailable,
+  'kernel-unfit': EXIT.checkFoundProblems,
   'not-permitted': EXIT.noPermission,
   'not-authority': EXIT.noPermission,
   interrupted: EXIT.interrupted,

@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { terminationMessage } from '@landbridge/core/termination-message.ts';
 import type { Status } from '@landbridge/federation/admin/admin-api.ts';
 import { type AdminBackend, startAdminServer } from '@landbridge/federation/admin/admin-server.ts';
 import { exampleToken } from '@landbridge/federation/join/example-token.ts';
@@ -14,6 +17,7 @@ import { pino } from 'pino';
 import { makeAdminClient, tunnelToFederation } from './admin-client.ts';
 import { openCluster } from './cluster-access.ts';
 import { type FakeApiServer, startFakeApiServer } from './fake-api-server.ts';
+import { readKernelReport } from './node-kernels.ts';
 import { observe } from './observe.ts';
 import { runProgram } from './program.ts';
 
@@ -41,6 +45,7 @@ async function run(args: readonly string[], stdin = ''): Promise<Outcome> {
     version: '1.2.3',
     admin: async (options) => makeAdminClient(tunnelToFederation(await openCluster(options))),
     observe: (options) => observe(options, signal),
+    kernelOf: async (node, options) => await readKernelReport(await openCluster(options), node, signal),
   });
   return { code, stdout, stderr };
 }
@@ -80,6 +85,8 @@ interface World extends AsyncDisposable {
 }
 
 const pod = (name: string, ready: boolean) => ({ metadata: { name }, status: { phase: 'Running', conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] } });
+
+const agentPod = (name: string, nodeName: string, status: object) => ({ metadata: { name }, spec: { nodeName }, status: { containerStatuses: [{ name: 'agent', ...status }] } });
 
 async function startWorld(): Promise<World> {
   const api = await startFakeApiServer();
@@ -167,7 +174,7 @@ test('a cluster, a federation service or a permission that is missing is said', 
   };
   world.api.forwards.set('fed:15000', -403);
   await attempt(77, /not-permitted/);
-  const closed = createServer();
+  const closed = createTcpServer();
   await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
   const { port } = closed.address() as { port: number };
   await new Promise((resolve) => closed.close(resolve));
@@ -192,7 +199,7 @@ test('a cluster that does not answer is unreachable, to check it is a finding', 
   const check = await run(['check', '-o', 'json', '--kubeconfig', kept.kubeconfig]);
   t.is(check.code, 79);
   const { checks } = JSON.parse(check.stdout) as { checks: { id: string; state: string }[] };
-  t.deepEqual(checks.map(({ state }) => state), ['failed', ...Array.from({ length: 6 }, () => 'unknown')]);
+  t.deepEqual(checks.map(({ state }) => state), ['failed', ...Array.from({ length: 7 }, () => 'unknown')]);
   await kept[Symbol.asyncDispose]();
 });
 
@@ -205,16 +212,37 @@ test('check looks at everything and ends with 79 when something is wrong', async
   objects.set('/apis/apps/v1/namespaces/landbridge-system/deployments/landbridge-federation', { spec: { replicas: 1 }, status: { readyReplicas: 1 } });
   objects.set('/apis/apps/v1/namespaces/landbridge-system/daemonsets/landbridge-agent', { status: { desiredNumberScheduled: 3, numberReady: 2 } });
   objects.set('/api/v1/namespaces/kube-system/configmaps/coredns', { data: { Corefile: '.:53 {\n  kubernetes cluster.local clusterset.local {\n    multicluster clusterset.local\n  }\n}\n' } });
+  objects.set(pods, { kind: 'PodList', items: [pod('fed', true), agentPod('a', 'one', { ready: true })] });
   const outcome = await run(['check', ...world.cluster]);
   t.is(outcome.code, 79, outcome.stderr);
   t.regex(outcome.stdout, /^ok +cluster-reachable .*v1\.36\.3/m);
   t.regex(outcome.stdout, /^ok +crds-installed /m);
   t.regex(outcome.stdout, /^ok +federation-ready /m);
   t.regex(outcome.stdout, /^failed +agents-ready .*\(2 of 3\)/m);
+  t.regex(outcome.stdout, /^ok +kernels-fit /m);
   t.regex(outcome.stdout, /^ok +hub-connected /m);
   t.regex(outcome.stdout, /^failed +members-synced .*of: west\.$/m);
   t.regex(outcome.stdout, /^ok +coredns-clusterset /m);
-  t.regex(outcome.stdout, /5 ok, 2 failed, 0 unknown\n$/);
+  t.regex(outcome.stdout, /6 ok, 2 failed, 0 unknown\n$/);
+});
+
+test('check --node tells of the kernel of a node, by its agent or by what that left', async (t) => {
+  await using world = await startWorld();
+  const lacks = terminationMessage(new LandbridgeError('kernel-unfit', 'this kernel lacks what capture needs:\n- BPF_PROG_TYPE_SK_LOOKUP (Linux 5.9): hands arriving connections to the agent'));
+  world.api.objects.set(pods, { kind: 'PodList', items: [agentPod('a', 'new', { ready: true }), agentPod('b', 'old', { ready: false, lastState: { terminated: { message: lacks } } }), agentPod('c', 'starting', { ready: false })] });
+  const features = [true, false].map((isThere, at) => ({ name: `BPF_${at}`, since: `6.${at}`, purpose: 'capture', isThere }));
+  const agent = createServer((_, response) => response.end(JSON.stringify({ release: '6.1.0', features })));
+  await once(agent.listen(0, '127.0.0.1'), 'listening');
+  t.teardown(() => agent.close());
+  world.api.forwards.set('a:15000', (agent.address() as AddressInfo).port);
+  const told = await run(['check', '--node', 'new', ...world.cluster]);
+  t.is(told.code, 79, 'one is missing');
+  t.is(told.stdout, 'Linux 6.1.0\nSTATE    FEATURE  SINCE  WHAT FOR\nok       BPF_0    6.0    capture\nmissing  BPF_1    6.1    capture\n\n1 ok, 1 missing\n');
+  t.deepEqual(JSON.parse((await run(['check', '--node', 'new', '-o', 'json', ...world.cluster])).stdout), { release: '6.1.0', features });
+  t.regex((await run(['check', '--node', 'old', ...world.cluster])).stderr, /SK_LOOKUP \(Linux 5\.9\).*\[kernel-unfit\]/);
+  for (const node of ['starting', 'nowhere']) t.regex((await run(['check', '--node', node, ...world.cluster])).stderr, /\[agent-not-ready\]/);
+  world.api.objects.set('/version', { gitVersion: 'v1.36.3' });
+  t.regex((await run(['check', ...world.cluster])).stdout, /^failed +kernels-fit +old: .*SK_LOOKUP \(Linux 5\.9\)/m);
 });
 
 test('the program reads a token from its standard input and ends at once when interrupted', async (t) => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { makeAdminClient, tunnelToFederation } from './admin-client.ts';
 import { openCluster } from './cluster-access.ts';
+import { readKernelReport } from './node-kernels.ts';
 import { observe } from './observe.ts';
 import { runProgram } from './program.ts';
 
@@ -24,6 +25,7 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   version,
   admin: async (options) => makeAdminClient(tunnelToFederation(await openCluster(options))),
   observe: (options) => observe(options, interrupt.signal),
+  kernelOf: async (node, options) => await readKernelReport(await openCluster(options), node, interrupt.signal),
 });
 
 async function readStdin(limitBytes: number): Promise<string> {

@@ -8,6 +8,7 @@ import { DEFINITIONS, type Facts, type Replicas, type Seen } from './checks.ts';
 import { type ClusterAccess, openCluster } from './cluster-access.ts';
 import type { ClusterOptions } from './command-context.ts';
 import { httpStatusOf, kubernetesError } from './kubernetes-errors.ts';
+import { readNodeKernels } from './node-kernels.ts';
 
 /** For each fact; a cluster that is slower than this is not well. */
 const TIMEOUT_MS = 15_000;
@@ -25,15 +26,16 @@ export async function observe(options: ClusterOptions, signal: AbortSignal): Pro
     }
   };
   const cluster = await look((limited) => readVersion(access, limited));
-  if (!cluster.ok) return { cluster, definitions: cluster, federation: cluster, agents: cluster, status: cluster, corefile: cluster };
-  const [definitions, federation, agents, status, corefile] = await Promise.all([
+  if (!cluster.ok) return { cluster, definitions: cluster, federation: cluster, agents: cluster, kernels: cluster, status: cluster, corefile: cluster };
+  const [definitions, federation, agents, kernels, status, corefile] = await Promise.all([
     look((limited) => readDefinitions(access, limited)),
     look((limited) => readFederation(access, limited)),
     look((limited) => readAgents(access, limited)),
+    look((limited) => readNodeKernels(access, limited)),
     look((limited): Promise<Status> => makeAdminClient(tunnelToFederation(access)).status(limited)),
     look((limited) => readCorefile(access, limited)),
   ]);
-  return { cluster, definitions, federation, agents, status, corefile };
+  return { cluster, definitions, federation, agents, kernels, status, corefile };
 }
 
 async function readVersion({ config, kubernetes }: ClusterAccess, signal: AbortSignal): Promise<string> {

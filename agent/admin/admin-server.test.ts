@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { parseKernelReport } from '@landbridge/core/kernel-report.ts';
+import { ok } from '@landbridge/core/result.ts';
 import test from 'ava';
 import { pino } from 'pino';
 import { workloadOf } from '../discovery/test-resources.ts';
@@ -17,7 +19,7 @@ test('the index names what there is', async (t) => {
   const { status, headers, text } = await ask(server.port, 'GET', '/');
   t.is(status, 200);
   t.is(headers['content-type'], 'text/html; charset=utf-8');
-  for (const name of ['config_dump', 'connections', 'logging', 'quitquitquit']) t.true(text.includes(name), name);
+  for (const name of ['config_dump', 'connections', 'kernel', 'logging', 'quitquitquit']) t.true(text.includes(name), name);
 });
 
 test('the dumps are JSON', async (t) => {
@@ -27,6 +29,7 @@ test('the dumps are JSON', async (t) => {
   t.is(headers['content-type'], 'application/json; charset=utf-8');
   t.is((JSON.parse(text) as { workloads: unknown[] }).workloads.length, 1);
   t.deepEqual(JSON.parse((await ask(server.port, 'GET', '/connections')).text), []);
+  t.deepEqual(parseKernelReport((await ask(server.port, 'GET', '/kernel')).text), ok({ release: '6.1.0', features: [] }));
 });
 
 test('the level of the log is told and changed', async (t) => {

@@ -15,6 +15,7 @@ const INDEX = `<!DOCTYPE html>
 <table>
 <tr><td><a href="config_dump">config_dump</a></td><td>what the agent knows: workloads, services, policies, certificates, pods</td></tr>
 <tr><td><a href="connections">connections</a></td><td>connections under way</td></tr>
+<tr><td><a href="kernel">kernel</a></td><td>what the kernel has of what capture needs</td></tr>
 <tr><td><a href="logging">logging</a></td><td>the level of the log; POST ?level=debug changes it</td></tr>
 <tr><td>quitquitquit</td><td>POST shuts the agent down</td></tr>
 </table>
@@ -28,6 +29,7 @@ export async function startAdminServer({ port, sources, log }: { readonly port: 
     '/': { GET: () => ({ status: 200, type: 'text/html', body: INDEX }) },
     '/config_dump': { GET: (_, signal) => json(configDump(sources, signal)) },
     '/connections': { GET: (_, signal) => json(connectionsDump(sources, signal)) },
+    '/kernel': { GET: () => ({ status: 200, type: 'application/json', body: JSON.stringify(sources.kernel()) }) },
     '/logging': { GET: () => tellLevel(sources.logLevels), POST: (query) => changeLevel(sources.logLevels, query, log) },
     '/quitquitquit': {
       POST: () => {

@@ -1,4 +1,5 @@
 import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
+import type { KernelReport } from '@landbridge/core/kernel-report.ts';
 import type { Service, Workload } from '../discovery/wds-address.ts';
 import type { ConnectionView } from '../proxy/thread-messages.ts';
 import type { LogLevels } from './log-levels.ts';
@@ -38,6 +39,8 @@ export interface AdminSources {
   pods(): Iterable<PodStatus>;
   /** Of all data threads. */
   connections(): Promise<readonly ConnectionView[]>;
+  /** What the kernel has of what capture needs. */
+  kernel(): KernelReport;
   /** Begins to shut the agent down. */
   quit(): void;
 }

@@ -1,3 +1,5 @@
+import type { KernelReport } from '@landbridge/core/kernel-report.ts';
+import { reportKernel } from '../capture/kernel-features.ts';
 import type { AgentEnvironment } from '../config.ts';
 import type { Service } from '../discovery/wds-address.ts';
 import type { Discovery } from '../discovery/xds-client.ts';
@@ -23,6 +25,7 @@ interface AgentParts {
 
 /** What the admin server shows of the parts of a running agent. */
 export function agentSources({ environment, levels, discovery, certificates, pods, plane, trustDomain, quit }: AgentParts): AdminSources {
+  let kernel: KernelReport | undefined;
   return {
     version: VERSION,
     configuration: environment as unknown as AdminSources['configuration'],
@@ -36,6 +39,8 @@ export function agentSources({ environment, levels, discovery, certificates, pod
     },
     pods: () => pods().map(({ uid, name, namespace, serviceAccount, address }) => ({ uid, name, namespace, serviceAccount, trustDomain, addresses: [address], isUp: true })),
     connections: async () => await plane.connections(CONNECTIONS_TIMEOUT_MS),
+    // The same for as long as the machine runs, and it takes time to ask for.
+    kernel: () => (kernel ??= reportKernel()),
     quit,
   };
 }

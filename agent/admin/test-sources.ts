@@ -14,6 +14,7 @@ export function sourcesOf(over: Partial<AdminSources> = {}): AdminSources {
     certificates: () => [],
     pods: () => [],
     connections: async () => [],
+    kernel: () => ({ release: '6.1.0', features: [] }),
     quit: () => {},
     ...over,
   };

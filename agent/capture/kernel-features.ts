@@ -1,4 +1,6 @@
+import { release } from 'node:os';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import type { KernelReport } from '@landbridge/core/kernel-report.ts';
 import { type BpfFeature, kernelHas, nameOf } from '@landbridge/native/bpf-features.ts';
 
 /** Something of the kernel that capture needs. */
@@ -49,7 +51,8 @@ export function missingFeatures(has: (feature: BpfFeature) => boolean = kernelHa
 }
 
 /** One line for each feature: `BPF_PROG_TYPE_SK_LOOKUP (Linux 5.9): hands arriving connections to the agent`. */
-export const describeFeature = ({ feature, since, purpose }: KernelFeature): string => `${nameOf(feature)} (Linux ${since}): ${purpose}`;
+export const describeFeature = ({ feature, since, purpose }: KernelFeature): string => describe(nameOf(feature), since, purpose);
+const describe = (name: string, since: string, purpose: string): string => `${name} (Linux ${since}): ${purpose}`;
 
 /** Why programs could not be loaded, where the kernel lacks something; undefined where it has all. */
 export function kernelUnfit(missing: readonly KernelFeature[], cause: unknown): LandbridgeError | undefined {
@@ -57,8 +60,13 @@ export function kernelUnfit(missing: readonly KernelFeature[], cause: unknown): 
   return new LandbridgeError('kernel-unfit', `this kernel lacks what capture needs:\n${missing.map((each) => `- ${describeFeature(each)}`).join('\n')}`, { cause, hint: 'Linux 6.1 or newer, with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF, CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS, has all of it.' });
 }
 
-/** What `agent --check` writes: a line for each feature, and whether all of them are there. */
-export function reportKernel(has: (feature: BpfFeature) => boolean = kernelHas): { readonly text: string; readonly isFit: boolean } {
+/** Asks the running kernel for each feature. */
+export function reportKernel(has: (feature: BpfFeature) => boolean = kernelHas): KernelReport {
   const missing = new Set(missingFeatures(has));
-  return { text: KERNEL_FEATURES.map((each) => `${missing.has(each) ? 'missing' : 'ok     '}  ${describeFeature(each)}\n`).join(''), isFit: missing.size === 0 };
+  return { release: release(), features: KERNEL_FEATURES.map((each) => ({ name: nameOf(each.feature), since: each.since, purpose: each.purpose, isThere: !missing.has(each) })) };
+}
+
+/** What `agent --check` writes: a line for each feature. */
+export function kernelText({ features }: KernelReport): string {
+  return features.map(({ name, since, purpose, isThere }) => `${isThere ? 'ok     ' : 'missing'}  ${describe(name, since, purpose)}\n`).join('');
 }
