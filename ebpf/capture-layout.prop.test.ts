@@ -2,7 +2,7 @@ import { SocketAddress } from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
 import { decode, encode } from 'bpf-linker-node/codec';
-import { addressBytes, addressText, dialKey, flowKey, listenerKey, netnsKey, parseEndpoint, podValue, socketValue } from './capture-layout.ts';
+import { addressBytes, addressText, dialKey, flowKey, listenerKey, netnsKey, parseEndpoint, podValue, probePortKey, socketValue, sumOfProcessors } from './capture-layout.ts';
 import { maps } from './capture-skeleton.ts';
 
 test('an address survives the way into a map and out of it', (t) => {
@@ -33,9 +33,15 @@ test('what is written by hand is what the layouts of the compiler say', (t) => {
     t.deepEqual(decode(maps.original_destinations.key, flowKey(netns, { ip: addressText(source), port: sourcePort })), { netns, source: { ip: words(source), port: sourcePort, pad: 0 }, pad: 0 });
     t.deepEqual(decode(maps.dials.key, dialKey(source, sourcePort, local, localPort)), { remote_ip: words(source), local_ip: words(local), remote_port: sourcePort, local_port: localPort });
     t.deepEqual(decode(maps.listeners.key, listenerKey(addressText(local), 'plaintext')), { ip: words(local), kind: 1 });
+    t.deepEqual(decode(maps.probe_ports.key, probePortKey(addressText(local), localPort)), { ip: words(local), port: localPort, pad: 0 });
     t.deepEqual(parseEndpoint(Buffer.from(encode(maps.original_destinations.value, { ip: words(local), port: localPort, pad: 0 }))), { ip: addressText(local), port: localPort });
     t.is(decode(maps.pods.key, netnsKey(netns)), netns);
   }));
   t.deepEqual(decode(maps.pods.value, podValue('10.1.2.3')), { ip4: 0x0a010203 });
   t.is(decode(maps.listeners.value, socketValue(7)), 7n);
+});
+
+test('a count is the sum of those of all processors', (t) => {
+  fc.assert(fc.property(fc.array(fc.bigInt({ min: 0n, max: 2n ** 48n })), (counts) => sumOfProcessors(Buffer.concat(counts.map((count) => Buffer.from(encode(maps.guard_drops.value, count))))) === counts.reduce((sum, count) => sum + count, 0n)));
+  t.is(sumOfProcessors(undefined), 0n);
 });

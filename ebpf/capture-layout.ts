@@ -23,10 +23,18 @@ export const CGROUP_KEY_BYTES = maps.agents.keyBytes;
 export const NETNS_KEY_BYTES = maps.pods.keyBytes;
 export const ENDPOINT_BYTES = maps.original_destinations.valueBytes;
 export const DIAL_KEY_BYTES = maps.dials.keyBytes;
+export const PROBE_PORT_BYTES = maps.probe_ports.keyBytes;
 
-/** The one element of `guard_drops`, with a value of each processor. */
+/** The one element of maps that count, with a value of each processor. */
 export const GUARD_DROPS_KEY = Buffer.from(encode(maps.guard_drops.key, 0));
-export const GUARD_DROP_BYTES = maps.guard_drops.valueBytes;
+export const PROBES_PASSED_KEY = Buffer.from(encode(maps.probes_passed.key, 0));
+
+/** Of the values that such a map has: 64 bits for each processor. None: 0. */
+export function sumOfProcessors(values: Buffer | undefined): bigint {
+  let sum = 0n;
+  for (let at = 0; values !== undefined && at < values.length; at += maps.guard_drops.valueBytes) sum += values.readBigUInt64LE(at);
+  return sum;
+}
 
 export const netnsKey = (cookie: bigint): Buffer => Buffer.from(encode(maps.pods.key, cookie));
 
@@ -67,8 +75,19 @@ export function dialKey(remoteIp: Uint8Array, remotePort: number, localIp: Uint8
 /** Where a dial goes to, in 16 bytes. */
 export const dialledAddress = (key: Buffer): Buffer => key.subarray(16, 32);
 
-/** The value of `dials`. */
-export const DIAL_VALUE = Buffer.from([1]);
+/** The value of maps whose keys say all. */
+export const PRESENT = Buffer.from([1]);
+
+/** Key of `agents` and `kubelets`. */
+export const cgroupKey = (id: bigint): Buffer => Buffer.from(encode(maps.kubelets.key, id));
+
+/** struct probe_port. */
+export function probePortKey(address: string, port: number): Buffer {
+  const key = Buffer.alloc(PROBE_PORT_BYTES);
+  key.set(addressBytes(address), 0);
+  key.writeUInt16BE(port, 16);
+  return key;
+}
 
 /** struct listener_key. */
 export function listenerKey(address: string, kind: ListenerKind): Buffer {

@@ -57,6 +57,28 @@ export const Dial: Codec<Dial> = struct(36, {
   local_port: [34, be16],
 });
 
+/** struct probe_port */
+export interface ProbePort {
+  readonly ip: readonly number[];
+  readonly port: number;
+  readonly pad: number;
+}
+export const ProbePort: Codec<ProbePort> = struct(20, {
+  ip: [0, array(be32, 4)],
+  port: [16, be16],
+  pad: [18, u16],
+});
+
+/** struct arrival */
+export interface Arrival {
+  readonly dial: Dial;
+  readonly interface: number;
+}
+export const Arrival: Codec<Arrival> = struct(40, {
+  dial: [0, Dial],
+  interface: [36, u32],
+});
+
 /** struct direct_destination */
 export interface DirectDestination {
   readonly netns: bigint;
@@ -152,12 +174,16 @@ export const maps = {
   original_destinations: { name: 'original_destinations', type: 9, keyBytes: 32, valueBytes: 20, maxEntries: 65536, flags: 0, isPinnedByName: false, key: Flow, value: Endpoint },
   listeners: { name: 'listeners', type: 18, keyBytes: 20, valueBytes: 8, maxEntries: 12288, flags: 0, isPinnedByName: false, key: ListenerKey, value: u64 },
   dials: { name: 'dials', type: 9, keyBytes: 36, valueBytes: 1, maxEntries: 16384, flags: 0, isPinnedByName: false, key: Dial, value: u8 },
+  kubelets: { name: 'kubelets', type: 1, keyBytes: 8, valueBytes: 1, maxEntries: 16, flags: 0, isPinnedByName: false, key: u64, value: u8 },
+  probe_ports: { name: 'probe_ports', type: 1, keyBytes: 20, valueBytes: 1, maxEntries: 16384, flags: 1, isPinnedByName: false, key: ProbePort, value: u8 },
+  arriving: { name: 'arriving', type: 6, keyBytes: 4, valueBytes: 40, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: Arrival },
   direct_routes: { name: 'direct_routes', type: 1, keyBytes: 32, valueBytes: 24, maxEntries: 16384, flags: 1, isPinnedByName: false, key: DirectDestination, value: DirectRoute },
   direct_backends: { name: 'direct_backends', type: 1, keyBytes: 16, valueBytes: 28, maxEntries: 32768, flags: 1, isPinnedByName: false, key: DirectBackendKey, value: DirectBackend },
   direct_counts: { name: 'direct_counts', type: 5, keyBytes: 16, valueBytes: 48, maxEntries: 32768, flags: 1, isPinnedByName: false, key: DirectBackendKey, value: DirectCounts },
   direct_lease: { name: 'direct_lease', type: 2, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },
   direct_sockets: { name: 'direct_sockets', type: 24, keyBytes: 4, valueBytes: 80, maxEntries: 0, flags: 1, isPinnedByName: false, key: i32, value: DirectSocket },
   guard_drops: { name: 'guard_drops', type: 6, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },
+  probes_passed: { name: 'probes_passed', type: 6, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },
   original_of_socket: { name: 'original_of_socket', type: 24, keyBytes: 4, valueBytes: 20, maxEntries: 0, flags: 1, isPinnedByName: false, key: i32, value: Endpoint },
 } as const;
 
@@ -173,6 +199,7 @@ export const programs = {
   lb_register_agent: { name: 'lb_register_agent', section: 'syscall' },
   lb_post_bind4: { name: 'lb_post_bind4', section: 'cgroup/post_bind4' },
   lb_post_bind6: { name: 'lb_post_bind6', section: 'cgroup/post_bind6' },
+  lb_probe: { name: 'lb_probe', section: 'tc' },
 } as const;
 
 /** By section, which libbpf makes a map of. */

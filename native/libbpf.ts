@@ -39,7 +39,8 @@ export const AttachType = {
   CGROUP_INET4_GETPEERNAME: 29,
   CGROUP_INET6_GETPEERNAME: 30,
   SK_LOOKUP: 36,
-  /** Linux 6.6 */
+  /** Linux 6.6, as the other way. */
+  TCX_INGRESS: 46,
   TCX_EGRESS: 47,
 } as const;
 export type AttachType = (typeof AttachType)[keyof typeof AttachType];

@@ -9,7 +9,7 @@ import type { SystemCallError } from '@landbridge/native/errno.ts';
 import { FileDescriptor } from '@landbridge/native/libc.ts';
 import { abandon, answerFor } from '../../test/mesh/answering-agent.ts';
 import { binder, caller, greeter, manyCallers, markedCaller, repeatedCaller } from '../../test/mesh/applications.ts';
-import { GUARDS } from '../../test/mesh/guard-kinds.ts';
+import { HOOKS } from '../../test/mesh/interface-hooks.ts';
 import { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
 import { captureTraces } from '../../test/mesh/capture-traces.ts';
@@ -66,7 +66,7 @@ test.serial('arriving connections go to the listener of their kind, whatever the
   t.regex(await a.run(caller(b.address, 8080)), /plaintext for 10\.199\.1\.3 8080 from 10\.199\.1\.2$/);
   t.regex(await a.run(caller(b.address, 9)), /plaintext for 10\.199\.1\.3 9 from/, 'a port that nobody listens on');
   t.regex(await a.run(caller(b.address, 15008)), /hbone for 10\.199\.1\.3 15008 from/);
-  t.regex(await onNode(caller(b.address, 8080)), /plaintext for/, 'from the node, as a kubelet probes');
+  t.regex(await onNode(caller(b.address, 8080)), /plaintext for/, 'from the node');
   // The agent's own dial, from inside the pod, reaches the application.
   const dial = new Socket({ fd: agent.pod.socket('IPv4'), allowHalfOpen: true });
   dial.connect({ host: b.address, port: 8080 });
@@ -169,16 +169,16 @@ test.serial('a released pod goes its own way again, and nothing of the capture s
   t.regex(await a.run(caller(b.address, 8080)), /app saw 10\.199\.1\.2$/);
 });
 
-for (const { guard, runs } of GUARDS) {
-  (runs ? test.serial : test.serial.skip)(`${guard}: what earlier agents left of pods that are not captured any more is forgotten`, async (t) => {
+for (const { hook, runs } of HOOKS) {
+  (runs ? test.serial : test.serial.skip)(`${hook}: what earlier agents left of pods that are not captured any more is forgotten`, async (t) => {
     await using _app = await b.start(greeter(8080));
     // As in every pod that lives, a process is in it.
     await using _other = await a.start(greeter(8080));
     {
-      using capture = openCapture({ guard });
+      using capture = openCapture({ hook });
       await abandon(capture, a);
     }
-    using capture = openCapture({ guard });
+    using capture = openCapture({ hook });
     t.is(await a.run(caller(b.address, 8080)), 'ECONNREFUSED');
     mkdirSync(path.join(pins(), '..', '1', 'links'), { recursive: true });
     capture.forgetAllBut([]);

@@ -3,17 +3,18 @@ import path from 'node:path';
 import type { LandbridgeError } from '@landbridge/core/errors.ts';
 import { CAPTURE_ABI, CAPTURE_OBJECT } from '@landbridge/ebpf/capture-object.ts';
 import { maps } from '@landbridge/ebpf/capture-skeleton.ts';
-import { addressBytes, DIAL_KEY_BYTES, dialledAddress, flowKey, GUARD_DROP_BYTES, GUARD_DROPS_KEY, HBONE_PORT, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, podValue, RESERVED_POD, type SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
+import { addressBytes, DIAL_KEY_BYTES, dialledAddress, flowKey, GUARD_DROPS_KEY, HBONE_PORT, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, podValue, RESERVED_POD, type SocketAddress, sumOfProcessors } from '@landbridge/ebpf/capture-layout.ts';
 import type { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
 import { AttachType, BpfLink, BpfObject, type BpfProgram, possibleCpus } from '@landbridge/native/libbpf.ts';
 import { type FileDescriptor, openForReading } from '@landbridge/native/libc.ts';
-import { openNetworkNamespace } from '@landbridge/native/network-namespace.ts';
+import { findNetworkNamespace, openNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 import { listenOnLoopback, networkNamespaceCookie, tcpSocketIn } from '@landbridge/native/sockets.ts';
 import { AgentGroups, type Company } from './agent-groups.ts';
 import { DirectRoutes } from './direct-routes.ts';
-import { EgressGuard, type GuardKind } from './egress-guard.ts';
+import { hookOfKernel, type InterfaceHook, InterfaceProgram } from './interface-program.ts';
 import { kernelUnfit, missingFeatures } from './kernel-features.ts';
+import { KubeletProbes } from './kubelet-probes.ts';
 import { type ListenerSlot, ListenerSlots, slotsOf } from './listener-slots.ts';
 import { AGENT_MARK } from './marks.ts';
 import { installReplyRouting, removeReplyRouting } from './reply-routing.ts';
@@ -41,8 +42,8 @@ export interface CaptureOptions {
   readonly threads?: number;
   /** /proc/sys, or another mount of it. Default `/proc/sys`. */
   readonly sysctlRoot?: string;
-  /** How the way out of pods is guarded. Default: as the kernel can. */
-  readonly guard?: GuardKind;
+  /** How programs are attached to interfaces of pods. Default: as the kernel can. */
+  readonly hook?: InterfaceHook;
 }
 
 export interface PodPlace {
@@ -85,17 +86,23 @@ export class Capture implements Disposable {
   readonly #originals: BpfMap;
   readonly #dials: BpfMap;
   readonly #guardDrops: BpfMap;
-  readonly #guard: EgressGuard;
+  readonly #hook: InterfaceHook;
+  /** On the way out of pods: what begins a TCP connection there passes only if it is the agent's. */
+  readonly #guard: InterfaceProgram;
+  /** On the way into pods: knows probes. */
+  readonly #probes: InterfaceProgram;
   readonly #sysctls: string;
   /** Destinations that need no agent; none at the start. */
   readonly directRoutes: DirectRoutes;
+  /** What may go past the agent; nothing until it is told. */
+  readonly kubeletProbes: KubeletProbes;
 
   /** @throws LandbridgeError `kernel-unfit`, `bpf-load`, SystemCallError */
-  constructor({ cgroupRoot, bpfRoot, threads = 1, guard, sysctlRoot = '/proc/sys' }: CaptureOptions) {
+  constructor({ cgroupRoot, bpfRoot, threads = 1, hook, sysctlRoot = '/proc/sys' }: CaptureOptions) {
     this.#sysctls = sysctlRoot;
     this.#threads = threads;
     this.#pins = path.join(bpfRoot, 'landbridge', String(CAPTURE_ABI));
-    for (const directory of ['maps', 'links', 'netns', 'guards']) mkdirSync(path.join(this.#pins, directory), { recursive: true, mode: 0o700 });
+    for (const directory of ['maps', 'links', 'netns', 'guards', 'probes']) mkdirSync(path.join(this.#pins, directory), { recursive: true, mode: 0o700 });
     this.#object = BpfObject.open(CAPTURE_OBJECT);
     for (const name of Object.keys(maps)) this.#object.pinMap(name, path.join(this.#pins, 'maps', name));
     load(this.#object);
@@ -106,7 +113,11 @@ export class Capture implements Disposable {
     this.#dials = map('dials');
     this.#guardDrops = map('guard_drops', possibleCpus());
     this.directRoutes = new DirectRoutes(map);
-    this.#guard = new EgressGuard(this.#object.program('lb_guard'), path.join(this.#pins, 'guards'), guard);
+    this.kubeletProbes = new KubeletProbes(map);
+    const guard = this.#object.program('lb_guard');
+    this.#hook = hook ?? hookOfKernel(guard);
+    this.#guard = new InterfaceProgram(guard, 'egress', path.join(this.#pins, 'guards'), this.#hook);
+    this.#probes = new InterfaceProgram(this.#object.program('lb_probe'), 'ingress', path.join(this.#pins, 'probes'), this.#hook);
     this.#inbound = this.#object.program('lb_inbound');
     this.#object.program('lb_register_agent').runOnce();
     this.#agents = new AgentGroups(map('agents'), cgroupRoot);
@@ -146,7 +157,7 @@ export class Capture implements Disposable {
         // What is pinned for this pod is attached to a sandbox that it had before.
         if (!isKnown) {
           BpfLink.end(this.#netnsPin(pod.uid));
-          this.#guard.forget(pod.uid);
+          for (const program of [this.#guard, this.#probes]) program.forget(pod.uid);
         }
         const listen = (port: number): FileDescriptor[] => {
           const listeners = listenOnLoopback(namespace.number, { port, backlog: BACKLOG, mark: AGENT_MARK, count: this.#threads });
@@ -158,6 +169,8 @@ export class Capture implements Disposable {
         const numbers = (listeners: readonly FileDescriptor[]): number[] => listeners.map(({ number }) => number);
         const slots = slotsOf(pod.address, { outbound: numbers(outbound), plaintext: numbers(plaintext), hbone: numbers(hbone) });
         this.#slots.fill(slots);
+        // From the first connection on that the agent would be handed.
+        this.#probes.install(namespace.number, pod.uid);
         this.#attach(this.#netnsPin(pod.uid), this.#inbound, namespace, AttachType.SK_LOOKUP);
         this.#pods.set(netnsKey(cookie), podValue(pod.address));
         this.#guard.install(namespace.number, pod.uid);
@@ -166,7 +179,7 @@ export class Capture implements Disposable {
       } catch (thrown) {
         if (!isKnown) {
           this.#pods.delete(netnsKey(cookie));
-          this.#guard.forget(pod.uid);
+          for (const program of [this.#guard, this.#probes]) program.forget(pod.uid);
         }
         throw thrown;
       }
@@ -196,6 +209,7 @@ export class Capture implements Disposable {
     this.#pods.delete(netnsKey(pod.cookie));
     this.#guard.remove(pod.handles.namespace, pod.place.uid);
     BpfLink.end(this.#netnsPin(pod.place.uid));
+    this.#probes.remove(pod.handles.namespace, pod.place.uid);
     // Another pod may have the address by now, captured by another agent.
     if (!this.isRelieved(pod)) this.#forgetDials(pod.place.address);
     this.#slots.empty(pod.slots);
@@ -222,7 +236,7 @@ export class Capture implements Disposable {
     const uids = new Set(pods.map((pod) => pod.place.uid));
     for (const key of this.#pods.keys(NETNS_KEY_BYTES)) if (!cookies.has(key.readBigUInt64LE())) this.#pods.delete(key);
     for (const uid of this.pinned()) if (!uids.has(uid)) this.#forget(uid);
-    this.#guard.forgetAllBut(uids);
+    for (const program of [this.#guard, this.#probes]) program.forgetAllBut(uids);
     const layouts = path.dirname(this.#pins);
     for (const layout of readdirSync(layouts)) if (layout !== String(CAPTURE_ABI)) rmSync(path.join(layouts, layout), { recursive: true, force: true });
   }
@@ -233,22 +247,21 @@ export class Capture implements Disposable {
     {
       using link = BpfLink.pinned(pin);
       const inode = link?.namespaceInode();
-      if (inode !== undefined) this.#guard.endClassifiers(inode);
+      // A classifier has no pin to end it by: it is looked for where the pod still lives. Of a namespace without a process nothing leaves.
+      using namespace = this.#hook === 'tcx' || inode === undefined ? undefined : findNetworkNamespace(inode);
+      if (namespace !== undefined) for (const program of [this.#guard, this.#probes]) program.remove(namespace.number, uid);
     }
     BpfLink.end(pin);
   }
 
   /** Packets by which connections were to be begun around the agent, and that did not get out. */
   guardDrops(): bigint {
-    const values = this.#guardDrops.get(GUARD_DROPS_KEY) ?? Buffer.alloc(0);
-    let sum = 0n;
-    for (let at = 0; at < values.length; at += GUARD_DROP_BYTES) sum += values.readBigUInt64LE(at);
-    return sum;
+    return sumOfProcessors(this.#guardDrops.get(GUARD_DROPS_KEY));
   }
 
   /** Detaches everything and removes all pins: for uninstalling, when no pod is captured any more. */
   remove(): void {
-    for (const directory of ['netns', 'guards', 'links']) for (const name of readdirSync(path.join(this.#pins, directory))) BpfLink.end(path.join(this.#pins, directory, name));
+    for (const directory of ['netns', 'guards', 'probes', 'links']) for (const name of readdirSync(path.join(this.#pins, directory))) BpfLink.end(path.join(this.#pins, directory, name));
     rmSync(path.dirname(this.#pins), { recursive: true, force: true });
   }
 

@@ -6,6 +6,7 @@ import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { answerFor } from '../../test/mesh/answering-agent.ts';
 import { allSegmentsOf } from '../../test/e2e/packet-capture.ts';
 import { caller, greeter, hammer, portTeller, tallyCaller } from '../../test/mesh/applications.ts';
+import { HOOKS } from '../../test/mesh/interface-hooks.ts';
 import { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
 import { eventually } from '../../test/agents/eventually.ts';
@@ -32,10 +33,11 @@ test.before(async () => {
 
 test.after.always(async () => await mesh[Symbol.asyncDispose]());
 
-for (const guard of ['tcx', 'clsact'] as const) {
-  test.serial(`${guard}: a destination that needs no agent is reached from the pod itself, and others by the agent`, async (t) => {
+for (const { hook, runs } of HOOKS) {
+  const serial = runs ? test.serial : test.serial.skip;
+  serial(`${hook}: a destination that needs no agent is reached from the pod itself, and others by the agent`, async (t) => {
     await using _app = await b.start(greeter(8080, '::'));
-    using capture = new Capture({ ...mesh.node('west'), guard });
+    using capture = new Capture({ ...mesh.node('west'), hook });
     const dropsBefore = capture.guardDrops();
     await using agent = await answerFor(capture, a);
     const routes = capture.directRoutes;
@@ -51,10 +53,10 @@ for (const guard of ['tcx', 'clsact'] as const) {
     t.is(capture.guardDrops(), dropsBefore);
   });
 
-  test.serial(`${guard}: what else is sent to such a destination does not get out, nor what such a socket sends elsewhere`, async (t) => {
+  serial(`${hook}: what else is sent to such a destination does not get out, nor what such a socket sends elsewhere`, async (t) => {
     await using _app = await b.start(greeter(8080));
     await using _other = await b.start(greeter(8081));
-    using capture = new Capture({ ...mesh.node('west'), guard });
+    using capture = new Capture({ ...mesh.node('west'), hook });
     await using agent = await answerFor(capture, a);
     direct(capture, agent.pod.cookie, { ip: b.address, port: 8080 });
     const dropped = async (work: () => Promise<string>, expected: string, name: string): Promise<void> => {
@@ -63,7 +65,7 @@ for (const guard of ['tcx', 'clsact'] as const) {
       t.true(capture.guardDrops() > before, `${name}: dropped`);
     };
     await dropped(async () => await a.runOutside(oddCaller('tcp', b.address, 8080)), 'TIMEOUT', 'another control group');
-    await dropped(async () => await a.run(rawSyn(a.address, b.address, 8080)), 'sent', 'a packet made by hand');
+    await dropped(async () => await a.run(rawSyn({ source: a.address, host: b.address, port: 8080 })), 'sent', 'a packet made by hand');
     t.regex(await a.run(twiceCaller([b.address, 8080], [b.address, 8081])), /^app saw 10\.199\.1\.2, outbound from/, 'the same socket, connected again');
     const nft = (...args: readonly string[]): void => void execFileSync('ip', ['netns', 'exec', a.netns, '/usr/sbin/nft', ...args], { stdio: 'inherit' });
     nft('add', 'table', 'ip', 'nat');

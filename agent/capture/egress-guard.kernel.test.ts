@@ -7,7 +7,7 @@ import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { CAPTURE_ABI } from '@landbridge/ebpf/capture-object.ts';
 import { abandon, answerFor } from '../../test/mesh/answering-agent.ts';
 import { caller, greeter } from '../../test/mesh/applications.ts';
-import { GUARDS } from '../../test/mesh/guard-kinds.ts';
+import { HOOKS } from '../../test/mesh/interface-hooks.ts';
 import { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
 import { oddCaller, rawSyn, rawSyn6 } from '../../test/mesh/raw-programs.ts';
@@ -40,9 +40,9 @@ function segments(pod: MeshPod): number {
   return Number(values.split(' ')[names.split(' ').indexOf('InSegs')]);
 }
 
-for (const { guard, runs } of GUARDS) {
+for (const { hook, runs } of HOOKS) {
   const serial = runs ? test.serial : test.serial.skip;
-  serial(`${guard}: what goes around connect() does not get out of a captured pod`, async (t) => {
+  serial(`${hook}: what goes around connect() does not get out of a captured pod`, async (t) => {
     await using _app = await b.start(greeter(PORT));
     await using _app6 = await b.start(greeter(PORT, b.address6));
     const ways: readonly (readonly [name: string, argv: readonly string[], open: RegExp])[] = [
@@ -54,7 +54,7 @@ for (const { guard, runs } of GUARDS) {
     ];
     // They would get there: the test can fail.
     for (const [name, argv, open] of ways) t.regex(await a.runOutside(argv), open, name);
-    using capture = new Capture({ ...mesh.node('west'), guard });
+    using capture = new Capture({ ...mesh.node('west'), hook });
     await using agent = await answerFor(capture, a);
     for (const [name, argv] of ways) {
       const before = capture.guardDrops();
@@ -75,17 +75,17 @@ for (const { guard, runs } of GUARDS) {
     t.regex(await b.run(caller(a.address, PORT)), /plaintext for/);
   });
 
-  serial(`${guard}: packets that are made by hand do not begin a connection`, async (t) => {
+  serial(`${hook}: packets that are made by hand do not begin a connection`, async (t) => {
     await using _app = await b.start(greeter(PORT));
     for (const shape of ['whole', 'fragments'] as const) {
       const before = segments(b);
-      t.is(await a.run(rawSyn(a.address, b.address, PORT, shape)), 'sent');
+      t.is(await a.run(rawSyn({ source: a.address, host: b.address, port: PORT }, shape)), 'sent');
       t.true(segments(b) > before, `${shape}: without capture it arrives`);
     }
     const arrivedBefore = segments(b);
     t.is(await a.run(rawSyn6(a.address6, b.address6, PORT, 'options')), 'sent');
     t.true(segments(b) > arrivedBefore, 'by IPv6 too');
-    using capture = new Capture({ ...mesh.node('west'), guard });
+    using capture = new Capture({ ...mesh.node('west'), hook });
     await using _agent = await answerFor(capture, a);
     for (const shape of ['options', 'later-fragment'] as const) {
       const [before, arrived] = [capture.guardDrops(), segments(b)];
@@ -95,14 +95,14 @@ for (const { guard, runs } of GUARDS) {
     }
     for (const shape of ['whole', 'fragments'] as const) {
       const [before, arrived] = [capture.guardDrops(), segments(b)];
-      t.is(await a.run(rawSyn(a.address, b.address, PORT, shape)), 'sent');
-      t.is(await a.run(rawSyn('192.0.2.99', b.address, PORT, shape)), 'sent', 'from an address that is none of the pod');
+      t.is(await a.run(rawSyn({ source: a.address, host: b.address, port: PORT }, shape)), 'sent');
+      t.is(await a.run(rawSyn({ source: '192.0.2.99', host: b.address, port: PORT }, shape)), 'sent', 'from an address that is none of the pod');
       t.true(capture.guardDrops() >= before + 2n, shape);
       t.is(segments(b), arrived, `${shape}: nothing arrives`);
     }
   });
 
-  serial(`${guard}: a network namespace inside the pod gets nothing out`, async (t) => {
+  serial(`${hook}: a network namespace inside the pod gets nothing out`, async (t) => {
     await using _app = await b.start(greeter(PORT));
     const inner = `${a.netns}-inner`;
     const ip = (...args: readonly string[]): void => void execFileSync('ip', args, { stdio: 'inherit' });
@@ -116,22 +116,22 @@ for (const { guard, runs } of GUARDS) {
     t.teardown(() => void execFileSync('ip', ['netns', 'exec', a.netns, 'sh', '-ec', '/usr/sbin/nft delete table ip nat; ip link delete inner 2>/dev/null || true'], { stdio: 'inherit' }));
     const call = async (): Promise<string> => await a.run(['ip', 'netns', 'exec', inner, ...oddCaller('tcp', b.address, PORT)]);
     t.regex(await call(), /^app saw/, 'without capture');
-    using capture = new Capture({ ...mesh.node('west'), guard });
+    using capture = new Capture({ ...mesh.node('west'), hook });
     await using _agent = await answerFor(capture, a);
     t.is(await call(), 'TIMEOUT');
   });
 
-  serial(`${guard}: the guard outlives the agent, the next one takes it over, and it ends with the capture`, async (t) => {
+  serial(`${hook}: the guard outlives the agent, the next one takes it over, and it ends with the capture`, async (t) => {
     await using _app = await b.start(greeter(PORT));
     {
-      using capture = new Capture({ ...mesh.node('west'), guard });
+      using capture = new Capture({ ...mesh.node('west'), hook });
       await abandon(capture, a);
     }
     t.is(await a.runOutside(oddCaller('tcp', b.address, PORT)), 'TIMEOUT', 'while no agent runs');
     {
-      using capture = new Capture({ ...mesh.node('west'), guard });
+      using capture = new Capture({ ...mesh.node('west'), hook });
       await using _agent = await answerFor(capture, a);
-      t.is(guard === 'tcx' ? guards().length : classifiers(a), 1, 'not twice');
+      t.is(hook === 'tcx' ? guards().length : classifiers(a), 1, 'not twice');
       t.is(await a.runOutside(oddCaller('tcp', b.address, PORT)), 'TIMEOUT');
     }
     t.regex(await a.runOutside(oddCaller('tcp', b.address, PORT)), /^app saw/, 'released');

@@ -30,7 +30,7 @@ function traces(pins: string): object {
     links: count('link'),
     programs: count('prog'),
     maps: count('map'),
-    pins: ['netns', 'guards'].map((name) => readdirSync(path.join(pins, name))),
+    pins: ['netns', 'guards', 'probes'].map((name) => readdirSync(path.join(pins, name))),
     pods: ['a', 'b'].map((name) => captureTraces(mesh.pod(name), pins)),
   };
 }

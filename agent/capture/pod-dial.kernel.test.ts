@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { parseIp } from '@landbridge/core/ip-address.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
-import { DIAL_VALUE, dialKey } from '@landbridge/ebpf/capture-layout.ts';
+import { PRESENT, dialKey } from '@landbridge/ebpf/capture-layout.ts';
 import { waitFor } from '@landbridge/lab/wait.ts';
 import { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { errnoOf } from '@landbridge/native/errno.ts';
@@ -154,7 +154,7 @@ test.serial('nobody outside passes the agent by with the tuple of a dial, neithe
   t.regex(await client.run(same), /plaintext for/, 'after it');
   // As while the dial is under way, for as long as an application with a full backlog may take.
   const key = dialKey(bytes(client.address), localPort + 1, bytes(app.address), PORT);
-  dials.set(key, DIAL_VALUE);
+  dials.set(key, PRESENT);
   t.regex(await client.run(caller(app.address, PORT, { localAddress: client.address, localPort: localPort + 1 })), /plaintext for/, 'meanwhile');
 });
 

@@ -1,5 +1,5 @@
 /** Dials of data threads from inside a captured pod. Addresses are 16 bytes, as of native/socket-address.ts. */
-import { DIAL_VALUE, dialKey } from '@landbridge/ebpf/capture-layout.ts';
+import { PRESENT, dialKey } from '@landbridge/ebpf/capture-layout.ts';
 import { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
 import { encodeMappedAddress, isMappedIpv4, portOf } from '@landbridge/native/socket-address.ts';
@@ -33,7 +33,7 @@ export function dialAsClient(pod: PodHandles, client: Uint8Array, ip: Uint8Array
   const name = socketName(fd, 'local');
   const key = dialKey(client, name === undefined ? 0 : portOf(name), ip, port);
   try {
-    dialsOf(pod).set(key, DIAL_VALUE);
+    dialsOf(pod).set(key, PRESENT);
   } catch (thrown) {
     close(fd);
     throw thrown;

@@ -46,6 +46,18 @@ struct dial {
 	__be16 local_port;
 };
 
+/* The packet that a processor is receiving, where the kubelet sent it to a port that it probes; interface 0: another one. */
+struct arrival {
+	struct dial dial;
+	__u32 interface;
+};
+
+struct probe_port {
+	__be32 ip[4];
+	__be16 port;
+	__u16 pad;
+};
+
 /* What a captured pod's connections leave with. Without an address the agent's ports are kept for it, and nothing is redirected yet. */
 struct pod {
 	__be32 ip4;
@@ -86,6 +98,37 @@ struct {
 	__type(key, struct dial);
 	__type(value, __u8);
 } dials SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16);
+	__type(key, __u64); /* cgroup id */
+	__type(value, __u8);
+} kubelets SEC(".maps") __weak;
+
+/* Ports that captured pods ask the kubelet to probe. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct probe_port);
+	__type(value, __u8);
+} probe_ports SEC(".maps") __weak;
+
+/* From the way into the pod to the look-up of a socket a packet stays on its processor, and no other one comes between. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct arrival);
+} arriving SEC(".maps") __weak;
+
+static __always_inline struct arrival *arriving_probe(void)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(&arriving, &key);
+}
 
 static __always_inline int is_agent(void)
 {

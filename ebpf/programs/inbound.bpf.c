@@ -1,6 +1,35 @@
 /* Attached to a captured pod's network namespace: hands what arrives, and what connect() redirected, to the agent's listeners in it. */
 #include "capture.h"
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} probes_passed SEC(".maps");
+
+static __always_inline int is_same(const struct dial *a, const struct dial *b)
+{
+	return a->remote_port == b->remote_port && a->local_port == b->local_port &&
+	       a->remote_ip[0] == b->remote_ip[0] && a->remote_ip[1] == b->remote_ip[1] && a->remote_ip[2] == b->remote_ip[2] && a->remote_ip[3] == b->remote_ip[3] &&
+	       a->local_ip[0] == b->local_ip[0] && a->local_ip[1] == b->local_ip[1] && a->local_ip[2] == b->local_ip[2] && a->local_ip[3] == b->local_ip[3];
+}
+
+/* Whether the packet is one that lb_probe has just seen come from the kubelet. */
+static __always_inline int is_probe(struct bpf_sk_lookup *ctx, const struct dial *dial)
+{
+	struct arrival *arriving = arriving_probe();
+	__u32 key = 0;
+	__u64 *count;
+
+	if (!arriving || !arriving->interface || arriving->interface != ctx->ingress_ifindex || !is_same(&arriving->dial, dial))
+		return 0;
+	count = bpf_map_lookup_elem(&probes_passed, &key);
+	if (count)
+		(*count)++;
+	return 1;
+}
+
 SEC("sk_lookup")
 int lb_inbound(struct bpf_sk_lookup *ctx)
 {
@@ -46,15 +75,17 @@ int lb_inbound(struct bpf_sk_lookup *ctx)
 	 * address. What comes from outside never arrives here, whatever tuple it has. A dial that is not known is refused
 	 * and not captured: the agent would dial again for it, without end.
 	 */
-	if (!is_redirected && ctx->ingress_ifindex == LOOPBACK_INDEX) {
-		dial.local_ip[0] = key.ip[0];
-		dial.local_ip[1] = key.ip[1];
-		dial.local_ip[2] = key.ip[2];
-		dial.local_ip[3] = key.ip[3];
-		dial.remote_port = ctx->remote_port;
-		dial.local_port = bpf_htons((__u16)ctx->local_port);
+	dial.local_ip[0] = key.ip[0];
+	dial.local_ip[1] = key.ip[1];
+	dial.local_ip[2] = key.ip[2];
+	dial.local_ip[3] = key.ip[3];
+	dial.remote_port = ctx->remote_port;
+	dial.local_port = bpf_htons((__u16)ctx->local_port);
+	if (!is_redirected && ctx->ingress_ifindex == LOOPBACK_INDEX)
 		return bpf_map_lookup_elem(&dials, &dial) ? SK_PASS : SK_DROP;
-	}
+	/* To the application, whatever policies say and whether there is an agent: a pod under a strict policy must be probed all the same. */
+	if (!is_redirected && is_probe(ctx, &dial))
+		return SK_PASS;
 	key.kind = is_redirected ? LISTENER_OUTBOUND : ctx->local_port == HBONE_PORT ? LISTENER_HBONE : LISTENER_PLAINTEXT;
 	listener = bpf_map_lookup_elem(&listeners, &key);
 	/* No agent: refuse rather than let the connection pass by it. */

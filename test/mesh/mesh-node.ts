@@ -5,8 +5,8 @@ import type { PlannedNode } from './mesh-plan.ts';
 import { MeshPod } from './mesh-pod.ts';
 import { type Program, runProgram, startProgram } from './program.ts';
 
-/** Control groups below the node's: the agent's own, that of its pods, and that of what else runs on it. */
-const GROUPS = ['agent', 'pods', 'host'] as const;
+/** Control groups below the node's: the agent's own, that of its pods, the kubelet's, and that of what else runs on it. */
+const GROUPS = ['agent', 'pods', 'kubelet', 'host'] as const;
 
 /** A network namespace with a bridge for its pods, where the node's agent and what a kubelet does would run. */
 export class MeshNode {
@@ -61,7 +61,17 @@ export class MeshNode {
     return await startProgram({ netns: this.netns, group: this.#agentGroup(generation) }, argv);
   }
 
-  /** Runs a program on the node to its end, as a kubelet's probe does. */
+  /** The kubelet's control group. */
+  get kubeletGroup(): string {
+    return path.dirname(this.#group('kubelet'));
+  }
+
+  /** Runs a program on the node to its end, as the kubelet. */
+  async runAsKubelet(argv: readonly string[]): Promise<string> {
+    return await runProgram({ netns: this.netns, group: this.#group('kubelet') }, argv);
+  }
+
+  /** Runs a program on the node to its end, as what is neither a pod, nor the kubelet, nor the agent. */
   async run(argv: readonly string[]): Promise<string> {
     return await runProgram({ netns: this.netns, group: this.#group('host') }, argv);
   }

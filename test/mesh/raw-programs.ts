@@ -79,20 +79,32 @@ print('done')
 `);
 }
 
-/** Begins a connection by a packet that it makes itself, whole or in fragments that hide what it is, and writes `sent`. */
-export function rawSyn(source: string, host: string, port: number, shape: 'whole' | 'fragments' = 'whole'): readonly string[] {
-  return program(`
+interface RawTarget {
+  /** Who is said to send. */
+  readonly source: string;
+  readonly sourcePort?: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Makes `s`, a raw socket, and `segment`, which begins a connection, and `send`. */
+const rawSynOf = ({ source, sourcePort = 40000, host, port }: RawTarget): string => `
 import socket, struct
 def total(data):
     s = sum(struct.unpack('!%dH' % (len(data) // 2), data))
     while s >> 16: s = (s & 0xffff) + (s >> 16)
     return ~s & 0xffff
 src, dst = socket.inet_aton(${JSON.stringify(source)}), socket.inet_aton(${JSON.stringify(host)})
-def tcp(check): return struct.pack('!HHIIBBHHH', 40000, ${port}, 1, 0, 5 << 4, 2, 1024, check, 0)
+def tcp(check): return struct.pack('!HHIIBBHHH', ${sourcePort}, ${port}, 1, 0, 5 << 4, 2, 1024, check, 0)
 segment = tcp(total(src + dst + struct.pack('!BBH', 0, 6, 20) + tcp(0)))
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
 def send(part, flags):
     s.sendto(struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(part), 7, flags, 64, 6, 0, src, dst) + part, (${JSON.stringify(host)}, 0))
+`;
+
+/** Begins a connection by a packet that it makes itself, whole or in fragments that hide what it is, and writes `sent`. */
+export function rawSyn(target: RawTarget, shape: 'whole' | 'fragments' = 'whole'): readonly string[] {
+  return program(`${rawSynOf(target)}
 for part, flags in ${shape === 'whole' ? '[(segment, 0)]' : '[(segment[:8], 0x2000), (segment[8:], 1)]'}:
     try:
         send(part, flags)
@@ -102,7 +114,42 @@ print('sent')
 `);
 }
 
-/** As {@link rawSyn} by IPv6, behind headers that hide it: destination options (RFC 8200, section 4.6), or a fragment that is not the first. Writes `sent`. */
+/** As {@link rawSyn}, over and over until it is stopped. Ready when the first packet is sent. */
+export function rawSynFlood(target: RawTarget): readonly string[] {
+  return program(`${rawSynOf(target)}
+send(segment, 0)
+print('ready', flush=True)
+while True:
+    send(segment, 0)
+`);
+}
+
+/**
+ * Connects `count` times, one after the other and always from the same port, so that each connection has the tuple of
+ * the one before; writes how many were answered with something that begins with `app`.
+ */
+export function samePortCaller(source: string, sourcePort: number, host: string, port: number, count: number): readonly string[] {
+  return program(`
+import socket, struct
+answered = 0
+for _ in range(${count}):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Closed by RST: nothing of it is left that the next one could meet.
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    s.settimeout(1)
+    try:
+        s.bind((${JSON.stringify(source)}, ${sourcePort}))
+        s.connect((${JSON.stringify(host)}, ${port}))
+        answered += s.recv(1000).startswith(b'app')
+    except OSError:
+        pass
+    s.close()
+print(answered)
+`);
+}
+
+/** As {@link rawSyn} by IPv6 and from port 40000, behind headers that hide it: destination options (RFC 8200, section 4.6), or a fragment that is not the first. Writes `sent`. */
 export function rawSyn6(source: string, host: string, port: number, shape: 'options' | 'later-fragment'): readonly string[] {
   return program(`
 import socket, struct
