@@ -1,4 +1,4 @@
-/** Makes two files of the agent, for images: `node agent/bundle.ts`. What is developed and tested runs from its sources. */
+/** Makes the files of the agent, for images: `node agent/bundle.ts`. What is developed and tested runs from its sources. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -8,7 +8,7 @@ const REPOSITORY = path.resolve(import.meta.dirname, '..');
 const OUTPUT = path.join(REPOSITORY, 'dist');
 
 /** The agent finds the second one by the first one's place and ending. */
-const ENTRIES = { 'agent.cjs': 'agent/main.ts', 'data-thread-main.cjs': 'agent/proxy/data-thread-main.ts' } as const;
+const ENTRIES = { 'agent.cjs': 'agent/main.ts', 'data-thread-main.cjs': 'agent/proxy/data-thread-main.ts', 'readiness-probe.cjs': 'agent/readiness-probe.ts' } as const;
 /** koffi finds its library beside itself; grpc-js asks for the loader only where somebody serves its own statistics. */
 const EXTERNAL = ['koffi', '@grpc/proto-loader'];
 const OPTIONS = [

@@ -40,6 +40,8 @@ export const AgentEnvironmentSchema = Type.Object({
   GATE: Type.Union([Type.Literal('cni'), Type.Literal('nri')], { default: 'cni' }),
   /** Of the container runtime's NRI, which need not be there unless it is the gate; empty: it is not looked for. */
   NRI_SOCKET: Type.String({ maxLength: 107, default: '' }),
+  /** Where this very agent tells whether it is ready, while the port of the node may be another one's; none where empty. */
+  HEALTH_SOCKET: Type.String({ maxLength: 107, default: '' }),
   CGROUP_ROOT: Type.String({ default: '' }),
   BPF_ROOT: Type.String({ default: '/sys/fs/bpf' }),
   /** Where /proc/sys of the node can be written to, which containers that are not privileged have read-only. */

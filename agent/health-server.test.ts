@@ -1,7 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { gunzipSync } from 'node:zlib';
 import test from 'ava';
 import { pino } from 'pino';
-import { startHealthServers } from './health-server.ts';
+import { startHealthServers, startHealthSocket } from './health-server.ts';
 import { Readiness, THREAD_STUCK_MS } from './readiness.ts';
 import { ask } from './test-requests.ts';
 
@@ -22,6 +27,24 @@ test('readiness names what is pending, as ztunnel does', async (t) => {
   t.like(await ask(readyPort, 'GET', '/healthz/live'), { status: 200, text: 'ok\n' });
   t.is((await ask(readyPort, 'GET', '/metrics')).status, 404);
   t.is((await ask(readyPort, 'POST', '/healthz/ready')).status, 405);
+});
+
+test('the probe asks the agent of its own socket, and no other', async (t) => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-health-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const socket = path.join(directory, 'health.sock');
+  const probe = async (): Promise<unknown> => (await once(spawn(process.execPath, [path.join(import.meta.dirname, 'readiness-probe.ts'), socket]), 'exit'))[0];
+  t.is(await probe(), 1, 'nobody is there');
+  const readiness = new Readiness();
+  const task = readiness.register('proxy');
+  {
+    await using _old = await startHealthSocket(socket, new Readiness(), log);
+    t.is(await probe(), 0);
+  }
+  await using _agent = await startHealthSocket(socket, readiness, log);
+  t.is(await probe(), 1, 'not ready');
+  task.done();
+  t.is(await probe(), 0);
 });
 
 test('metrics are at both paths that scrapers know', async (t) => {

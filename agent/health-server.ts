@@ -17,25 +17,28 @@ export interface HealthServers extends AsyncDisposable {
   readonly metricsPort: number;
 }
 
+/** /healthz/ready and /healthz/live, with ztunnel's status and text. */
+const healthRoutes = (readiness: Readiness): Routes => ({
+  '/healthz/ready': {
+    GET: () => {
+      const pending = readiness.pending();
+      return pending.length === 0 ? plain(200, 'ready') : plain(500, `not ready, pending: ${pending.join(', ')}`);
+    },
+  },
+  '/healthz/live': { GET: () => plain(200, 'ok') },
+});
+
+/** Serves the health of this very agent, whoever has the port of the node. */
+export async function startHealthSocket(socket: string, readiness: Readiness, log: Logger): Promise<AsyncDisposable> {
+  return await startHttpServer({ socket, log, routes: healthRoutes(readiness) });
+}
+
 const METRICS: Routes[string] = { GET: () => ({ status: 200, type: 'text/plain; version=0.0.4', body: metricsText() }) };
 
-/** Serves /healthz/ready and /healthz/live on one port, /metrics on another. Status and text are ztunnel's. */
+/** Serves health on one port, /metrics on another. */
 export async function startHealthServers({ readyPort, readyHost = '127.0.0.1', metricsPort, readiness, log }: HealthServerOptions): Promise<HealthServers> {
   await using stack = new AsyncDisposableStack();
-  const ready = stack.use(await startHttpServer({
-    port: readyPort,
-    host: readyHost,
-    log,
-    routes: {
-      '/healthz/ready': {
-        GET: () => {
-          const pending = readiness.pending();
-          return pending.length === 0 ? plain(200, 'ready') : plain(500, `not ready, pending: ${pending.join(', ')}`);
-        },
-      },
-      '/healthz/live': { GET: () => plain(200, 'ok') },
-    },
-  }));
+  const ready = stack.use(await startHttpServer({ port: readyPort, host: readyHost, log, routes: healthRoutes(readiness) }));
   const metrics = stack.use(await startHttpServer({ port: metricsPort, log, routes: { '/metrics': METRICS, '/stats/prometheus': METRICS } }));
   const running = stack.move();
   return { readyPort: ready.port, metricsPort: metrics.port, [Symbol.asyncDispose]: async () => await running.disposeAsync() };

@@ -1,5 +1,6 @@
 /** Small HTTP servers for operators: fixed paths, bounded requests, answers that may be long. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { rmSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
@@ -19,15 +20,18 @@ export type Handler = (query: URLSearchParams, signal: AbortSignal) => Answer | 
 export type Method = 'GET' | 'POST';
 export type Routes = Readonly<Record<string, Readonly<Partial<Record<Method, Handler>>>>>;
 
-export interface HttpServerOptions {
-  /** 0 takes a free one. */
-  readonly port: number;
-  /** All of the host's where it is not given. */
-  readonly host?: string;
+/** Where a server listens. */
+export type HttpAddress =
+  /** Port 0 takes a free one; all addresses of the host where none is given. */
+  | { readonly port: number; readonly host?: string }
+  /** Of a socket in the file system, in place of what an earlier process left there. */
+  | { readonly socket: string };
+
+export type HttpServerOptions = HttpAddress & {
   readonly routes: Routes;
   readonly accepts?: (request: IncomingMessage) => boolean;
   readonly log: Logger;
-}
+};
 
 export interface HttpServer extends AsyncDisposable {
   readonly port: number;
@@ -157,11 +161,15 @@ export function acceptsGzip(header: string | string[] | undefined): boolean {
   return false;
 }
 
-async function listen(server: Server, { port, host }: HttpServerOptions): Promise<number> {
+/** Returns the port, 0 for a socket in the file system. */
+async function listen(server: Server, at: HttpAddress): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  server.listen(port, host, resolve);
+  if ('socket' in at) {
+    rmSync(at.socket, { force: true });
+    server.listen(at.socket, resolve);
+  } else server.listen(at.port, at.host, resolve);
   await promise;
   const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : port;
+  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -11,16 +11,19 @@ import pino, { type Logger } from 'pino';
 import { ADMIN_PORT, startAdminServer } from './admin/admin-server.ts';
 import { agentSources } from './admin/agent-sources.ts';
 import { LogLevels } from './admin/log-levels.ts';
+import type { Company } from './capture/agent-groups.ts';
 import { Capture } from './capture/capture.ts';
 import { kernelText, reportKernel } from './capture/kernel-features.ts';
 import { type AgentEnvironment, findCgroup2, readEnvironment } from './config.ts';
 import { Discovery } from './discovery/xds-client.ts';
-import { startHealthServers } from './health-server.ts';
+import { depart, type Leaver } from './departure.ts';
+import { startHealthServers, startHealthSocket } from './health-server.ts';
 import { type ControlPlaneAccess, GrpcCertificateAuthority } from './identity/ca-client.ts';
 import { CertificateStore } from './identity/certificate-store.ts';
 import { releaseIdleMemory } from './idle-memory.ts';
 import { LineBatch } from './line-batch.ts';
 import { countGuardDrops, tellVersion } from './metrics.ts';
+import { NodePorts } from './node-ports.ts';
 import type { LocalPod } from './pods/local-pod.ts';
 import { PodCaptures } from './pods/pod-captures.ts';
 import { podFeeds } from './pods/pod-feeds.ts';
@@ -66,9 +69,11 @@ async function main(): Promise<void> {
   traffic.serve(plane);
   readiness.watchThreads(() => plane.heartbeat());
 
-  await using _health = await startHealthServers({ readyPort: READY_PORT, ...(environment.ROLE === 'gateway' ? { readyHost: '0.0.0.0' } : {}), metricsPort: METRICS_PORT, readiness, log: scope('health') });
   using served = environment.ROLE === 'gateway' ? serveGateway(environment, traffic, threads) : servePods(environment, { traffic, threads, readiness, log });
-  await using _admin = await startAdmin(environment, log, agentSources({ environment, levels, discovery, certificates, pods: () => served.pods(), plane, trustDomain: environment.TRUST_DOMAIN, quit: () => stop.abort() }));
+  await using _own = environment.HEALTH_SOCKET === '' ? undefined : await startHealthSocket(environment.HEALTH_SOCKET, readiness, scope('health'));
+  await using ports = new NodePorts(() => served.isFollowing(), scope('health'));
+  await ports.open(async () => await startHealthServers({ readyPort: READY_PORT, ...(environment.ROLE === 'gateway' ? { readyHost: '0.0.0.0' } : {}), metricsPort: METRICS_PORT, readiness, log: scope('health') }));
+  await startAdmin(ports, log, agentSources({ environment, levels, discovery, certificates, pods: () => served.pods(), plane, trustDomain: environment.TRUST_DOMAIN, quit: () => stop.abort() }));
 
   log.info({ cluster: environment.CLUSTER_ID, trust_domain: environment.TRUST_DOMAIN, role: environment.ROLE, threads }, 'agent started');
   const reporting = new AbortController();
@@ -76,9 +81,7 @@ async function main(): Promise<void> {
   await Promise.all([releaseIdleMemory(plane, () => readiness.pending().length === 0, scope('memory'), signal), discovery.run(signal), served.run(signal, () => captured.done())]);
   const graceMs = Math.max(1, environment.TERMINATION_GRACE_PERIOD_SECONDS - CLEANUP_SECONDS) * 1000;
   log.info({ grace_ms: graceMs }, 'agent stops: connections may end by themselves');
-  // The pods of a node have no other agent until this one has ended, while clients of a gateway go to the next one.
-  const grace = AbortSignal.timeout(graceMs);
-  await (environment.ROLE === 'gateway' ? plane.drain(grace) : plane.idle(grace));
+  await depart(served, plane, ports, AbortSignal.timeout(graceMs));
   reporting.abort();
   // A thread that is stuck answers no report.
   await Promise.race([reports, delay(CLEANUP_SECONDS * 1000)]);
@@ -86,8 +89,10 @@ async function main(): Promise<void> {
 }
 
 /** Whose traffic the agent carries. */
-interface Served extends Disposable {
+interface Served extends Leaver, Disposable {
   pods(): readonly LocalPod[];
+  /** Whether an agent of before lives. */
+  isFollowing(): boolean;
   /** Runs until the signal aborts; calls back once what was there at the start is served. */
   run(signal: AbortSignal, onSettled: () => void): Promise<void>;
 }
@@ -98,7 +103,8 @@ function servePods(environment: AgentEnvironment, { traffic, threads, readiness,
   const { source, feeds } = podFeeds(environment, readiness, log);
   const captures = new PodCaptures(capture, source, traffic, log.child({ scope: 'capture' }));
   const run = async (signal: AbortSignal, onSettled: () => void): Promise<void> => void (await Promise.all([captures.run(signal, onSettled), ...feeds.map((feed) => feed(captures, signal))]));
-  return { pods: () => captures.pods, run, [Symbol.dispose]: () => capture[Symbol.dispose]() };
+  const company = (): Company => capture.look();
+  return { pods: () => captures.pods, run, isFollowing: () => company().hasPredecessor, leave: () => captures.leave(), isRelieved: () => captures.isRelieved, isFollowed: () => company().hasSuccessor, [Symbol.dispose]: () => capture[Symbol.dispose]() };
 }
 
 /** One pod, the gateway itself, at the HBONE port of its own network namespace. */
@@ -106,6 +112,11 @@ function serveGateway({ POD_NAME, POD_NAMESPACE, SERVICE_ACCOUNT, INSTANCE_IP }:
   const pod: LocalPod = { uid: 'gateway', namespace: POD_NAMESPACE, name: POD_NAME, serviceAccount: SERVICE_ACCOUNT, address: INSTANCE_IP, announced: true };
   return {
     pods: () => [pod],
+    isFollowing: () => false,
+    leave: () => {},
+    // Clients of a gateway go to the next one by themselves.
+    isRelieved: () => true,
+    isFollowed: () => true,
     run: async (signal, onSettled) => {
       traffic.addGateway(pod, listenHere('0.0.0.0', HBONE_PORT, BACKLOG, threads));
       onSettled();
@@ -115,13 +126,12 @@ function serveGateway({ POD_NAME, POD_NAMESPACE, SERVICE_ACCOUNT, INSTANCE_IP }:
   };
 }
 
-/** The port is the node's: where somebody else has it, the agent does its work without. */
-async function startAdmin(environment: AgentEnvironment, log: Logger, sources: Parameters<typeof startAdminServer>[0]['sources']): Promise<AsyncDisposable> {
+/** Where somebody who is no agent has the port, the agent does its work without. */
+async function startAdmin(ports: NodePorts, log: Logger, sources: Parameters<typeof startAdminServer>[0]['sources']): Promise<void> {
   try {
-    return await startAdminServer({ port: ADMIN_PORT, sources, log: log.child({ scope: 'admin' }) });
+    await ports.open(async () => await startAdminServer({ port: ADMIN_PORT, sources, log: log.child({ scope: 'admin' }) }));
   } catch (thrown) {
-    log.warn({ node: environment.NODE_NAME, port: ADMIN_PORT, error: String(thrown) }, 'there is no admin port');
-    return { [Symbol.asyncDispose]: async () => {} };
+    log.warn({ port: ADMIN_PORT, error: String(thrown) }, 'there is no admin port');
   }
 }
 

@@ -131,6 +131,7 @@ export class Capture implements Disposable {
     return this.#agents.look();
   }
 
+  /** Whether no other agent is known. */
   get isAlone(): boolean {
     return this.#agents.isAlone;
   }
@@ -194,14 +195,19 @@ export class Capture implements Disposable {
     this.#slots.take(pod.slots);
   }
 
+  /** As {@link takeOver}, where nobody has them. @throws SystemCallError */
+  standIn(pod: CapturedPod): void {
+    this.#slots.fill(pod.slots);
+  }
+
   /** Whether all new connections of a pod come to this agent. */
   serves(pod: CapturedPod): boolean {
     return this.#slots.holds(pod.slots);
   }
 
-  /** Whether all new connections of a pod go to another agent. */
+  /** Whether no new connection of a pod comes to this agent any more. */
   isRelieved(pod: CapturedPod): boolean {
-    return this.#slots.isRelieved(pod.slots);
+    return this.#slots.holdsNone(pod.slots);
   }
 
   /** Ends the capture of a pod that may live on: new connections go their own way. Its listeners are their servers' to close. */
@@ -211,7 +217,7 @@ export class Capture implements Disposable {
     BpfLink.end(this.#netnsPin(pod.place.uid));
     this.#probes.remove(pod.handles.namespace, pod.place.uid);
     // Another pod may have the address by now, captured by another agent.
-    if (!this.isRelieved(pod)) this.#forgetDials(pod.place.address);
+    if (!this.#slots.areTaken(pod.slots)) this.#forgetDials(pod.place.address);
     this.#slots.empty(pod.slots);
     try {
       removeReplyRouting(pod.handles.namespace, this.#sysctls);

@@ -49,12 +49,14 @@ export class ListenerSlots {
     return slots.every((slot) => this.#has(slot));
   }
 
-  /** Whether another agent has all of them. */
-  isRelieved(slots: readonly ListenerSlot[]): boolean {
-    return slots.every(({ key, cookie }) => {
-      const holder = this.#holder(key);
-      return holder !== undefined && holder !== cookie;
-    });
+  /** Whether none is this agent's. */
+  holdsNone(slots: readonly ListenerSlot[]): boolean {
+    return !slots.some((slot) => this.#has(slot));
+  }
+
+  /** Whether other agents have all of them. */
+  areTaken(slots: readonly ListenerSlot[]): boolean {
+    return this.holdsNone(slots) && slots.every(({ key }) => this.#holder(key) !== undefined);
   }
 
   #has({ key, cookie }: ListenerSlot): boolean {

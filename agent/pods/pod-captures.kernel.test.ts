@@ -53,6 +53,10 @@ class Traffic {
     this.close(uid);
   }
 
+  async equipped(uids: readonly string[]): Promise<ReadonlySet<string>> {
+    return new Set(uids);
+  }
+
   close(uid: string): void {
     for (const fd of Object.values(this.#captured.get(uid)?.listeners ?? {}).flat()) new FileDescriptor(fd)[Symbol.dispose]();
     this.#captured.delete(uid);

@@ -1,4 +1,5 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { waitFor } from '@landbridge/core/retry-delay.ts';
 import { FileDescriptor } from '@landbridge/native/libc.ts';
 import { openNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 import { networkNamespaceCookie } from '@landbridge/native/sockets.ts';
@@ -17,6 +18,11 @@ const NAMESPACE_RETRY_MS = 100;
 const FAILURE_RETRY_MS = 2000;
 /** The kubelet knows of a pod from the same API server: what is still unknown after this time is refused. */
 const ADMISSION_WAIT_MS = 5000;
+/** How often to look what becomes of other agents of the node while there are any: one that ended leaves its pods to this one. */
+const COMPANY_LOOK_MS = 1000;
+
+/** Who carries the connections of captured pods. */
+export type Carrier = Pick<PodTraffic, 'add' | 'remove' | 'equipped'>;
 
 interface Entry {
   readonly pod: LocalPod;
@@ -27,7 +33,7 @@ interface Entry {
 export class PodCaptures implements PodGate {
   readonly #capture: Capture;
   readonly #source: PodSource;
-  readonly #traffic: Pick<PodTraffic, 'add' | 'remove'>;
+  readonly #traffic: Carrier;
   readonly #log: Logger;
   readonly #admissionWaitMs: number;
   readonly #entries = new Map<string, Entry>();
@@ -39,7 +45,7 @@ export class PodCaptures implements PodGate {
   #changed = Promise.withResolvers<void>();
   #wake = Promise.withResolvers<void>();
 
-  constructor(capture: Capture, source: PodSource, traffic: Pick<PodTraffic, 'add' | 'remove'>, log: Logger, { admissionWaitMs = ADMISSION_WAIT_MS }: { readonly admissionWaitMs?: number } = {}) {
+  constructor(capture: Capture, source: PodSource, traffic: Carrier, log: Logger, { admissionWaitMs = ADMISSION_WAIT_MS }: { readonly admissionWaitMs?: number } = {}) {
     this.#capture = capture;
     this.#source = source;
     this.#traffic = traffic;
@@ -47,7 +53,7 @@ export class PodCaptures implements PodGate {
     this.#admissionWaitMs = admissionWaitMs;
   }
 
-  /** Runs until the signal aborts; `onSettled` is called once the pods that were there at the start are captured. */
+  /** Runs until the signal aborts; `onSettled` is called once the pods that were there at the start are captured, and served by this agent. */
   async run(signal: AbortSignal, onSettled: () => void): Promise<void> {
     let ended = false;
     const follow = (async () => {
@@ -60,6 +66,7 @@ export class PodCaptures implements PodGate {
       ended = true;
       this.#wake.resolve();
     });
+    const watch = this.#watchCompany(signal);
     let settled = false;
     let forgotten = false;
     // Nothing is known before the first set.
@@ -76,7 +83,11 @@ export class PodCaptures implements PodGate {
       if (waitMs !== undefined) setTimeout(this.#wake.resolve, waitMs);
       await this.#wake.promise;
     }
-    await follow;
+    await Promise.all([follow, watch]);
+  }
+
+  async #watchCompany(signal: AbortSignal): Promise<void> {
+    for (; !signal.aborted; await waitFor(COMPANY_LOOK_MS, signal)) if (!this.#capture.isAlone) this.#wake.resolve();
   }
 
   async admit(sandbox: Sandbox, signal: AbortSignal): Promise<Admission> {
@@ -188,8 +199,38 @@ export class PodCaptures implements PodGate {
         again(FAILURE_RETRY_MS);
       }
     }
+    if (!(await this.#takeOver())) again(NAMESPACE_RETRY_MS);
     for (const { pod } of this.#entries.values()) if (this.#known.get(pod.uid)?.announced === false && !(await this.#announce(pod, true, signal))) again(FAILURE_RETRY_MS);
     return retryMs;
+  }
+
+  /** Takes over pods that are another agent's, as soon as their connections can be carried here; false while that is not so. */
+  async #takeOver(): Promise<boolean> {
+    const waiting = [...this.#entries.values()].filter(({ captured }) => !this.#capture.serves(captured));
+    if (waiting.length === 0) return true;
+    if (this.#capture.look().hasSuccessor) {
+      // It is theirs, unless they ended and left a pod to nobody.
+      for (const { captured } of waiting) this.#capture.standIn(captured);
+      return true;
+    }
+    const equipped = await this.#traffic.equipped(waiting.map(({ pod }) => pod.uid));
+    for (const entry of waiting) {
+      const { pod, captured } = entry;
+      if (!equipped.has(pod.uid) || this.#entries.get(pod.uid) !== entry) continue;
+      this.#capture.takeOver(captured);
+      this.#log.info({ pod: pod.name, namespace: pod.namespace }, 'pod taken over');
+    }
+    return equipped.size === waiting.length;
+  }
+
+  /** Lets other agents of the node take over, now or when they can. */
+  leave(): void {
+    this.#capture.leave();
+  }
+
+  /** Whether no new connection comes to this agent any more. */
+  get isRelieved(): boolean {
+    return [...this.#entries.values()].every(({ captured }) => this.#capture.isRelieved(captured));
   }
 
   /** Who is captured as this pod or with its address: an address is of one pod. */
@@ -199,9 +240,10 @@ export class PodCaptures implements PodGate {
 
   /**
    * Forgets what earlier agents captured; false where that must wait for a pod that starts or ends at this moment, of
-   * which the address is not known. Its connections are refused until then.
+   * which the address is not known, whose connections are refused until then, or for an earlier agent that lives.
    */
   #forgetOthers(): boolean {
+    if (this.#capture.look().hasPredecessor) return false;
     const others = this.#capture.pinned().filter((uid) => !this.#entries.has(uid));
     const living = others.length === 0 ? new Map<string, string>() : findPodNamespaces(new Set(others));
     if (others.some((uid) => this.#known.get(uid)?.isInMesh ?? living.has(uid))) return false;

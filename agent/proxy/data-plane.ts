@@ -33,6 +33,7 @@ export interface ListenerSets {
 
 /** How often an agent that ends looks whether its connections have ended. */
 const POLL_MS = 100;
+const COUNT_MS = 1000;
 
 export const DEFAULT_TUNING: ConnectionTuning = { sameNode: 'relay', maxStreamsPerConnection: 100, poolIdleMs: 60_000, dialTimeoutMs: 10_000, resolveTimeoutMs: 5000, accessLog: 'all' };
 
@@ -230,21 +231,23 @@ export class DataPlane implements AsyncDisposable {
   /** Stops listening, and lets connections end by themselves until nothing of them is left or the signal aborts. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#sendAll({ kind: 'drain' });
-    await this.#until(({ openConnections, sockets }) => openConnections === 0 && sockets <= OWN_SOCKETS, signal);
+    while (!signal.aborted && !(await this.#is(({ openConnections, sockets }) => openConnections === 0 && sockets <= OWN_SOCKETS))) await waitFor(POLL_MS, signal);
   }
 
-  /** Goes on serving until there is no connection, or the signal aborts: for an agent whose pods have no other one meanwhile. */
-  async idle(signal: AbortSignal): Promise<void> {
-    await this.#until(({ openConnections }) => openConnections === 0, signal);
+  /** Whether no connection is open. */
+  async isIdle(): Promise<boolean> {
+    return await this.#is(({ openConnections }) => openConnections === 0);
   }
 
-  async #until(isDone: (counts: Counts) => boolean, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const replies = await this.#ask('count-now', 1000);
-      // A thread that does not answer is not known to be done.
-      if (replies.length === this.#threads.length && replies.every(({ reply }) => reply.kind === 'counts' && isDone(reply))) return;
-      await waitFor(POLL_MS, signal);
-    }
+  /** Resolves to true once all threads have done what they were told before; to false where one does not answer. */
+  async caughtUp(): Promise<boolean> {
+    return await this.#is(() => true);
+  }
+
+  /** A thread that does not answer is not known to be so. */
+  async #is(so: (counts: Counts) => boolean): Promise<boolean> {
+    const replies = await this.#ask('count-now', COUNT_MS);
+    return replies.length === this.#threads.length && replies.every(({ reply }) => reply.kind === 'counts' && so(reply));
   }
 
   /** Cuts all connections and ends the threads. */

@@ -66,7 +66,7 @@ export class DataThread {
   readonly #serverSessions = new Map<Http2Session, InboundSession>();
   readonly #post: (message: FromThread) => void;
   readonly #inboundQuestions = new Map<number, (answer: InboundAnswer) => void>();
-  readonly #listeners = new Map<number, ThreadPod>();
+  readonly #listeners = new Map<number, { readonly pod: ThreadPod; readonly take: (fd: number) => void }>();
   readonly #policyWaits: DeadlineList<{ readonly done: (isKnown: boolean) => void }>;
   #strayWarnedMs = Number.NEGATIVE_INFINITY;
   #nextQuestion = 0;
@@ -147,7 +147,7 @@ export class DataThread {
   }
 
   #listen(fd: number, pod: ThreadPod, take: (fd: number) => void): void {
-    this.#listeners.set(fd, pod);
+    this.#listeners.set(fd, { pod, take });
     // Accepted connections have it from their listener.
     setNoDelay(fd);
     const handler = {
@@ -229,8 +229,8 @@ export class DataThread {
   }
 
   #closeListeners(pod: ThreadPod): void {
-    for (const [fd, of] of [...this.#listeners]) {
-      if (of !== pod) continue;
+    for (const [fd, listener] of [...this.#listeners]) {
+      if (listener.pod !== pod) continue;
       this.#listeners.delete(fd);
       this.loop.close(fd);
     }
@@ -386,9 +386,11 @@ export class DataThread {
     });
   }
 
-  /** Takes no new connections, and asks peers to go elsewhere. */
+  /** Takes no new connections but those that were there before, and asks peers to go elsewhere. */
   #drain(): void {
     this.#isDraining = true;
+    // A listener takes with it what waits for it. Nothing new comes to the ones of a pod that another agent has.
+    for (const [fd, { take }] of [...this.#listeners]) for (let socket = accept(fd); socket >= 0; socket = accept(fd)) take(socket);
     for (const pod of this.pods.values()) this.#closeListeners(pod);
     for (const session of [...this.#serverSessions.keys()]) session.drain();
     this.pool.drain();

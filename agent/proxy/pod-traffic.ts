@@ -45,6 +45,7 @@ interface Entry {
   readonly stop: AbortController;
   /** What the data threads were told. */
   told: string;
+  hasCertificate: boolean;
   toldPolicies: string | undefined;
 }
 
@@ -106,7 +107,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     if (!identity.ok) throw new LandbridgeError('bad-identity', `pod ${pod.namespace}/${pod.name}: ${identity.error}`);
     const stop = new AbortController();
     const held = this.#context.certificates.hold(identity.value, () => void this.#tellCertificate(identity.value, stop.signal));
-    const entry: Entry = { pod, kind, identity: identity.value, held, stop, told: '', toldPolicies: undefined };
+    const entry: Entry = { pod, kind, identity: identity.value, held, stop, told: '', hasCertificate: false, toldPolicies: undefined };
     this.#entries.set(pod.uid, entry);
     this.#tell(entry, listeners);
     void this.#tellCertificate(identity.value, stop.signal);
@@ -115,11 +116,19 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   async #tellCertificate(identity: SpiffeId, signal: AbortSignal): Promise<void> {
     try {
       const { keyPem, chainPem } = await this.#context.certificates.get(identity, signal);
-      if (!signal.aborted) this.#plane?.setCertificate(identity, keyPem, chainPem);
+      if (signal.aborted) return;
+      this.#plane?.setCertificate(identity, keyPem, chainPem);
+      for (const entry of this.#entries.values()) if (entry.identity === identity) entry.hasCertificate = true;
     } catch (thrown) {
       // The store goes on trying, and calls again; a pod that is gone needs none.
       if (!signal.aborted) this.#context.log.warn({ identity, error: LandbridgeError.from(thrown).message }, 'a certificate could not be had');
     }
+  }
+
+  /** Those of the pods for which the data threads have all that new connections need: what discovery says, and a certificate. */
+  async equipped(uids: readonly string[]): Promise<ReadonlySet<string>> {
+    const found = this.#context.discovery.isReady ? uids.filter((uid) => this.#entries.get(uid)?.hasCertificate === true) : [];
+    return new Set(found.length > 0 && (await this.#plane?.caughtUp()) === true ? found : []);
   }
 
   /** Resolves once nothing of the pod is used any more. `lives`: its connections get time to end. */

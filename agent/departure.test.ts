@@ -1,0 +1,47 @@
+import test from 'ava';
+import { depart, type Leaver } from './departure.ts';
+
+/** An agent that tells what was done with it, and what is so at each look. */
+function scene({ relieved, followed, idle }: { readonly relieved: readonly boolean[]; readonly followed: readonly boolean[]; readonly idle: readonly boolean[] }) {
+  const done: string[] = [];
+  const next = (values: readonly boolean[], name: string): (() => boolean) => {
+    let at = 0;
+    return () => {
+      const value = values[Math.min(at++, values.length - 1)] as boolean;
+      done.push(`${name} ${value}`);
+      return value;
+    };
+  };
+  const leaver: Leaver = { leave: () => done.push('leave'), isRelieved: next(relieved, 'relieved'), isFollowed: next(followed, 'followed') };
+  const isIdle = next(idle, 'idle');
+  const plane = { isIdle: async () => isIdle(), drain: async () => void done.push('drain') };
+  const ports = { [Symbol.asyncDispose]: async () => void done.push('ports') };
+  return { done, run: async (grace: AbortSignal = new AbortController().signal) => await depart(leaver, plane, ports, grace) };
+}
+
+test('an agent whose pods another one has gives the ports of the node away and drains', async (t) => {
+  const { done, run } = scene({ relieved: [true], followed: [true], idle: [false] });
+  await run();
+  t.deepEqual(done, ['leave', 'relieved true', 'ports', 'drain']);
+});
+
+test('an agent without a successor serves until nothing is open', async (t) => {
+  const { done, run } = scene({ relieved: [false], followed: [false], idle: [false, true] });
+  await run();
+  t.deepEqual(done, ['leave', 'relieved false', 'followed false', 'idle false', 'relieved false', 'followed false', 'idle true']);
+});
+
+test('while a successor is not ready, an agent waits for it even if nothing is open', async (t) => {
+  const { done, run } = scene({ relieved: [false, false, true], followed: [true], idle: [true] });
+  await run();
+  t.deepEqual(done, ['leave', 'relieved false', 'followed true', 'relieved false', 'followed true', 'relieved true', 'ports', 'drain']);
+});
+
+test('the grace period ends it, whatever is open', async (t) => {
+  const grace = new AbortController();
+  const { done, run } = scene({ relieved: [false], followed: [true], idle: [false] });
+  const running = run(grace.signal);
+  grace.abort();
+  await running;
+  t.deepEqual(done, ['leave', 'relieved false', 'followed true']);
+});
