@@ -25,7 +25,8 @@ const log = pino({ level: 'warn' }, pino.destination(2));
 const pods = JSON.parse(readFileSync(path.join(directory, 'pods.json'), 'utf8')) as readonly IdlePod[];
 const announced = new Set<string>();
 let version = 1;
-const watchers = new Set<ServerResponse>();
+/** Who watches pods, with the node whose pods it asked for. */
+const watchers = new Map<ServerResponse, string>();
 
 const authority = new Authority(makeRoot(TRUST_DOMAIN, Date.now()), TRUST_DOMAIN);
 const { certificatePem, keyPem } = authority.issueServer(['localhost'], Date.now());
@@ -44,11 +45,14 @@ const objectOf = (pod: IdlePod) => {
 function publish(): void {
   const objects = pods.map(objectOf);
   const services = pods.map(({ name }, i) => ({ metadata: { namespace: NAMESPACE, name, uid: name }, spec: { clusterIPs: [serviceAddress(i)], ports: [{ name: 'http', port: SERVICE_PORT, protocol: 'TCP' }] } }));
-  const slices = pods.map(({ name, address }) => ({ addressType: 'IPv4', metadata: { namespace: NAMESPACE, name, labels: { 'kubernetes.io/service-name': name } }, ports: [{ name: 'http', port: TARGET_PORT, protocol: 'TCP' }], endpoints: [{ addresses: [address], conditions: { ready: true }, nodeName: NODE, targetRef: { kind: 'Pod', namespace: NAMESPACE, name } }] }));
+  const slices = pods.map(({ name, address, node = NODE }) => ({ addressType: 'IPv4', metadata: { namespace: NAMESPACE, name, labels: { 'kubernetes.io/service-name': name } }, ports: [{ name: 'http', port: TARGET_PORT, protocol: 'TCP' }], endpoints: [{ addresses: [address], conditions: { ready: true }, nodeName: node, targetRef: { kind: 'Pod', namespace: NAMESPACE, name } }] }));
   const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', pods: objects, services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
   const types = new Map<string, ReadonlyMap<string, Resource>>([[ADDRESS_TYPE, addressResources(inputs)], [AUTHORIZATION_TYPE, new Map()], [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([[TRUST_DOMAIN, [authority.rootDer]]]))]]);
   ads.publish({ types, isComplete: () => true, allComplete: true, allListed: true });
 }
+
+/** Of the field selector `spec.nodeName=NODE`. */
+const nodeIn = (url: URL): string => (url.searchParams.get('fieldSelector') ?? '').replace(/^spec\.nodeName=/, '');
 
 async function serveApi(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? '', 'https://localhost');
@@ -59,17 +63,17 @@ async function serveApi(request: IncomingMessage, response: ServerResponse): Pro
     if (pod === undefined) return void response.writeHead(404).end();
     announced.add(pod.name);
     version++;
-    for (const watcher of watchers) watcher.write(`${JSON.stringify({ type: 'MODIFIED', object: objectOf(pod) })}\n`);
+    for (const [watcher, node] of watchers) if (node === (pod.node ?? NODE)) watcher.write(`${JSON.stringify({ type: 'MODIFIED', object: objectOf(pod) })}\n`);
     return void response.end(JSON.stringify(objectOf(pod)));
   }
   if (url.searchParams.get('watch') === '1') {
     response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
     if (!isPods) return;
-    watchers.add(response);
+    watchers.set(response, nodeIn(url));
     response.once('close', () => watchers.delete(response));
     return;
   }
-  response.end(JSON.stringify({ metadata: { resourceVersion: String(version) }, items: isPods ? pods.map(objectOf) : [namespaceObject] }));
+  response.end(JSON.stringify({ metadata: { resourceVersion: String(version) }, items: isPods ? pods.filter(({ node = NODE }) => node === nodeIn(url)).map(objectOf) : [namespaceObject] }));
 }
 
 publish();

@@ -7,12 +7,11 @@ import test from 'ava';
 import { bundleAgent } from '@landbridge/agent/bundle.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { waitFor } from '@landbridge/lab/wait.ts';
-import { type Manifest, only, render } from '../charts/render.ts';
-import { REPOSITORY } from '../command.ts';
 import { caller, greeter } from '../mesh/applications.ts';
 import { Mesh } from '../mesh/mesh.ts';
 import type { MeshNode } from '../mesh/mesh-node.ts';
 import { startProgram } from '../mesh/program.ts';
+import { agentCommand } from './agent-command.ts';
 import { type IdlePod, serviceAddress, SERVICE_PORT, TARGET_PORT } from './pod-objects.ts';
 
 const PODS = 100;
@@ -44,7 +43,7 @@ test.serial(`an agent with ${PODS} idle pods and ${THREADS} data threads takes a
   }));
   await using _plane = await startProgram({ netns: node.netns, group: path.join(node.cgroupRoot, 'host', 'cgroup.procs') }, [process.execPath, path.join(import.meta.dirname, 'control-plane.ts'), directory, String(DISCOVERY_PORT), String(API_PORT)]);
 
-  await using agent = await node.startAgent(await commandLine(directory, node));
+  await using agent = await node.startAgent(await agentCommand(directory, node, { discovery: DISCOVERY_PORT, api: API_PORT }, { workers: THREADS }));
   const { signal } = new AbortController();
   await waitFor(() => isServing(node) || undefined, { signal, timeoutMs: SERVING_MS, what: 'all pods to be captured and to have certificates' });
   t.log(`when it has all: ${described(agent.pid)}`);
@@ -59,27 +58,6 @@ test.serial(`an agent with ${PODS} idle pods and ${THREADS} data threads takes a
   const [server, client] = [serviceAddress(0), mesh.pod('p1')];
   t.is(await client.run(caller(server, SERVICE_PORT)), `${client.address} > ${server} ${SERVICE_PORT} app saw ${client.address}`);
 });
-
-/** What the chart would have the kubelet run, with this machine's files and the test's control plane. */
-async function commandLine(directory: string, { cgroupRoot, bpfRoot }: MeshNode): Promise<readonly string[]> {
-  const [container] = only(await render('agent', { 'cluster.name': 'west', workers: THREADS }), 'DaemonSet').spec.template.spec.containers;
-  const environment = {
-    ...Object.fromEntries(container.env.map(({ name, value }: Manifest) => [name, value ?? 'west'])),
-    XDS_ADDRESS: `https://localhost:${DISCOVERY_PORT}`,
-    CA_ADDRESS: `https://localhost:${DISCOVERY_PORT}`,
-    XDS_ROOT_CA: path.join(directory, 'ca.crt'),
-    CA_ROOT_CA: path.join(directory, 'ca.crt'),
-    TOKEN_FILE: path.join(directory, 'token'),
-    KUBERNETES_CREDENTIALS: directory,
-    KUBERNETES_SERVICE_HOST: 'localhost',
-    KUBERNETES_SERVICE_PORT: String(API_PORT),
-    CGROUP_ROOT: cgroupRoot,
-    BPF_ROOT: bpfRoot,
-    SYSCTL_ROOT: '/proc/sys',
-  };
-  const args = (container.args as readonly string[]).map((arg) => arg.replace(/^\/app(?=\/)/, REPOSITORY));
-  return ['env', '-i', ...Object.entries(environment).map(([name, value]) => `${name}=${value}`), process.execPath, ...args];
-}
 
 function isServing({ netns }: MeshNode): boolean {
   try {

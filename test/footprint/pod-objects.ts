@@ -4,6 +4,8 @@ export interface IdlePod {
   readonly uid: string;
   readonly name: string;
   readonly address: string;
+  /** Default: {@link NODE}. */
+  readonly node?: string;
 }
 
 export const NAMESPACE = 'shop';
@@ -16,7 +18,7 @@ export const serviceAddress = (index: number): string => `10.250.${index >> 8}.$
 export const namespaceObject: V1Namespace = { metadata: { name: NAMESPACE, resourceVersion: '1', labels: { 'landbridge.dev/dataplane-mode': 'ambient', 'kubernetes.io/metadata.name': NAMESPACE } }, spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } };
 
 /** A pod as an API server tells it, with all that an agent does not look at: about 8 KB of JSON. Each has an identity of its own. */
-export function podObject({ uid, name, address }: IdlePod, announced: boolean): V1Pod {
+export function podObject({ uid, name, address, node = NODE }: IdlePod, announced: boolean): V1Pod {
   const time = new Date(0);
   const containers = ['app', 'exporter'].map((container) => ({
     name: container,
@@ -37,7 +39,7 @@ export function podObject({ uid, name, address }: IdlePod, announced: boolean): 
       annotations: announced ? { 'ambient.istio.io/redirection': 'enabled' } : {},
       managedFields: ['kube-controller-manager', 'kubelet'].map((manager) => ({ manager, operation: 'Update', apiVersion: 'v1', time, fieldsType: 'FieldsV1', fieldsV1: paths })),
     },
-    spec: { containers, nodeName: NODE, serviceAccountName: name, restartPolicy: 'Always', dnsPolicy: 'ClusterFirst', schedulerName: 'default-scheduler', volumes: [{ name: 'kube-api-access', projected: { sources: [{ serviceAccountToken: { expirationSeconds: 3607, path: 'token' } }] } }] },
+    spec: { containers, nodeName: node, serviceAccountName: name, restartPolicy: 'Always', dnsPolicy: 'ClusterFirst', schedulerName: 'default-scheduler', volumes: [{ name: 'kube-api-access', projected: { sources: [{ serviceAccountToken: { expirationSeconds: 3607, path: 'token' } }] } }] },
     status: {
       phase: 'Running', podIP: address, podIPs: [{ ip: address }],
       conditions: ['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'].map((type) => ({ type, status: 'True', lastTransitionTime: time })),

@@ -13,6 +13,8 @@ export class MeshNode {
   readonly name: string;
   readonly address: string;
   readonly address6: string;
+  /** On the link between nodes. */
+  readonly wan: string;
   readonly netns: string;
   /** What the agent attaches to: all groups of the node are below it. */
   readonly cgroupRoot: string;
@@ -25,6 +27,7 @@ export class MeshNode {
     this.name = plan.name;
     this.address = plan.address;
     this.address6 = plan.address6;
+    this.wan = plan.wan;
     this.netns = `${prefix}-${plan.name}`;
     this.cgroupRoot = path.join(root.cgroup, plan.name);
     this.bpfRoot = path.join(root.bpf, plan.name);

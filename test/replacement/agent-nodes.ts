@@ -1,0 +1,121 @@
+import { get } from 'node:http';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { waitFor } from '@landbridge/lab/wait.ts';
+import { agentCommand } from '../footprint/agent-command.ts';
+import { type IdlePod, serviceAddress } from '../footprint/pod-objects.ts';
+import { Mesh } from '../mesh/mesh.ts';
+import type { MeshNode } from '../mesh/mesh-node.ts';
+import type { MeshPod } from '../mesh/mesh-pod.ts';
+import { type Program, startProgram } from '../mesh/program.ts';
+
+const PORTS = { discovery: 15012, api: 6443 };
+const CONTROL_PLANE = path.resolve(import.meta.dirname, '../footprint/control-plane.ts');
+const READY_MS = 60_000;
+const never = new AbortController().signal;
+
+/** Of an agent that a test started. */
+export interface NodeAgent extends Program {
+  readonly healthSocket: string;
+}
+
+/**
+ * A mesh whose nodes have agents as the chart starts them, each a process of its own, with one control plane for all. The
+ * bundle and the BPF programs must be there. Pods `west` and `east` are nodes; all their pods are enrolled.
+ */
+export class AgentNodes implements AsyncDisposable {
+  readonly mesh: Mesh;
+  readonly #directory: string;
+  #agents = 0;
+
+  private constructor(mesh: Mesh, directory: string) {
+    this.mesh = mesh;
+    this.#directory = directory;
+  }
+
+  static async open(shape: Readonly<Record<'west' | 'east', readonly string[]>>): Promise<AgentNodes> {
+    const mesh = await Mesh.open(shape);
+    const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-replacement-'));
+    const nodes = new AgentNodes(mesh, directory);
+    try {
+      const pods = mesh.nodes.flatMap((node) => node.pods.map((pod, i): IdlePod & { readonly pod: MeshPod } => ({ uid: uidOf(node, i), name: pod.name, address: pod.address, node: node.name, pod })));
+      writeFileSync(path.join(directory, 'pods.json'), JSON.stringify(pods.map(({ pod: _, ...facts }) => facts)));
+      for (const { uid, node = '', pod } of pods) await nodes.#holdNamespace(mesh.node(node), uid, pod);
+      const [west, east] = [mesh.node('west'), mesh.node('east')];
+      await startProgram(onHost(west), [process.execPath, CONTROL_PLANE, directory, String(PORTS.discovery), String(PORTS.api)]);
+      // Its certificate is for localhost.
+      await startProgram(onHost(east), [process.execPath, '-e', relay(west.wan, Object.values(PORTS))]);
+      return nodes;
+    } catch (thrown) {
+      await nodes[Symbol.asyncDispose]();
+      throw thrown;
+    }
+  }
+
+  /** A process in a control group of the pod, by which agents find its network namespace. */
+  async #holdNamespace({ cgroupRoot }: MeshNode, uid: string, { netns }: MeshPod): Promise<void> {
+    const group = path.join(cgroupRoot, 'pods', `pod${uid}`);
+    mkdirSync(group);
+    await startProgram({ netns, group: path.join(group, 'cgroup.procs') }, ['sh', '-c', 'echo ready; exec sleep infinity']);
+  }
+
+  /** The address of the Service that a pod has for itself. */
+  service(name: string): string {
+    return serviceAddress(this.mesh.nodes.flatMap(({ pods }) => pods).findIndex((pod) => pod.name === name));
+  }
+
+  /** Starts another agent on a node, in a control group of its own. */
+  async start(node: 'west' | 'east', values: Readonly<Record<string, string | number>> = {}): Promise<NodeAgent> {
+    const generation = ++this.#agents;
+    const healthSocket = path.join(this.#directory, `health-${generation}.sock`);
+    const command = await agentCommand(this.#directory, this.mesh.node(node), PORTS, { workers: 2, accessLog: 'errors', ...values }, { HEALTH_SOCKET: healthSocket });
+    const program = await this.mesh.node(node).startAgent(command, generation);
+    return Object.assign(program, { healthSocket });
+  }
+
+  async startReady(node: 'west' | 'east', values: Readonly<Record<string, string | number>> = {}): Promise<NodeAgent> {
+    const agent = await this.start(node, values);
+    await untilReady(agent);
+    return agent;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.mesh[Symbol.asyncDispose]();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+export async function untilReady({ healthSocket }: NodeAgent): Promise<void> {
+  let answer = '';
+  await waitFor(async () => ((answer = await health(healthSocket)) === 'ready' ? true : undefined), { signal: never, timeoutMs: READY_MS, everyMs: 20, what: () => `the agent to be ready: ${answer}` });
+}
+
+/** What an agent says of itself; why it can not be asked otherwise. */
+export async function health(socketPath: string): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  get({ socketPath, path: '/healthz/ready' }, (response) => {
+    let text = '';
+    response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    response.on('end', () => resolve(text.trim()));
+  }).on('error', (error) => resolve(error.message));
+  return await promise;
+}
+
+/** Ends as the kubelet has it end; resolves when it has. */
+export async function untilEnded(pid: number, timeoutMs: number): Promise<void> {
+  await waitFor(() => !isRunning(pid) || undefined, { signal: never, timeoutMs, everyMs: 10, what: `process ${pid} to end` });
+}
+
+export function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    // ESRCH
+    return false;
+  }
+}
+
+const uidOf = ({ name }: MeshNode, index: number): string => `00000000-0000-4000-${name === 'west' ? '8000' : '9000'}-${String(index).padStart(12, '0')}`;
+const onHost = ({ netns, cgroupRoot }: MeshNode) => ({ netns, group: path.join(cgroupRoot, 'host', 'cgroup.procs') });
+const relay = (host: string, ports: readonly number[]): string => `const net = require('net'); for (const port of ${JSON.stringify(ports)}) net.createServer((s) => { const t = net.connect(port, '${host}'); s.on('error', () => t.destroy()); t.on('error', () => s.destroy()); s.pipe(t).pipe(s); }).listen(port, '127.0.0.1'); console.log('ready')`;
