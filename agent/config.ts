@@ -29,6 +29,8 @@ export const AgentEnvironmentSchema = Type.Object({
   WORKERS: Type.Integer({ minimum: 0, maximum: 64, default: 0 }),
   /** Whether pods of one node are joined inside the agent (`relay`), or by TLS like all others (`tls`). */
   SAME_NODE: Type.Union([Type.Literal('relay'), Type.Literal('tls')], { default: 'relay' }),
+  /** Whether connections that need no tunnel go from the pod itself (`kernel`, without a line in the access log), or by the agent like all others. */
+  PLAIN_TRAFFIC: Type.Union([Type.Literal('kernel'), Type.Literal('agent')], { default: 'kernel' }),
   ACCESS_LOG: Type.Union([Type.Literal('all'), Type.Literal('errors'), Type.Literal('off')], { default: 'all' }),
   /** Seconds that Kubernetes waits between SIGTERM and SIGKILL; connections get all but the last 5 of them to end. */
   TERMINATION_GRACE_PERIOD_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),

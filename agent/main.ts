@@ -29,6 +29,7 @@ import { PodCaptures } from './pods/pod-captures.ts';
 import { podFeeds } from './pods/pod-feeds.ts';
 import { ConnectionLog } from './proxy/connection-log.ts';
 import { DataPlane, DEFAULT_TUNING } from './proxy/data-plane.ts';
+import { DirectTraffic } from './proxy/direct-traffic.ts';
 import { PodTraffic } from './proxy/pod-traffic.ts';
 import { TrafficMetrics } from './proxy/traffic-metrics.ts';
 import { reportTraffic } from './proxy/traffic-reporter.ts';
@@ -69,7 +70,8 @@ async function main(): Promise<void> {
   traffic.serve(plane);
   readiness.watchThreads(() => plane.heartbeat());
 
-  using served = environment.ROLE === 'gateway' ? serveGateway(environment, traffic, threads) : servePods(environment, { traffic, threads, readiness, log });
+  const trafficMetrics = new TrafficMetrics();
+  using served = environment.ROLE === 'gateway' ? serveGateway(environment, traffic, threads) : servePods(environment, { traffic, trafficMetrics, threads, readiness, log });
   await using _own = environment.HEALTH_SOCKET === '' ? undefined : await startHealthSocket(environment.HEALTH_SOCKET, readiness, scope('health'));
   await using ports = new NodePorts(() => served.isFollowing(), scope('health'));
   await ports.open(async () => await startHealthServers({ readyPort: READY_PORT, ...(environment.ROLE === 'gateway' ? { readyHost: '0.0.0.0' } : {}), metricsPort: METRICS_PORT, readiness, log: scope('health') }));
@@ -77,7 +79,7 @@ async function main(): Promise<void> {
 
   log.info({ cluster: environment.CLUSTER_ID, trust_domain: environment.TRUST_DOMAIN, role: environment.ROLE, threads }, 'agent started');
   const reporting = new AbortController();
-  const reports = reportTraffic(plane, new TrafficMetrics(), new ConnectionLog(log, environment.ACCESS_LOG, lines), reporting.signal);
+  const reports = Promise.all([reportTraffic(plane, trafficMetrics, new ConnectionLog(log, environment.ACCESS_LOG, lines), reporting.signal), served.direct?.run(signal, reporting.signal)]);
   await Promise.all([releaseIdleMemory(plane, () => readiness.pending().length === 0, scope('memory'), signal), discovery.run(signal), served.run(signal, () => captured.done())]);
   const graceMs = Math.max(1, environment.TERMINATION_GRACE_PERIOD_SECONDS - CLEANUP_SECONDS) * 1000;
   log.info({ grace_ms: graceMs }, 'agent stops: connections may end by themselves');
@@ -93,18 +95,22 @@ interface Served extends Leaver, Disposable {
   pods(): readonly LocalPod[];
   /** Whether an agent of before lives. */
   isFollowing(): boolean;
+  /** Traffic that the kernel carries by itself. */
+  readonly direct?: DirectTraffic | undefined;
   /** Runs until the signal aborts; calls back once what was there at the start is served. */
   run(signal: AbortSignal, onSettled: () => void): Promise<void>;
 }
 
-function servePods(environment: AgentEnvironment, { traffic, threads, readiness, log }: { readonly traffic: PodTraffic; readonly threads: number; readonly readiness: Readiness; readonly log: Logger }): Served {
+function servePods(environment: AgentEnvironment, { traffic, trafficMetrics, threads, readiness, log }: { readonly traffic: PodTraffic; readonly trafficMetrics: TrafficMetrics; readonly threads: number; readonly readiness: Readiness; readonly log: Logger }): Served {
   const capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT, sysctlRoot: environment.SYSCTL_ROOT, threads });
   countGuardDrops(() => capture.guardDrops());
+  const direct = environment.PLAIN_TRAFFIC === 'kernel' ? new DirectTraffic(capture.directRoutes, trafficMetrics) : undefined;
+  if (direct !== undefined) traffic.offload(direct);
   const { source, feeds } = podFeeds(environment, readiness, log);
   const captures = new PodCaptures(capture, source, traffic, log.child({ scope: 'capture' }));
   const run = async (signal: AbortSignal, onSettled: () => void): Promise<void> => void (await Promise.all([captures.run(signal, onSettled), ...feeds.map((feed) => feed(captures, signal))]));
   const company = (): Company => capture.look();
-  return { pods: () => captures.pods, run, isFollowing: () => company().hasPredecessor, leave: () => captures.leave(), isRelieved: () => captures.isRelieved, isFollowed: () => company().hasSuccessor, [Symbol.dispose]: () => capture[Symbol.dispose]() };
+  return { pods: () => captures.pods, direct, run, isFollowing: () => company().hasPredecessor, leave: () => captures.leave(), isRelieved: () => captures.isRelieved, isFollowed: () => company().hasSuccessor, [Symbol.dispose]: () => capture[Symbol.dispose]() };
 }
 
 /** One pod, the gateway itself, at the HBONE port of its own network namespace. */

@@ -51,6 +51,7 @@ export const metrics = {
   nriRefusals: new Counter({ name: 'landbridge_nri_refusals_total', help: 'Pods and containers that were held back, since their pod could not be captured yet; the runtime asks again.', labelNames: ['event'], registers }),
   zdsConnected: new Gauge({ name: 'landbridge_zds_connected', help: '1 while istio-cni tells of the pods of this node (ZDS), and has told of all of them.', registers }),
   guardDropped: new Counter({ name: 'landbridge_guard_dropped_packets_total', help: 'Packets by which something in a captured pod tried to begin a TCP connection around the agent.', registers, collect: function () { this.reset(); this.inc(Number(guardDrops())); } }),
+  directDestinations: new Gauge({ name: 'landbridge_direct_destinations', help: 'Destinations of pods to which connections go without the agent.', registers }),
   certificates: new Gauge({ name: 'landbridge_certificates', help: 'Identities of this node that hold a valid certificate.', registers }),
   certificateFailures: new Counter({ name: 'landbridge_certificate_failures_total', help: 'Certificate requests that failed.', registers }),
   discoveryConnected: new Gauge({ name: 'landbridge_discovery_connected', help: '1 while the discovery stream is open.', registers }),

@@ -94,15 +94,13 @@ export const DirectDestination: Codec<DirectDestination> = struct(32, {
 /** struct direct_route */
 export interface DirectRoute {
   readonly id: bigint;
-  readonly used_ns: bigint;
   readonly backends: number;
   readonly pad: number;
 }
-export const DirectRoute: Codec<DirectRoute> = struct(24, {
+export const DirectRoute: Codec<DirectRoute> = struct(16, {
   id: [0, u64],
-  used_ns: [8, u64],
-  backends: [16, u32],
-  pad: [20, u32],
+  backends: [8, u32],
+  pad: [12, u32],
 });
 
 /** struct direct_backend_key */
@@ -147,6 +145,16 @@ export const DirectCounts: Codec<DirectCounts> = struct(48, {
   received_bytes: [40, u64],
 });
 
+/** struct direct_lease */
+export interface DirectLease {
+  readonly first_id: bigint;
+  readonly until_ns: bigint;
+}
+export const DirectLease: Codec<DirectLease> = struct(16, {
+  first_id: [0, u64],
+  until_ns: [8, u64],
+});
+
 /** struct direct_socket */
 export interface DirectSocket {
   readonly destination: DirectDestination;
@@ -177,10 +185,10 @@ export const maps = {
   kubelets: { name: 'kubelets', type: 1, keyBytes: 8, valueBytes: 1, maxEntries: 16, flags: 0, isPinnedByName: false, key: u64, value: u8 },
   probe_ports: { name: 'probe_ports', type: 1, keyBytes: 20, valueBytes: 1, maxEntries: 16384, flags: 1, isPinnedByName: false, key: ProbePort, value: u8 },
   arriving: { name: 'arriving', type: 6, keyBytes: 4, valueBytes: 40, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: Arrival },
-  direct_routes: { name: 'direct_routes', type: 1, keyBytes: 32, valueBytes: 24, maxEntries: 16384, flags: 1, isPinnedByName: false, key: DirectDestination, value: DirectRoute },
+  direct_routes: { name: 'direct_routes', type: 1, keyBytes: 32, valueBytes: 16, maxEntries: 16384, flags: 1, isPinnedByName: false, key: DirectDestination, value: DirectRoute },
   direct_backends: { name: 'direct_backends', type: 1, keyBytes: 16, valueBytes: 28, maxEntries: 32768, flags: 1, isPinnedByName: false, key: DirectBackendKey, value: DirectBackend },
   direct_counts: { name: 'direct_counts', type: 5, keyBytes: 16, valueBytes: 48, maxEntries: 32768, flags: 1, isPinnedByName: false, key: DirectBackendKey, value: DirectCounts },
-  direct_lease: { name: 'direct_lease', type: 2, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },
+  direct_lease: { name: 'direct_lease', type: 2, keyBytes: 4, valueBytes: 16, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: DirectLease },
   direct_sockets: { name: 'direct_sockets', type: 24, keyBytes: 4, valueBytes: 80, maxEntries: 0, flags: 1, isPinnedByName: false, key: i32, value: DirectSocket },
   guard_drops: { name: 'guard_drops', type: 6, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },
   probes_passed: { name: 'probes_passed', type: 6, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },

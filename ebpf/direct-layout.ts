@@ -1,9 +1,7 @@
 /** Elements of the maps of programs/direct.h, by the layouts of the skeleton. */
 import { decode, encode } from 'bpf-linker-node/codec';
 import { addressBytes, type SocketAddress } from './capture-layout.ts';
-import { type DirectCounts, maps } from './capture-skeleton.ts';
-
-export type { DirectCounts } from './capture-skeleton.ts';
+import { maps } from './capture-skeleton.ts';
 
 export type DirectMap = Extract<keyof typeof maps, `direct_${string}`>;
 
@@ -15,8 +13,7 @@ export const DIRECT_COUNTS_BYTES = maps.direct_counts.valueBytes;
 export const directRouteKey = (netnsCookie: bigint, destination: SocketAddress): Buffer => Buffer.from(encode(maps.direct_routes.key, { netns: netnsCookie, address: endpoint(destination), pad: 0 }));
 
 /** struct direct_route. */
-export const directRouteValue = (id: bigint, backends: number, usedNs: bigint): Buffer => Buffer.from(encode(maps.direct_routes.value, { id, backends, used_ns: usedNs, pad: 0 }));
-export const usedNsOf = (value: Buffer): bigint => decode(maps.direct_routes.value, value).used_ns;
+export const directRouteValue = (id: bigint, backends: number): Buffer => Buffer.from(encode(maps.direct_routes.value, { id, backends, pad: 0 }));
 
 /** struct direct_backend_key. */
 export const directBackendKey = (route: bigint, index: number): Buffer => Buffer.from(encode(maps.direct_backends.key, { route, index, pad: 0 }));
@@ -26,18 +23,32 @@ export const directBackendValue = (address: SocketAddress, threshold: number, al
 
 /** The one element of `direct_lease`. */
 export const DIRECT_LEASE_KEY = Buffer.from(encode(maps.direct_lease.key, 0));
-export const directLeaseValue = (untilNs: bigint): Buffer => Buffer.from(encode(maps.direct_lease.value, untilNs));
+export const directLeaseValue = (firstId: bigint, untilNs: bigint): Buffer => Buffer.from(encode(maps.direct_lease.value, { first_id: firstId, until_ns: untilNs }));
+export const firstIdOf = (lease: Buffer): bigint => decode(maps.direct_lease.value, lease).first_id;
 
-export const NO_DIRECT_COUNTS: DirectCounts = { opened: 0n, completed: 0n, broken: 0n, failed: 0n, sent_bytes: 0n, received_bytes: 0n };
+/** What happened to connections: struct direct_counts. */
+export interface DirectCounts {
+  readonly opened: number;
+  /** Ended by both sides. */
+  readonly completed: number;
+  /** Ended otherwise. */
+  readonly broken: number;
+  /** Not opened at all. */
+  readonly failed: number;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
 
-/** An element of `direct_counts` with a value of each processor: their sum. */
+export const NO_DIRECT_COUNTS: DirectCounts = { opened: 0, completed: 0, broken: 0, failed: 0, sentBytes: 0, receivedBytes: 0 };
+
+/** An element of `direct_counts` with a value of each processor: their sums. There are many of both: read by hand. */
 export function sumDirectCounts(values: Buffer): DirectCounts {
-  const total = { ...NO_DIRECT_COUNTS };
-  for (let at = 0; at < values.length; at += DIRECT_COUNTS_BYTES) {
-    const one = decode(maps.direct_counts.value, values.subarray(at, at + DIRECT_COUNTS_BYTES));
-    for (const name of Object.keys(total) as (keyof DirectCounts)[]) total[name] += one[name];
-  }
-  return total;
+  const sum = (field: number): number => {
+    let total = 0;
+    for (let at = field * 8; at < values.length; at += DIRECT_COUNTS_BYTES) total += values.readUInt32LE(at) + values.readUInt32LE(at + 4) * 2 ** 32;
+    return total;
+  };
+  return { opened: sum(0), completed: sum(1), broken: sum(2), failed: sum(3), sentBytes: sum(4), receivedBytes: sum(5) };
 }
 
 const endpoint = ({ ip, port }: SocketAddress) => ({ ip: wordsOf(addressBytes(ip)), port, pad: 0 });

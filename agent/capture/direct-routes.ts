@@ -1,6 +1,6 @@
 import { type AliasColumn, aliasTable } from '@landbridge/core/alias-table.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
-import { DIRECT_BACKEND_KEY_BYTES, DIRECT_COUNTS_BYTES, DIRECT_LEASE_KEY, DIRECT_ROUTE_KEY_BYTES, directBackendKey, directBackendValue, type DirectCounts, directLeaseValue, type DirectMap, directRouteKey, directRouteValue, sumDirectCounts, usedNsOf } from '@landbridge/ebpf/direct-layout.ts';
+import { DIRECT_BACKEND_KEY_BYTES, DIRECT_COUNTS_BYTES, DIRECT_LEASE_KEY, DIRECT_ROUTE_KEY_BYTES, directBackendKey, directBackendValue, type DirectCounts, directLeaseValue, type DirectMap, directRouteKey, directRouteValue, firstIdOf, sumDirectCounts } from '@landbridge/ebpf/direct-layout.ts';
 import type { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
 import { possibleCpus } from '@landbridge/native/libbpf.ts';
@@ -26,8 +26,9 @@ export interface DirectRoute {
 }
 
 /**
- * The kernel's table of destinations that need no agent (ebpf/programs/direct.h). What an earlier agent has put into it
- * is removed first. Routes hold only while {@link renew} is called: without an agent nothing of the table is believed.
+ * The kernel's table of destinations that need no agent (ebpf/programs/direct.h). It is one agent's at a time: the last
+ * one that began, which removes what there is. Routes hold only while {@link renew} is called: without an agent nothing
+ * of the table is believed.
  */
 export class DirectRoutes {
   readonly #routes: BpfMap;
@@ -35,8 +36,9 @@ export class DirectRoutes {
   readonly #counts: BpfMap;
   readonly #lease: BpfMap;
   readonly #noCounts: Buffer;
-  /** Begins with the time since the machine started, so that no two agents give the same one. */
-  #nextId = process.hrtime.bigint();
+  /** The time since the machine started: those of every agent before are smaller. */
+  readonly #firstId = process.hrtime.bigint();
+  #nextId = this.#firstId;
 
   /** @throws SystemCallError */
   constructor(map: (name: DirectMap, values?: number) => BpfMap) {
@@ -46,11 +48,19 @@ export class DirectRoutes {
     this.#counts = map('direct_counts', cpus);
     this.#lease = map('direct_lease');
     this.#noCounts = Buffer.alloc(DIRECT_COUNTS_BYTES * cpus);
-    this.clear();
+    this.#setLease(0n);
+    this.#empty();
   }
 
-  /** In the place of what there is for the destination. Undefined where there is no room. @throws SystemCallError */
+  /** Whether no other agent has begun since. What this one knows does not count any more otherwise. @throws SystemCallError */
+  get #isOurs(): boolean {
+    const lease = this.#lease.get(DIRECT_LEASE_KEY);
+    return lease !== undefined && firstIdOf(lease) === this.#firstId;
+  }
+
+  /** In the place of what there is for the destination. Undefined where there is no room, or the table is another agent's. @throws SystemCallError */
   add(netnsCookie: bigint, destination: SocketAddress, backends: readonly DirectBackend[]): DirectRoute | undefined {
+    if (!this.#isOurs) return undefined;
     const route: DirectRoute = { id: this.#nextId++, key: directRouteKey(netnsCookie, destination), backends: backends.length };
     const columns = aliasTable(backends.map(({ weight }) => weight));
     try {
@@ -60,7 +70,7 @@ export class DirectRoutes {
         this.#backends.set(directBackendKey(route.id, index), directBackendValue(address, threshold, alias));
       }
       // Last: what it refers to is there.
-      this.#routes.set(route.key, directRouteValue(route.id, route.backends, process.hrtime.bigint()));
+      this.#routes.set(route.key, directRouteValue(route.id, route.backends));
       return route;
     } catch (thrown) {
       this.forget(route);
@@ -71,18 +81,12 @@ export class DirectRoutes {
 
   /** From the return on no connection begins by the route, not even one whose connect() was under way. @throws SystemCallError */
   withdraw(route: DirectRoute): void {
-    this.#routes.delete(route.key);
+    if (this.#isOurs) this.#routes.delete(route.key);
   }
 
-  /** When a connection was begun last, to the second, by the clock of process.hrtime(). @throws SystemCallError */
-  usedNs(route: DirectRoute): bigint {
-    const value = this.#routes.get(route.key);
-    return value === undefined ? 0n : usedNsOf(value);
-  }
-
-  /** What happened to the connections of each backend since the route was added. @throws SystemCallError */
-  counts(route: DirectRoute): readonly DirectCounts[] {
-    return Array.from({ length: route.backends }, (_, index) => sumDirectCounts(this.#counts.get(directBackendKey(route.id, index)) ?? this.#noCounts));
+  /** What happened to the connections of a backend since the route was added. @throws SystemCallError */
+  counts(route: DirectRoute, index: number): DirectCounts {
+    return sumDirectCounts(this.#counts.get(directBackendKey(route.id, index)) ?? this.#noCounts);
   }
 
   /** Of a route that was withdrawn: those of its connections that are still open are not counted any more. @throws SystemCallError */
@@ -92,18 +96,23 @@ export class DirectRoutes {
 
   /** Lets the routes hold for {@link LEASE_MS} from now. @throws SystemCallError */
   renew(): void {
-    this.#setLease(process.hrtime.bigint() + BigInt(LEASE_MS) * 1_000_000n);
+    if (this.#isOurs) this.#setLease(process.hrtime.bigint() + BigInt(LEASE_MS) * 1_000_000n);
   }
 
   /** Withdraws and forgets everything. @throws SystemCallError */
   clear(): void {
+    if (!this.#isOurs) return;
     this.#setLease(0n);
+    this.#empty();
+  }
+
+  #empty(): void {
     for (const key of this.#routes.keys(DIRECT_ROUTE_KEY_BYTES)) this.#routes.delete(key);
     for (const map of [this.#backends, this.#counts]) for (const key of map.keys(DIRECT_BACKEND_KEY_BYTES)) map.delete(key);
   }
 
   /** By bpf_ktime_get_ns(), which is the clock of process.hrtime(): CLOCK_MONOTONIC. */
   #setLease(untilNs: bigint): void {
-    this.#lease.set(DIRECT_LEASE_KEY, directLeaseValue(untilNs));
+    this.#lease.set(DIRECT_LEASE_KEY, directLeaseValue(this.#firstId, untilNs));
   }
 }

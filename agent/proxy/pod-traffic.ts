@@ -4,6 +4,7 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
 import type { IpAddress } from '@landbridge/core/ip-address.ts';
 import type { RoutePlan, ServiceLabels, WorkloadLabels } from '@landbridge/core/route-plan.ts';
+import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import { parseAuthority } from '@landbridge/wire/authority.ts';
 import { formatBaggage } from '@landbridge/wire/hbone-headers.ts';
 import type { Logger } from 'pino';
@@ -20,6 +21,8 @@ import type { Discovery } from '../discovery/xds-client.ts';
 import type { CertificateStore } from '../identity/certificate-store.ts';
 import type { LocalPod } from '../pods/local-pod.ts';
 import type { DataPlane, DataPlaneQuestions, ListenerSets } from './data-plane.ts';
+import { directPlan } from './direct-plan.ts';
+import type { DirectTraffic } from './direct-traffic.ts';
 import type { InboundAnswer, RouteDestination } from './thread-messages.ts';
 
 export interface PodTrafficContext {
@@ -27,8 +30,8 @@ export interface PodTrafficContext {
   readonly trustDomain: string;
   readonly network: string;
   readonly node: string;
-  readonly discovery: Discovery;
-  readonly certificates: CertificateStore;
+  readonly discovery: Pick<Discovery, 'registry' | 'policies' | 'bundles' | 'ready' | 'isReady' | 'onBundlesChange' | 'onRegistryChange' | 'onPoliciesChange'>;
+  readonly certificates: Pick<CertificateStore, 'hold' | 'get'>;
   /** A data thread has died. */
   readonly onDeath: (error: Error) => void;
   readonly log: Logger;
@@ -61,6 +64,9 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   readonly #subscriptions: Disposable[] = [];
   readonly #captured = new Map<string, CapturedPod>();
   #plane: DataPlane | undefined;
+  #direct: DirectTraffic | undefined;
+  /** Keys of plans that only the kernel goes by. */
+  readonly #followedByKernel = new Set<string>();
 
   constructor(context: PodTrafficContext) {
     this.#context = context;
@@ -81,6 +87,14 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
       plane.refreshPlans(() => true);
       this.#tellAll();
     });
+  }
+
+  /** From now on traffic that needs no agent may go without. */
+  offload(direct: DirectTraffic): void {
+    this.#direct = direct;
+    direct.onUnused = (key) => {
+      if (this.#followedByKernel.delete(key)) this.#plans.delete(key);
+    };
   }
 
   #tellTrust(): void {
@@ -139,6 +153,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     this.#captured.delete(uid);
     if (this.#uidByAddress.get(entry.pod.address) === uid) this.#uidByAddress.delete(entry.pod.address);
     entry.stop.abort();
+    this.#direct?.withdrawPod(uid);
     this.#localPodsChanged(entry.pod);
     await this.#plane?.removePod(uid, lives ? RELEASE_DRAIN_MS : 0);
     entry.held[Symbol.dispose]();
@@ -220,6 +235,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     const entry = this.#entries.get(uid);
     if (!discovery.isReady || entry === undefined) return undefined;
     const key = keyOf(uid, destination);
+    this.#followedByKernel.delete(key);
     let planned = this.#plans.get(key);
     if (planned === undefined) {
       const now = Date.now();
@@ -227,9 +243,18 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
         ? planWithDependencies(discovery.registry, this.#sourceOf(entry), { ip: destination.ip as IpAddress, port: destination.port }, now, { localPod: (workload) => this.#localPodOf(workload) })
         : planGatewayWithDependencies(discovery.registry, this.#sourceOf(entry), destination.hostname, destination.port);
       this.#plans.set(key, planned);
+      if (planned.validUntilMs === undefined && 'ip' in destination) this.#offer(key, entry, destination, planned.plan);
       if (planned.validUntilMs !== undefined) setTimeout(() => this.#expire(key, uid, destination), Math.max(0, planned.validUntilMs - now)).unref();
     }
     return planned.plan;
+  }
+
+  #offer(key: string, { pod, identity }: Entry, destination: SocketAddress, plan: RoutePlan): void {
+    const netnsCookie = this.#captured.get(pod.uid)?.cookie;
+    const direct = netnsCookie === undefined ? undefined : directPlan(plan, destination);
+    if (netnsCookie === undefined || direct === undefined) return;
+    const workload = this.#workloadOf(pod);
+    this.#direct?.offer(key, { uid: pod.uid, netnsCookie, labels: workload === undefined ? this.#labelsOf(pod, identity) : labelsOf(workload) }, destination, direct);
   }
 
   #expire(key: string, uid: string, destination: RouteDestination): void {
@@ -238,7 +263,13 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   }
 
   planGone(uid: string, destination: RouteDestination): void {
-    this.#plans.delete(keyOf(uid, destination));
+    const key = keyOf(uid, destination);
+    if (this.#direct?.has(key) === true) {
+      this.#followedByKernel.add(key);
+      return;
+    }
+    this.#direct?.withdraw([key]);
+    this.#plans.delete(key);
   }
 
   #sourceOf({ pod, identity }: Entry): RouteSource {
@@ -291,7 +322,10 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
       if (!isAffected(dependencies, change)) continue;
       stale.add(key);
       this.#plans.delete(key);
+      this.#followedByKernel.delete(key);
     }
+    // Before anybody goes by another plan.
+    this.#direct?.withdraw(stale);
     if (stale.size > 0) this.#plane?.refreshPlans((uid, destination) => stale.has(keyOf(uid, destination)));
   }
 

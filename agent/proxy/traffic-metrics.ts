@@ -7,6 +7,8 @@ import type { Series, TrafficSeries } from './traffic-series.ts';
 /** A thread keeps fewer label sets apart; beyond this number their labels are not remembered. */
 export const MAX_THREAD_SERIES = 65_536;
 const SWEEP_MS = 60_000;
+/** In the place of a data thread: connections that no thread carries. */
+export const KERNEL = -1;
 
 const NOBODY: WorkloadLabels = { workload: '', namespace: '', canonicalName: '', canonicalRevision: '', cluster: '', region: '', zone: '', principal: '' };
 const UNTOLD: TrafficLabels = { direction: 'outbound', carriage: 'plain', source: NOBODY, destination: NOBODY, service: undefined };
@@ -37,10 +39,23 @@ export class TrafficMetrics {
   }
 
   apply(threadId: number, report: TrafficReport, nowMs: number): void {
-    let thread = this.#threads.get(threadId);
-    if (thread === undefined) this.#threads.set(threadId, (thread = { bindings: new Map(), gauges: undefined }));
+    this.count(threadId, report.series, nowMs);
+    for (const [direction, reason, count] of report.failures) metrics.tunnelFailures.inc({ direction, reason: isFailureReason(reason) ? reason : 'other' }, count);
+    this.#threadOf(threadId).gauges = report.gauges;
+    metrics.handshakes.inc(report.gauges.handshakesDone);
+    metrics.threadBusy.set({ thread: threadId }, report.gauges.busy);
+    metrics.threadSockets.set({ thread: threadId }, report.gauges.sockets);
+    this.#sumGauges();
+    if (nowMs < this.#nextSweepMs) return;
+    this.#nextSweepMs = nowMs + SWEEP_MS;
+    this.#table.sweep(nowMs);
+  }
+
+  /** What happened to connections of a thread, or of the {@link KERNEL}. */
+  count(threadId: number, deltas: readonly SeriesDelta[], nowMs: number): void {
+    const thread = this.#threadOf(threadId);
     const carried = new Map<string, [TrafficLabels, number]>();
-    for (const delta of report.series) {
+    for (const delta of deltas) {
       const binding = this.#bindingOf(thread, delta, nowMs);
       addTo(binding, delta, nowMs);
       if (delta.opened === 0) continue;
@@ -51,15 +66,12 @@ export class TrafficMetrics {
       else found[1] += delta.opened;
     }
     for (const [{ direction, carriage }, opened] of carried.values()) metrics.connections.inc({ direction, carriage }, opened);
-    for (const [direction, reason, count] of report.failures) metrics.tunnelFailures.inc({ direction, reason: isFailureReason(reason) ? reason : 'other' }, count);
-    thread.gauges = report.gauges;
-    metrics.handshakes.inc(report.gauges.handshakesDone);
-    metrics.threadBusy.set({ thread: threadId }, report.gauges.busy);
-    metrics.threadSockets.set({ thread: threadId }, report.gauges.sockets);
-    this.#sumGauges();
-    if (nowMs < this.#nextSweepMs) return;
-    this.#nextSweepMs = nowMs + SWEEP_MS;
-    this.#table.sweep(nowMs);
+  }
+
+  #threadOf(threadId: number): Thread {
+    let thread = this.#threads.get(threadId);
+    if (thread === undefined) this.#threads.set(threadId, (thread = { bindings: new Map(), gauges: undefined }));
+    return thread;
   }
 
   /** The labels that a thread told for its series; empty ones where it told none. */

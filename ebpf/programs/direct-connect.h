@@ -23,21 +23,18 @@ static __always_inline const struct endpoint *direct_address(struct bpf_sock_add
 	struct direct_backend_key key = {};
 	struct direct_backend *backend;
 	struct direct_route *route;
-	__u64 now = bpf_ktime_get_ns();
 
 	/* What an earlier connect() of this socket was allowed, it is not any more. */
 	if (socket)
 		socket->backend.route = 0;
 	/* The guard sees the socket that sends the SYN: MPTCP may be asked here for another one. */
-	if (ctx->protocol != IPPROTO_TCP || !direct_routes_hold(now))
+	if (ctx->protocol != IPPROTO_TCP)
 		return 0;
 	destination.netns = bpf_get_netns_cookie(ctx);
 	destination.address = *original;
-	route = bpf_map_lookup_elem(&direct_routes, &destination);
+	route = direct_route_to(&destination);
 	if (!route)
 		return 0;
-	if (now - route->used_ns > SECOND_NS)
-		route->used_ns = now;
 	key.route = route->id;
 	backend = draw(route->backends, &key);
 	if (!backend)

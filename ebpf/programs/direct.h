@@ -2,8 +2,6 @@
 #pragma once
 #include "capture.h"
 
-#define SECOND_NS 1000000000ull
-
 /* What an application of a captured pod asks for. */
 struct direct_destination {
 	__u64 netns;
@@ -11,10 +9,9 @@ struct direct_destination {
 	__u32 pad;
 };
 
-/* No id is ever used again, by later agents neither: what a socket was allowed can be told from what holds now. */
+/* Ids only grow, from agent to agent too: what a socket was allowed can be told from what holds now. */
 struct direct_route {
 	__u64 id;
-	__u64 used_ns; /* bpf_ktime_get_ns(), to the second */
 	__u32 backends;
 	__u32 pad;
 };
@@ -30,6 +27,12 @@ struct direct_backend {
 	struct endpoint address;
 	__u32 threshold;
 	__u32 alias;
+};
+
+/* Which routes hold, and how long: those of one agent, which puts the end off again and again while it works. */
+struct direct_lease {
+	__u64 first_id;
+	__u64 until_ns; /* bpf_ktime_get_ns() */
 };
 
 struct direct_counts {
@@ -76,12 +79,11 @@ struct {
 	__type(value, struct direct_counts);
 } direct_counts SEC(".maps") __weak;
 
-/* bpf_ktime_get_ns() until which the routes hold. An agent that works puts it off again and again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct direct_lease);
 } direct_lease SEC(".maps") __weak;
 
 struct {
@@ -90,6 +92,19 @@ struct {
 	__type(key, int);
 	__type(value, struct direct_socket);
 } direct_sockets SEC(".maps") __weak;
+
+/* The route of a destination; 0 where there is none that holds. */
+static __always_inline struct direct_route *direct_route_to(const struct direct_destination *destination)
+{
+	struct direct_route *route = bpf_map_lookup_elem(&direct_routes, destination);
+	struct direct_lease *lease;
+	__u32 key = 0;
+
+	if (!route)
+		return 0;
+	lease = bpf_map_lookup_elem(&direct_lease, &key);
+	return lease && route->id >= lease->first_id && bpf_ktime_get_ns() < lease->until_ns ? route : 0;
+}
 
 /* What the socket's connection was allowed; 0 where it goes by the agent, or is no pod's. */
 static __always_inline struct direct_socket *direct_socket_of(struct bpf_sock *sk)
@@ -104,19 +119,11 @@ static __always_inline int is_same_endpoint(const struct endpoint *a, const stru
 	return a->ip[0] == b->ip[0] && a->ip[1] == b->ip[1] && a->ip[2] == b->ip[2] && a->ip[3] == b->ip[3] && a->port == b->port;
 }
 
-static __always_inline int direct_routes_hold(__u64 now)
-{
-	__u32 key = 0;
-	__u64 *until = bpf_map_lookup_elem(&direct_lease, &key);
-
-	return until && now < *until;
-}
-
 /* Whether the route that a socket was allowed still holds: one that was taken back meanwhile, or has changed, does not. */
 static __always_inline int is_direct_route(const struct direct_socket *socket)
 {
 	struct direct_destination destination = socket->destination;
-	struct direct_route *route = bpf_map_lookup_elem(&direct_routes, &destination);
+	struct direct_route *route = direct_route_to(&destination);
 
-	return route && route->id == socket->backend.route && direct_routes_hold(bpf_ktime_get_ns());
+	return route && route->id == socket->backend.route;
 }

@@ -1,0 +1,180 @@
+import test from 'ava';
+import { type DirectCounts, NO_DIRECT_COUNTS } from '@landbridge/ebpf/direct-layout.ts';
+import type { DirectRoute } from '../capture/direct-routes.ts';
+import { type DirectClient, DirectTraffic, MAX_POD_DESTINATIONS, TAKEN_BACK_MS, UNUSED_MS } from './direct-traffic.ts';
+import type { DirectPlan } from './direct-plan.ts';
+import { workloadLabels } from './test-reports.ts';
+import type { SeriesDelta } from './thread-messages.ts';
+import { KERNEL } from './traffic-metrics.ts';
+
+const destination = { ip: '10.96.0.10', port: 80 };
+const client: DirectClient = { uid: 'uid-a', netnsCookie: 7n, labels: workloadLabels('web') };
+const backend = (n: number): DirectPlan['backends'][number] => ({ address: { ip: `10.0.0.${n}`, port: 8080 }, weight: 1, labels: workloadLabels(`cart-${n}`) });
+const service = { hostname: 'cart.shop.svc.cluster.local', namespace: 'shop', name: 'cart' };
+const one: DirectPlan = { service, backends: [backend(1)] };
+const two: DirectPlan = { service, backends: [backend(1), backend(2)] };
+
+/** A kernel whose connections the test makes. */
+function kernel() {
+  const routes = new Map<bigint, { isLive: boolean; counts: DirectCounts[] }>();
+  const deltas: SeriesDelta[] = [];
+  let nowMs = 0;
+  let nextId = 1n;
+  const of = (route: DirectRoute) => routes.get(route.id) ?? { isLive: false, counts: [] };
+  const table = {
+    add: (_: bigint, __: unknown, backends: readonly unknown[]): DirectRoute => {
+      const route = { id: nextId++, key: Buffer.alloc(0), backends: backends.length };
+      routes.set(route.id, { isLive: true, counts: backends.map(() => NO_DIRECT_COUNTS) });
+      return route;
+    },
+    withdraw: (route: DirectRoute) => void (of(route).isLive = false),
+    counts: (route: DirectRoute, index: number) => of(route).counts[index] ?? NO_DIRECT_COUNTS,
+    forget: (route: DirectRoute) => void routes.delete(route.id),
+    renew: () => {},
+    clear: () => {},
+  };
+  const metrics = {
+    count: (source: number, some: readonly SeriesDelta[]) => {
+      if (source === KERNEL) deltas.push(...some);
+    },
+  };
+  return {
+    traffic: new DirectTraffic(table, metrics, () => nowMs),
+    deltas,
+    pass: (ms: number) => void (nowMs += ms),
+    happens: (id: bigint, index: number, counts: Partial<DirectCounts>) => void ((routes.get(id) as { counts: DirectCounts[] }).counts[index] = { ...NO_DIRECT_COUNTS, ...counts }),
+    live: () => [...routes].flatMap(([id, { isLive }]) => (isLive ? [id] : [])),
+    known: () => [...routes.keys()],
+  };
+}
+
+test('what the kernel counts is told with the labels of pod, backend and service, each time what is new', async (t) => {
+  const { traffic, happens, deltas } = kernel();
+  traffic.offer('k', client, destination, two);
+  happens(1n, 1, { opened: 3, completed: 1, broken: 1, sentBytes: 100, receivedBytes: 500 });
+  await traffic.read();
+  t.deepEqual(deltas.splice(0), [{ series: 1, labels: { direction: 'outbound', carriage: 'plain', source: client.labels, destination: workloadLabels('cart-2'), service }, opened: 3, closed: [['-', 1], ['CONNECT', 1]], failed: 1, sentBytes: 100, receivedBytes: 500 }]);
+  await traffic.read();
+  t.deepEqual(deltas, []);
+  happens(1n, 1, { opened: 3, completed: 2, broken: 1, sentBytes: 150, receivedBytes: 600 });
+  await traffic.read();
+  t.deepEqual(deltas, [{ series: 1, labels: undefined, opened: 0, closed: [['-', 1]], failed: 0, sentBytes: 50, receivedBytes: 100 }]);
+});
+
+test('a connection that could not be made was opened and failed, as the agent counts it', async (t) => {
+  const { traffic, happens, deltas } = kernel();
+  traffic.offer('k', client, destination, one);
+  happens(1n, 0, { failed: 2 });
+  await traffic.read();
+  t.like(deltas[0], { opened: 2, closed: [['CONNECT', 2]], failed: 2 });
+  t.true(traffic.has('k'), 'the agent knows no other way either');
+});
+
+test('where a backend fails that is not the only one, the agent takes over for a while', async (t) => {
+  const { traffic, happens, live, pass } = kernel();
+  traffic.offer('k', client, destination, two);
+  happens(1n, 0, { failed: 1 });
+  await traffic.read();
+  t.deepEqual(live(), []);
+  pass(TAKEN_BACK_MS - 1);
+  await traffic.read();
+  t.deepEqual(live(), []);
+  pass(1);
+  await traffic.read();
+  t.deepEqual(live(), [2n]);
+  happens(2n, 0, { failed: 1 });
+  await traffic.read();
+  traffic.withdraw(['k']);
+  pass(TAKEN_BACK_MS);
+  await traffic.read();
+  t.deepEqual(live(), [], 'its plan has changed meanwhile');
+});
+
+test('an offer takes the place of the one before', (t) => {
+  const { traffic, live } = kernel();
+  traffic.offer('k', client, destination, one);
+  traffic.offer('k', client, destination, two);
+  t.deepEqual(live(), [2n]);
+  traffic.withdraw(['k', 'unknown']);
+  t.deepEqual(live(), []);
+  t.false(traffic.has('k'));
+});
+
+test('what nobody uses leaves the kernel, and its owner is told', async (t) => {
+  const { traffic, happens, live, pass } = kernel();
+  const unused: string[] = [];
+  traffic.onUnused = (key) => unused.push(key);
+  traffic.offer('k', client, destination, one);
+  pass(UNUSED_MS - 1);
+  happens(1n, 0, { opened: 1 });
+  await traffic.read();
+  pass(UNUSED_MS - 1);
+  await traffic.read();
+  t.deepEqual(live(), [1n]);
+  pass(1);
+  await traffic.read();
+  t.deepEqual(live(), []);
+  t.deepEqual(unused, ['k']);
+});
+
+test('connections that outlive their plan are counted to their end', async (t) => {
+  const { traffic, happens, known, pass, deltas } = kernel();
+  traffic.offer('k', client, destination, one);
+  happens(1n, 0, { opened: 2, completed: 1 });
+  traffic.withdraw(['k']);
+  pass(3600_000);
+  await traffic.read();
+  t.deepEqual(known(), [1n]);
+  happens(1n, 0, { opened: 2, completed: 2, sentBytes: 5 });
+  await traffic.read();
+  t.deepEqual(known(), []);
+  t.like(deltas.at(-1), { closed: [['-', 1]], sentBytes: 5 });
+  traffic.offer('k', client, destination, one);
+  happens(2n, 0, { opened: 1 });
+  await traffic.read();
+  t.like(deltas.at(-1), { series: 0, labels: { source: client.labels } }, 'its number is free for others, which tell their labels');
+});
+
+test('connections of a pod that is gone end with it', async (t) => {
+  const { traffic, happens, live, known, pass, deltas } = kernel();
+  const unused: string[] = [];
+  traffic.onUnused = (key) => unused.push(key);
+  traffic.offer('k', client, destination, one);
+  traffic.offer('other', { ...client, uid: 'uid-b' }, destination, one);
+  happens(1n, 0, { opened: 3, completed: 1 });
+  traffic.withdrawPod(client.uid);
+  t.deepEqual(live(), [2n]);
+  t.deepEqual(unused, ['k']);
+  pass(10_000);
+  await traffic.read();
+  t.deepEqual(known(), [2n]);
+  t.like(deltas.at(-1), { closed: [['CONNECT', 2]], failed: 2 });
+});
+
+test('one pod can not fill the table', (t) => {
+  const { traffic } = kernel();
+  for (let i = 0; i < MAX_POD_DESTINATIONS + 5; i++) traffic.offer(`k${i}`, client, { ip: destination.ip, port: i }, one);
+  t.is(traffic.size, MAX_POD_DESTINATIONS);
+  traffic.offer('other', { ...client, uid: 'uid-b' }, destination, one);
+  t.true(traffic.has('other'));
+  traffic.withdraw(['k0']);
+  traffic.offer('again', client, destination, one);
+  t.true(traffic.has('again'));
+});
+
+test('an agent that ends lets go of all routes, takes no further ones, and counts what is left', async (t) => {
+  const { traffic, happens, live, deltas } = kernel();
+  const [stop, ended] = [new AbortController(), new AbortController()];
+  const running = traffic.run(stop.signal, ended.signal);
+  traffic.offer('k', client, destination, one);
+  happens(1n, 0, { opened: 1 });
+  stop.abort();
+  await traffic.read();
+  t.deepEqual(live(), []);
+  traffic.offer('k', client, destination, one);
+  t.deepEqual(live(), []);
+  happens(1n, 0, { opened: 1, completed: 1 });
+  ended.abort();
+  await running;
+  t.like(deltas.at(-1), { closed: [['-', 1]] });
+});

@@ -1,0 +1,120 @@
+/**
+ * The agent with a control plane of a few objects: it captures pods and carries their traffic, as in a cluster whose
+ * discovery says what a test says. As a program it serves one pod until it is killed, and knows nothing of any other.
+ */
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { Capture, type PodHandles } from '@landbridge/agent/capture/capture.ts';
+import { Registry, type AddressDelta, type RegistryChange } from '@landbridge/agent/discovery/registry.ts';
+import type { LocalPod } from '@landbridge/agent/pods/local-pod.ts';
+import { DataPlane, DEFAULT_TUNING } from '@landbridge/agent/proxy/data-plane.ts';
+import { DirectTraffic } from '@landbridge/agent/proxy/direct-traffic.ts';
+import { PodTraffic } from '@landbridge/agent/proxy/pod-traffic.ts';
+import { TrafficMetrics } from '@landbridge/agent/proxy/traffic-metrics.ts';
+import { TrafficSeries } from '@landbridge/agent/proxy/traffic-series.ts';
+import { pino } from 'pino';
+import type { MeshNode } from './mesh-node.ts';
+import type { MeshPod } from './mesh-pod.ts';
+
+export const TRUST_DOMAIN = 'west.example';
+const REPORT_TIMEOUT_MS = 5000;
+
+export class StaticAgent implements AsyncDisposable {
+  readonly capture: Capture;
+  readonly direct: DirectTraffic;
+  readonly plane: DataPlane;
+  readonly series = new TrafficSeries();
+  readonly #metrics = new TrafficMetrics(this.series);
+  readonly #registry = new Registry();
+  readonly #traffic: PodTraffic;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+  readonly #handles = new Map<string, PodHandles>();
+  #registryChanged: (change: RegistryChange) => void = () => {};
+
+  private constructor(node: Pick<MeshNode, 'cgroupRoot' | 'bpfRoot'>) {
+    const nothing = { [Symbol.dispose]: () => {} };
+    this.capture = new Capture({ cgroupRoot: node.cgroupRoot, bpfRoot: node.bpfRoot });
+    this.#traffic = new PodTraffic({
+      cluster: 'west',
+      trustDomain: TRUST_DOMAIN,
+      network: '',
+      node: 'west',
+      discovery: {
+        registry: this.#registry,
+        policies: new Map(),
+        bundles: new Map(),
+        ready: Promise.resolve(),
+        isReady: true,
+        onBundlesChange: () => nothing,
+        onPoliciesChange: () => nothing,
+        onRegistryChange: (changed) => {
+          this.#registryChanged = changed;
+          return nothing;
+        },
+      },
+      certificates: { hold: () => nothing, get: async () => await Promise.reject(new LandbridgeError('internal', 'there are no certificates here')) },
+      onDeath: (error) => {
+        throw error;
+      },
+      log: pino({ level: 'silent' }),
+    });
+    this.plane = new DataPlane(1, DEFAULT_TUNING, this.#traffic);
+    this.direct = new DirectTraffic(this.capture.directRoutes, this.#metrics);
+    this.#traffic.offload(this.direct);
+    this.#running = this.direct.run(this.#stop.signal, this.#stop.signal);
+  }
+
+  static async start(node: Pick<MeshNode, 'cgroupRoot' | 'bpfRoot'>, pods: readonly Pick<MeshPod, 'name' | 'address' | 'place'>[]): Promise<StaticAgent> {
+    const agent = new StaticAgent(node);
+    await agent.plane.ready;
+    agent.#traffic.serve(agent.plane);
+    for (const { name, address, place } of pods) {
+      const captured = agent.capture.capture(place);
+      agent.#traffic.add(localPod(name, address, place.uid), captured);
+      agent.#handles.set(name, captured.handles);
+    }
+    return agent;
+  }
+
+  /** By which the agent makes sockets in a pod. */
+  handlesOf(pod: string): PodHandles {
+    const handles = this.#handles.get(pod);
+    if (handles === undefined) throw new Error(`the agent does not serve ${pod}`);
+    return handles;
+  }
+
+  /** Discovery tells. Resolves once nothing goes by what it told before. */
+  async tell(delta: AddressDelta): Promise<void> {
+    this.#registryChanged(this.#registry.apply(delta));
+    // An answer of each thread: it has read what was sent before the question.
+    await this.plane.connections(REPORT_TIMEOUT_MS);
+  }
+
+  /** Connections and bytes so far, by destination service and response flags, of threads and kernel together. */
+  async totals(): Promise<Readonly<Record<'opened' | 'closed' | 'failed' | 'requestBytes' | 'responseBytes', number>>> {
+    for (const { thread, report } of await this.plane.reports(REPORT_TIMEOUT_MS)) this.#metrics.apply(thread, report, performance.now());
+    await this.direct.read();
+    const sum = (samples: Iterable<{ readonly value: number }>): number => [...samples].reduce((total, { value }) => total + value, 0);
+    return { opened: sum(this.series.sums('opened')), closed: sum(this.series.byFlag('closed')), failed: sum(this.series.byFlag('failed')), requestBytes: sum(this.series.sums('requestBytes')), responseBytes: sum(this.series.sums('responseBytes')) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    this.#traffic[Symbol.dispose]();
+    await this.plane[Symbol.asyncDispose]();
+    this.capture.remove();
+    this.capture[Symbol.dispose]();
+  }
+}
+
+const localPod = (name: string, address: string, uid: string): LocalPod => ({ uid, namespace: 'shop', name, serviceAccount: name, address, announced: true });
+
+if (import.meta.main) {
+  const [node, pod] = process.argv.slice(2).map((text) => JSON.parse(text) as unknown) as [Pick<MeshNode, 'cgroupRoot' | 'bpfRoot'>, Pick<MeshPod, 'name' | 'address' | 'place'>];
+  await StaticAgent.start(node, [pod]);
+  process.stdout.write('ready\n');
+}
+
+/** The command line of an agent that serves a pod. */
+export const staticAgent = ({ cgroupRoot, bpfRoot }: MeshNode, { name, address, place }: MeshPod): readonly string[] => [process.execPath, import.meta.filename, JSON.stringify({ cgroupRoot, bpfRoot }), JSON.stringify({ name, address, place })];
