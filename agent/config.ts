@@ -34,8 +34,10 @@ export const AgentEnvironmentSchema = Type.Object({
   ACCESS_LOG: Type.Union([Type.Literal('all'), Type.Literal('errors'), Type.Literal('off')], { default: 'all' }),
   /** Seconds that Kubernetes waits between SIGTERM and SIGKILL; connections get all but the last 5 of them to end. */
   TERMINATION_GRACE_PERIOD_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),
-  /** Who says which pods of the node are in the mesh: the API server (labels), or istio-cni. */
-  POD_SOURCE: Type.Union([Type.Literal('kubernetes'), Type.Literal('zds')], { default: 'kubernetes' }),
+  /** Who says which pods of the node are in the mesh: the API server (labels), istio-cni, or a file. */
+  POD_SOURCE: Type.Union([Type.Literal('kubernetes'), Type.Literal('zds'), Type.Literal('static')], { default: 'kubernetes' }),
+  /** The file: a JSON list. */
+  STATIC_PODS: Type.String({ maxLength: 4096, default: '' }),
   /** Where istio-cni listens. */
   INPOD_UDS: Type.String({ minLength: 1, maxLength: 107, default: '/var/run/ztunnel/ztunnel.sock' }),
   /** What holds a pod back until it is captured. */

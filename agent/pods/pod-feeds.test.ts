@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import test from 'ava';
 import pino from 'pino';
 import { readEnvironment } from '../config.ts';
 import { Readiness } from '../readiness.ts';
 import { KubernetesPodSource } from './kubernetes-pod-source.ts';
 import { podFeeds } from './pod-feeds.ts';
+import { StaticPods } from './static-pods.ts';
 import { ZdsPods } from './zds-pods.ts';
 
 const log = pino({ level: 'silent' });
@@ -27,4 +31,16 @@ test('an agent whose gate is NRI is not ready before the runtime asks it', (t) =
 
 test('istio-cni is the source and asks, whatever the gate is, and no API server is needed', (t) => {
   t.deepEqual(feeds({ POD_SOURCE: 'zds', GATE: 'nri', KUBERNETES_SERVICE_HOST: '' }), { source: ZdsPods, feeds: 1, pending: ['istio-cni'] });
+});
+
+test('a file is the source without any API server; one that is wrong is named', (t) => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-pods-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const file = path.join(directory, 'pods.json');
+  writeFileSync(file, '[]');
+  const environment = { POD_SOURCE: 'static', STATIC_PODS: file, KUBERNETES_SERVICE_HOST: '' };
+  t.deepEqual(feeds(environment), { source: StaticPods, feeds: 1, pending: [] });
+  writeFileSync(file, '{}');
+  t.throws(() => feeds(environment), { code: 'bad-config', message: `STATIC_PODS ${file}: the list: must be array` });
+  t.throws(() => feeds({ ...environment, STATIC_PODS: '' }), { code: 'bad-config', message: /can not be read: ENOENT/ });
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { Logger } from 'pino';
 import type { AgentEnvironment } from '../config.ts';
@@ -7,6 +8,7 @@ import { KubernetesPodSource } from './kubernetes-pod-source.ts';
 import type { PodSource } from './local-pod.ts';
 import { keepNriPlugin } from './nri-client.ts';
 import type { PodGate } from './sandbox.ts';
+import { parseStaticPods, type StaticPod, StaticPods } from './static-pods.ts';
 import { ZdsPods } from './zds-pods.ts';
 
 /** Asks the gate, or has others ask it, until the signal aborts. */
@@ -26,9 +28,25 @@ export function podFeeds(environment: AgentEnvironment, readiness: Readiness, lo
       const pods = new ZdsPods({ socket: environment.INPOD_UDS, onSynchronized: () => snapshot.done(), log: log.child({ scope: 'zds' }) });
       return { source: pods, feeds: [async (gate, signal) => await pods.run(gate, signal)] };
     }
+    case 'static': {
+      const pods = new StaticPods(readStaticPods(environment.STATIC_PODS), log.child({ scope: 'pods' }));
+      return { source: pods, feeds: [async (gate, signal) => await pods.run(gate, signal)] };
+    }
     default:
       return environment.POD_SOURCE satisfies never;
   }
+}
+
+function readStaticPods(file: string): readonly StaticPod[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (thrown) {
+    throw new LandbridgeError('bad-config', `STATIC_PODS ${file} can not be read: ${LandbridgeError.from(thrown).message}`, { cause: thrown });
+  }
+  const parsed = parseStaticPods(text);
+  if (!parsed.ok) throw new LandbridgeError('bad-config', `STATIC_PODS ${file}: ${parsed.error}`);
+  return parsed.value;
 }
 
 function nriFeed({ GATE, NRI_SOCKET }: AgentEnvironment, readiness: Readiness, log: Logger): Feed | undefined {

@@ -1,0 +1,88 @@
+import { isIPv4 } from 'node:net';
+import { waitFor } from '@landbridge/core/retry-delay.ts';
+import { err, ok, type Result } from '@landbridge/core/result.ts';
+import type { Logger } from 'pino';
+import * as Type from 'typebox';
+import { Check, Errors } from 'typebox/value';
+import type { NodePod, PodSource } from './local-pod.ts';
+import type { PodGate } from './sandbox.ts';
+
+/** How often a pod that could not be captured is tried again. */
+const RETRY_MS = 5000;
+const MAX_PODS = 4096;
+
+const Name = Type.String({ minLength: 1, maxLength: 253 });
+const StaticPodsSchema = Type.Array(
+  Type.Object(
+    {
+      uid: Type.String({ pattern: '^[0-9A-Za-z-]{1,64}$' }),
+      namespace: Name,
+      name: Name,
+      serviceAccount: Name,
+      /** IPv4. */
+      address: Type.String({ maxLength: 15 }),
+      /** A file of the network namespace, such as /run/netns/NAME. */
+      networkNamespace: Type.String({ pattern: '^/', maxLength: 4096 }),
+    },
+    { additionalProperties: false },
+  ),
+  { maxItems: MAX_PODS },
+);
+
+export type StaticPod = Type.Static<typeof StaticPodsSchema>[number];
+
+/** A JSON list of pods. */
+export function parseStaticPods(text: string): Result<readonly StaticPod[]> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // What is wrong with it would quote it.
+    return err('not JSON');
+  }
+  if (!Check(StaticPodsSchema, value)) {
+    const [first] = Errors(StaticPodsSchema, value);
+    return err(`${first?.instancePath || 'the list'}: ${first?.message ?? 'wrong'}`);
+  }
+  const wrong = value.find(({ address }) => !isIPv4(address));
+  if (wrong !== undefined) return err(`${wrong.name} has no IPv4 address`);
+  for (const key of ['uid', 'address'] as const) if (new Set(value.map((pod) => pod[key])).size < value.length) return err(`two pods have the same ${key}`);
+  return ok(value);
+}
+
+/** Pods that somebody wrote down, all of them in the mesh: for machines without Kubernetes. */
+export class StaticPods implements PodSource {
+  readonly #pods: readonly StaticPod[];
+  readonly #log: Logger;
+
+  constructor(pods: readonly StaticPod[], log: Logger) {
+    this.#pods = pods;
+    this.#log = log;
+  }
+
+  async *watch(signal: AbortSignal): AsyncIterable<readonly NodePod[]> {
+    if (signal.aborted) return;
+    yield this.#pods.map(({ networkNamespace: _, ...pod }) => ({ ...pod, announced: true, isInMesh: true, hasEnded: false }));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    if (!signal.aborted) await promise;
+  }
+
+  /** There is nobody to tell. */
+  async announce(): Promise<void> {}
+
+  /** Has each pod captured, whose network namespace may come later. */
+  async run(gate: PodGate, signal: AbortSignal): Promise<void> {
+    for (let missing = this.#pods; missing.length > 0 && !signal.aborted; ) {
+      const left: StaticPod[] = [];
+      for (const pod of missing) {
+        const admission = await gate.admit({ ...pod, namespacePath: pod.networkNamespace }, signal);
+        if (admission.kind !== 'refused' || signal.aborted) continue;
+        this.#log.warn({ pod: pod.name, namespace: pod.namespace, reason: admission.reason }, 'a pod of the file could not be captured');
+        left.push(pod);
+      }
+      missing = left;
+      if (missing.length > 0) await waitFor(RETRY_MS, signal);
+    }
+  }
+}
