@@ -199,7 +199,8 @@ for (const [what, bytes] of [
   ['frames without end', '00000001ffffffff'],
   ['messages without end', '000000010000000a7fffffff000000010100'],
   ['messages that are no protobuf', '000000010000000b00000001000000010100ff'],
-  ['a stream of even number', '000000010000000a00000000000000020100'],
+  ['a stream of even number', '000000010000000a00000000000003e80100'],
+  ['a stream of before', '000000010000000a00000000000000010100'],
 ] as const) {
   test(`a runtime that sends ${what} loses the connection, and gets another`, async (t) => {
     await using setup = await open(t);
