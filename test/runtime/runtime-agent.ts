@@ -42,6 +42,7 @@ export class RuntimeAgent implements PodGate, AsyncDisposable {
         this.log.push(`captured ${pod.name}`);
         this.#captured.set(pod.uid, captured);
       },
+      equipped: async (uids: readonly string[]): Promise<ReadonlySet<string>> => new Set(uids),
       remove: async (uid: string): Promise<void> => {
         for (const fd of Object.values(this.#captured.get(uid)?.listeners ?? {}).flat()) new FileDescriptor(fd)[Symbol.dispose]();
         this.#captured.delete(uid);
