@@ -2,7 +2,7 @@ import { SocketAddress } from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
 import { decode, encode } from 'bpf-linker-node/codec';
-import { addressBytes, addressText, dialKey, flowKey, listenerKey, netnsKey, parseEndpoint, podValue, probePortKey, socketValue, sumOfProcessors } from './capture-layout.ts';
+import { addressBytes, addressText, dialKey, flowKey, listenerKey, netnsKey, parseEndpoint, podValue, probePortKey, RESERVED_POD, socketValue, sumOfProcessors } from './capture-layout.ts';
 import { maps } from './capture-skeleton.ts';
 
 test('an address survives the way into a map and out of it', (t) => {
@@ -37,11 +37,21 @@ test('what is written by hand is what the layouts of the compiler say', (t) => {
     t.deepEqual(parseEndpoint(Buffer.from(encode(maps.original_destinations.value, { ip: words(local), port: localPort, pad: 0 }))), { ip: addressText(local), port: localPort });
     t.is(decode(maps.pods.key, netnsKey(netns)), netns);
   }));
-  t.deepEqual(decode(maps.pods.value, podValue('10.1.2.3')), { ip4: 0x0a010203 });
+  t.deepEqual(decode(maps.listeners.key, listenerKey('10.1.2.3', 'outbound')).kind, 2);
   t.is(decode(maps.listeners.value, socketValue(7)), 7n);
 });
 
 test('a count is the sum of those of all processors', (t) => {
   fc.assert(fc.property(fc.array(fc.bigInt({ min: 0n, max: 2n ** 48n })), (counts) => sumOfProcessors(Buffer.concat(counts.map((count) => Buffer.from(encode(maps.guard_drops.value, count))))) === counts.reduce((sum, count) => sum + count, 0n)));
   t.is(sumOfProcessors(undefined), 0n);
+});
+
+test('a pod has the first address of each family, in whichever order they come', (t) => {
+  const ip6 = [0xfd000000, 0, 0, 5];
+  t.deepEqual(decode(maps.pods.value, podValue(['10.1.2.3', 'fd00::5', '10.9.9.9'])), { ip4: 0x0a010203, ip6, flags: 1 });
+  t.deepEqual(decode(maps.pods.value, podValue(['fd00::5', '10.1.2.3'])), { ip4: 0x0a010203, ip6, flags: 1 });
+  t.deepEqual(decode(maps.pods.value, podValue(['fd00::5'])), { ip4: 0, ip6, flags: 1 });
+  t.deepEqual(decode(maps.pods.value, podValue(['10.1.2.3'])), { ip4: 0x0a010203, ip6: [0, 0, 0, 0], flags: 1 });
+  t.deepEqual(decode(maps.pods.value, RESERVED_POD), { ip4: 0, ip6: [0, 0, 0, 0], flags: 0 });
+  t.throws(() => podValue(['pod']), { message: /pod/ });
 });

@@ -1,6 +1,6 @@
 /** Addresses and ports as the maps of programs/capture.h have them; the skeleton has the layouts. Written by hand where a connection waits for it. */
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { ipBytes, ipFromBytes, isIpv4, mappedIpBytes, parseIp } from '@landbridge/core/ip-address.ts';
+import { type IpAddress, ipBytes, ipFromBytes, isIpv4, mappedIpBytes, parseIp } from '@landbridge/core/ip-address.ts';
 import { encode } from 'bpf-linker-node/codec';
 import { maps } from './capture-skeleton.ts';
 
@@ -38,11 +38,18 @@ export function sumOfProcessors(values: Buffer | undefined): bigint {
 
 export const netnsKey = (cookie: bigint): Buffer => Buffer.from(encode(maps.pods.key, cookie));
 
-/** struct pod: the address that redirected IPv4 connections leave with. */
-export function podValue(address: string): Buffer {
-  const ip = parseIp(address);
-  if (!ip.ok || !isIpv4(ip.value)) throw new LandbridgeError('unsupported', `pod address ${address} is not IPv4`, { hint: 'Only pods with an IPv4 address can be captured.' });
-  return Buffer.from(ipBytes(ip.value));
+const POD_CAPTURED = 1;
+const NO_ADDRESS = Buffer.alloc(16);
+
+/** struct pod: the first address of each family. @throws LandbridgeError `bad-address` */
+export function podValue(addresses: readonly string[]): Buffer {
+  const ips = addresses.map(parsedIp);
+  const words = (ip: IpAddress | undefined): readonly number[] => {
+    const bytes = ip === undefined ? NO_ADDRESS : Buffer.from(ipBytes(ip));
+    return Array.from({ length: bytes.length / 4 }, (_, at) => bytes.readUInt32BE(at * 4));
+  };
+  const [ip4 = 0] = words(ips.find(isIpv4));
+  return Buffer.from(encode(maps.pods.value, { ip4, ip6: words(ips.find((ip) => !isIpv4(ip))), flags: POD_CAPTURED }));
 }
 
 /** struct pod of a pod whose connections are not redirected yet: its ports are kept for the agent. */
@@ -106,10 +113,12 @@ export function parseEndpoint(value: Buffer): SocketAddress {
 }
 
 /** 16 bytes in network order, IPv4 as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2). The kernel names the zone of a link-local address, which maps do not. */
-export function addressBytes(address: string): Buffer {
-  const ip = parseIp(address.replace(/%.*$/, ''));
+export const addressBytes = (address: string): Buffer => Buffer.from(mappedIpBytes(parsedIp(address.replace(/%.*$/, ''))));
+
+function parsedIp(text: string): IpAddress {
+  const ip = parseIp(text);
   if (!ip.ok) throw new LandbridgeError('bad-address', ip.error);
-  return Buffer.from(mappedIpBytes(ip.value));
+  return ip.value;
 }
 
 /** Of 16 bytes. */

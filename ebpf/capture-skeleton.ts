@@ -4,9 +4,13 @@ import { type Codec, array, be16, be32, i32, struct, u16, u32, u64, u8 } from 'b
 /** struct pod */
 export interface Pod {
   readonly ip4: number;
+  readonly ip6: readonly number[];
+  readonly flags: number;
 }
-export const Pod: Codec<Pod> = struct(4, {
+export const Pod: Codec<Pod> = struct(24, {
   ip4: [0, be32],
+  ip6: [4, array(be32, 4)],
+  flags: [20, u32],
 });
 
 /** struct endpoint */
@@ -178,9 +182,9 @@ export const DirectSocket: Codec<DirectSocket> = struct(80, {
 /** Sizes are bytes; types and flags are those of linux/bpf.h. */
 export const maps = {
   agents: { name: 'agents', type: 1, keyBytes: 8, valueBytes: 8, maxEntries: 16, flags: 0, isPinnedByName: false, key: u64, value: u64 },
-  pods: { name: 'pods', type: 1, keyBytes: 8, valueBytes: 4, maxEntries: 4096, flags: 0, isPinnedByName: false, key: u64, value: Pod },
+  pods: { name: 'pods', type: 1, keyBytes: 8, valueBytes: 24, maxEntries: 4096, flags: 0, isPinnedByName: false, key: u64, value: Pod },
   original_destinations: { name: 'original_destinations', type: 9, keyBytes: 32, valueBytes: 20, maxEntries: 65536, flags: 0, isPinnedByName: false, key: Flow, value: Endpoint },
-  listeners: { name: 'listeners', type: 18, keyBytes: 20, valueBytes: 8, maxEntries: 12288, flags: 0, isPinnedByName: false, key: ListenerKey, value: u64 },
+  listeners: { name: 'listeners', type: 18, keyBytes: 20, valueBytes: 8, maxEntries: 32768, flags: 0, isPinnedByName: false, key: ListenerKey, value: u64 },
   dials: { name: 'dials', type: 9, keyBytes: 36, valueBytes: 1, maxEntries: 16384, flags: 0, isPinnedByName: false, key: Dial, value: u8 },
   kubelets: { name: 'kubelets', type: 1, keyBytes: 8, valueBytes: 1, maxEntries: 16, flags: 0, isPinnedByName: false, key: u64, value: u8 },
   probe_ports: { name: 'probe_ports', type: 1, keyBytes: 20, valueBytes: 1, maxEntries: 16384, flags: 1, isPinnedByName: false, key: ProbePort, value: u8 },

@@ -25,6 +25,17 @@ test('a sockaddr has the bytes of the C struct', (t) => {
   t.is(encodeSocketAddress(address('fd00::5'), 80).toString('hex'), `0a00005000000000fd00${'00'.repeat(13)}05${'00'.repeat(4)}`);
 });
 
+test('a socket of both families names IPv4 addresses as one of IPv4 does', (t) => {
+  fc.assert(fc.property(fc.ipV4().map(address), anyPort, (ip, port) => {
+    const mapped = Buffer.alloc(28);
+    mapped.writeUInt16LE(10, 0);
+    mapped.writeUInt16BE(port, 2);
+    mapped.set(mappedBytes(ip), 8);
+    return ipOf(mapped) === ip && portOf(mapped) === port && mappedAddress(mapped).equals(mappedBytes(ip));
+  }));
+  t.pass();
+});
+
 test('any bytes have an address and a port', (t) => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 32 }), (bytes) => {
     const name = Buffer.from(bytes);

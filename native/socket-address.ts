@@ -38,6 +38,11 @@ export function encodeMappedAddress(ip: Uint8Array, port: number): Buffer {
     address.set(ip.subarray(12, ADDRESS_BYTES), 4);
     return address;
   }
+  return encodeIpv6Address(ip, port);
+}
+
+/** The sockaddr_in6 of an address of 16 bytes, also of an IPv4 one: for sockets of both families. */
+export function encodeIpv6Address(ip: Uint8Array, port: number): Buffer {
   const address = Buffer.alloc(IPV6_BYTES);
   address.writeUInt16LE(AF_INET6, 0);
   address.writeUInt16BE(port, 2);
@@ -64,14 +69,22 @@ const MAX_TEXTS = 8192;
 
 /** The address of a sockaddr as text; of what is neither IPv4 nor IPv6, `::`. */
 export function ipOf(address: Buffer): IpAddress {
-  if (address.length < IPV4_BYTES || address.readUInt16LE(0) !== AF_INET) return textOf(address);
-  const bits = address.readUInt32BE(4);
+  const at = ipv4At(address);
+  if (at === undefined) return textOf(address);
+  const bits = address.readUInt32BE(at);
   let text = texts.get(bits);
   if (text === undefined) {
     if (texts.size >= MAX_TEXTS) texts.clear();
     texts.set(bits, (text = textOf(address)));
   }
   return text;
+}
+
+/** Where an IPv4 address is in a sockaddr; sockets of both families have mapped ones. */
+function ipv4At(address: Buffer): number | undefined {
+  const family = address.length >= IPV4_BYTES ? address.readUInt16LE(0) : 0;
+  if (family === AF_INET) return 4;
+  return family === AF_INET6 && address.length >= IPV6_BYTES && isMappedIpv4(address.subarray(8, 8 + ADDRESS_BYTES)) ? 20 : undefined;
 }
 
 function textOf(address: Buffer): IpAddress {

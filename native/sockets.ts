@@ -4,7 +4,7 @@ import { LOOPBACK_INDEX } from './network-interfaces.ts';
 import { inNetworkNamespace } from './network-namespace.ts';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { isIpv4, parseIp } from '@landbridge/core/ip-address.ts';
-import { encodeMappedAddress, isMappedIpv4, mappedBytes, portOf } from './socket-address.ts';
+import { encodeIpv6Address, encodeMappedAddress, isMappedIpv4, mappedBytes, portOf } from './socket-address.ts';
 import { socketName } from './stream-socket.ts';
 
 const AF_INET = 2;
@@ -24,13 +24,17 @@ const IP_TRANSPARENT = 19;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
 const IPV6_TRANSPARENT = 75;
 /** 127.0.0 as ::ffff:127.0.0. */
 const LOOPBACK = Buffer.from('00000000000000000000ffff7f0000', 'hex');
 const ON = Buffer.from([1, 0, 0, 0]);
+const OFF = Buffer.alloc(4);
 
 export interface ListenerOptions {
   readonly port: number;
+  /** Of connections that they may be handed. They are bound to IPv4 either way. */
+  readonly families: 'IPv4' | 'both';
   /** Connections that wait in each socket; further ones are refused by the kernel. */
   readonly backlog: number;
   /** SO_MARK of the sockets. Accepted ones keep it, whatever marks of arriving packets they may take otherwise. */
@@ -61,13 +65,16 @@ export function listenOnLoopback(namespace: number, options: ListenerOptions): F
 }
 
 /** As {@link listenOnLoopback}, at 127.0.0.HOST of this thread's network namespace. */
-function listenAt(host: number, { port, backlog, mark, count }: ListenerOptions): FileDescriptor[] {
-  const address = encodeMappedAddress(Buffer.from([...LOOPBACK, host]), port);
+function listenAt(host: number, { port, families, backlog, mark, count }: ListenerOptions): FileDescriptor[] {
+  const ip = Buffer.from([...LOOPBACK, host]);
+  const isDual = families === 'both';
+  const address = isDual ? encodeIpv6Address(ip, port) : encodeMappedAddress(ip, port);
   const sockets: FileDescriptor[] = [];
   try {
     for (let i = 0; i < count; i++) {
-      const socket = new FileDescriptor(tcpSocket(AF_INET, mark));
+      const socket = new FileDescriptor(tcpSocket(isDual ? AF_INET6 : AF_INET, mark));
       sockets.push(socket);
+      if (isDual) setOption(socket.number, 'IPV6_V6ONLY', IPPROTO_IPV6, IPV6_V6ONLY, OFF);
       if (i > 0) setOption(socket.number, 'SO_REUSEPORT', SOL_SOCKET, SO_REUSEPORT, ON);
       bind(socket.number, address, `bind 127.0.0.${host}:${port}`);
       if (i === 0) setOption(socket.number, 'SO_REUSEPORT', SOL_SOCKET, SO_REUSEPORT, ON);

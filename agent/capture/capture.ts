@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
 import path from 'node:path';
 import type { LandbridgeError } from '@landbridge/core/errors.ts';
 import { CAPTURE_ABI, CAPTURE_OBJECT } from '@landbridge/ebpf/capture-object.ts';
@@ -48,8 +49,8 @@ export interface CaptureOptions {
 
 export interface PodPlace {
   readonly uid: string;
-  /** IPv4. */
-  readonly address: string;
+  /** One of each family that it has. */
+  readonly addresses: readonly string[];
   /** A file of its network namespace, as /proc/PID/ns/net. */
   readonly namespacePath: string;
 }
@@ -160,20 +161,21 @@ export class Capture implements Disposable {
           BpfLink.end(this.#netnsPin(pod.uid));
           for (const program of [this.#guard, this.#probes]) program.forget(pod.uid);
         }
+        const families = pod.addresses.every((address) => isIPv4(address)) ? 'IPv4' : 'both';
         const listen = (port: number): FileDescriptor[] => {
-          const listeners = listenOnLoopback(namespace.number, { port, backlog: BACKLOG, mark: AGENT_MARK, count: this.#threads });
+          const listeners = listenOnLoopback(namespace.number, { port, families, backlog: BACKLOG, mark: AGENT_MARK, count: this.#threads });
           open.push(...listeners);
           return listeners;
         };
         const [outbound, plaintext, hbone] = [listen(OUTBOUND_PORT), listen(PLAINTEXT_PORT), listen(HBONE_PORT)];
         installReplyRouting(namespace.number, this.#sysctls);
         const numbers = (listeners: readonly FileDescriptor[]): number[] => listeners.map(({ number }) => number);
-        const slots = slotsOf(pod.address, { outbound: numbers(outbound), plaintext: numbers(plaintext), hbone: numbers(hbone) });
+        const slots = slotsOf(pod.addresses, { outbound: numbers(outbound), plaintext: numbers(plaintext), hbone: numbers(hbone) });
         this.#slots.fill(slots);
         // From the first connection on that the agent would be handed.
         this.#probes.install(namespace.number, pod.uid);
         this.#attach(this.#netnsPin(pod.uid), this.#inbound, namespace, AttachType.SK_LOOKUP);
-        this.#pods.set(netnsKey(cookie), podValue(pod.address));
+        this.#pods.set(netnsKey(cookie), podValue(pod.addresses));
         this.#guard.install(namespace.number, pod.uid);
         const release = (listeners: readonly FileDescriptor[]): number[] => listeners.map((listener) => listener.release());
         return new CapturedPod(pod, namespace, cookie, slots, { outbound: release(outbound), plaintext: release(plaintext), hbone: release(hbone) }, { originals: this.#originals, dials: this.#dials });
@@ -217,7 +219,7 @@ export class Capture implements Disposable {
     BpfLink.end(this.#netnsPin(pod.place.uid));
     this.#probes.remove(pod.handles.namespace, pod.place.uid);
     // Another pod may have the address by now, captured by another agent.
-    if (!this.#slots.areTaken(pod.slots)) this.#forgetDials(pod.place.address);
+    if (!this.#slots.areTaken(pod.slots)) this.#forgetDials(pod.place.addresses);
     this.#slots.empty(pod.slots);
     try {
       removeReplyRouting(pod.handles.namespace, this.#sysctls);
@@ -231,9 +233,9 @@ export class Capture implements Disposable {
     return readdirSync(path.join(this.#pins, 'netns'));
   }
 
-  #forgetDials(address: string): void {
-    const bytes = addressBytes(address);
-    for (const key of this.#dials.keys(DIAL_KEY_BYTES)) if (dialledAddress(key).equals(bytes)) this.#dials.delete(key);
+  #forgetDials(addresses: readonly string[]): void {
+    const all = addresses.map(addressBytes);
+    for (const key of this.#dials.keys(DIAL_KEY_BYTES)) if (all.some((bytes) => dialledAddress(key).equals(bytes))) this.#dials.delete(key);
   }
 
   /** Forgets what earlier agents left of pods that are not captured any more, and what those of other layouts left at all. */

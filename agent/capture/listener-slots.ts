@@ -10,11 +10,12 @@ export interface ListenerSlot {
   readonly cookie: bigint;
 }
 
-/** Of a pod's sockets, by kind. @throws SystemCallError */
-export function slotsOf(address: string, sockets: Readonly<Record<ListenerKind, readonly number[]>>): readonly ListenerSlot[] {
-  return (Object.keys(sockets) as ListenerKind[]).map((kind) => {
+/** Of a pod's sockets, by kind, at each of its addresses. @throws SystemCallError */
+export function slotsOf(addresses: readonly string[], sockets: Readonly<Record<ListenerKind, readonly number[]>>): readonly ListenerSlot[] {
+  return (Object.keys(sockets) as ListenerKind[]).flatMap((kind) => {
     const [socket = -1] = sockets[kind];
-    return { key: listenerKey(address, kind), socket, cookie: socketCookie(socket) };
+    const cookie = socketCookie(socket);
+    return addresses.map((address) => ({ key: listenerKey(address, kind), socket, cookie }));
   });
 }
 

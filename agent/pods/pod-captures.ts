@@ -252,7 +252,7 @@ export class PodCaptures implements PodGate {
   }
 
   #add(pod: LocalPod, namespacePath: string): void {
-    const captured = this.#capture.capture({ uid: pod.uid, address: pod.address, namespacePath });
+    const captured = this.#capture.capture({ uid: pod.uid, addresses: [pod.address], namespacePath });
     try {
       this.#traffic.add(pod, captured);
     } catch (thrown) {

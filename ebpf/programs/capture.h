@@ -58,9 +58,14 @@ struct probe_port {
 	__u16 pad;
 };
 
-/* What a captured pod's connections leave with. Without an address the agent's ports are kept for it, and nothing is redirected yet. */
+/* Otherwise the agent's ports are kept in the pod, and nothing is redirected yet. */
+#define POD_CAPTURED 1
+
+/* A pod's own addresses; zero where it has none of the family. */
 struct pod {
 	__be32 ip4;
+	__be32 ip6[4];
+	__u32 flags;
 };
 
 struct {
@@ -86,7 +91,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);
-	__uint(max_entries, 12288);
+	__uint(max_entries, 32768); /* each kind, by each address of 4096 pods */
 	__type(key, struct listener_key);
 	__type(value, __u64);
 } listeners SEC(".maps") __weak;
@@ -128,6 +133,22 @@ static __always_inline struct arrival *arriving_probe(void)
 	__u32 key = 0;
 
 	return bpf_map_lookup_elem(&arriving, &key);
+}
+
+static __always_inline int is_loopback4(__be32 ip)
+{
+	return (bpf_ntohl(ip) >> 24) == 127;
+}
+
+static __always_inline int is_loopback6(const __be32 *ip)
+{
+	return !ip[0] && !ip[1] && !ip[2] && ip[3] == bpf_htonl(1);
+}
+
+/* ::ffff:0:0/96 */
+static __always_inline int is_mapped(const __be32 *ip)
+{
+	return !ip[0] && !ip[1] && ip[2] == bpf_htonl(0xffff);
 }
 
 static __always_inline int is_agent(void)

@@ -49,8 +49,11 @@ int lb_inbound(struct bpf_sk_lookup *ctx)
 	if (ctx->family == AF_INET) {
 		__be32 local = ctx->local_ip4;
 
-		/* Pod-local. ingress_ifindex does not tell: to the pod's own address it is eth0's, over lo too. */
-		if (!is_redirected && (local == ctx->remote_ip4 || (bpf_ntohl(local) >> 24) == 127))
+		/*
+		 * Pod-local. ingress_ifindex does not tell: to the pod's own address it is eth0's, over lo too. What says to
+		 * come from loopback, and does not, the kernel has dropped before; it would not be answered either.
+		 */
+		if (!is_redirected && (local == ctx->remote_ip4 || is_loopback4(local) || is_loopback4(ctx->remote_ip4)))
 			return SK_PASS;
 		key.ip[2] = bpf_htonl(0xffff);
 		key.ip[3] = local;
@@ -63,12 +66,12 @@ int lb_inbound(struct bpf_sk_lookup *ctx)
 		key.ip[3] = ctx->local_ip6[3];
 		if (!is_redirected && key.ip[0] == ctx->remote_ip6[0] && key.ip[1] == ctx->remote_ip6[1] && key.ip[2] == ctx->remote_ip6[2] && key.ip[3] == ctx->remote_ip6[3])
 			return SK_PASS;
-		if (!key.ip[0] && !key.ip[1] && !key.ip[2] && key.ip[3] == bpf_htonl(1))
-			return SK_PASS;
 		dial.remote_ip[0] = ctx->remote_ip6[0];
 		dial.remote_ip[1] = ctx->remote_ip6[1];
 		dial.remote_ip[2] = ctx->remote_ip6[2];
 		dial.remote_ip[3] = ctx->remote_ip6[3];
+		if (!is_redirected && (is_loopback6(key.ip) || is_loopback6(dial.remote_ip)))
+			return SK_PASS;
 	}
 	/*
 	 * From a socket of the pod that is bound to lo, as those of the agent are that dial the application with a foreign

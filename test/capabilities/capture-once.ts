@@ -12,7 +12,7 @@ let step = 'load';
 try {
   using capture = new Capture({ cgroupRoot, bpfRoot });
   step = 'capture';
-  const pod = capture.capture({ uid, address, namespacePath });
+  const pod = capture.capture({ uid, addresses: [address], namespacePath });
   step = 'dial';
   new FileDescriptor(dialAsClient(pod.handles, addressBytes('192.0.2.1'), addressBytes(address), 8080).fd)[Symbol.dispose]();
   step = 'release';

@@ -78,6 +78,7 @@ export const ROWS: readonly Row[] = [
   row('untouched', 'TCP of the agent', 'other-pod', { origin: 'agent' }),
   row('untouched', 'TCP of a pod on the network of the host', 'other-pod', { origin: 'host-network' }),
   row('captured', 'TCP to a captured pod', 'pod', { origin: 'other-pod' }),
+  row('captured', 'TCP to a captured pod by IPv6', 'pod', { origin: 'other-pod', family: 6 }),
   row('captured', 'TCP to a captured pod, a port that nobody listens on', 'pod', { origin: 'other-pod', port: 9 }),
   row('captured', 'a tunnel to a captured pod, port 15008', 'pod', { origin: 'other-pod', port: HBONE_PORT }),
   row('captured', 'Multipath TCP to a captured pod', 'pod', { origin: 'other-pod', manner: 'mptcp' }),

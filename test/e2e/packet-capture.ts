@@ -38,6 +38,13 @@ export async function startCapture(netns: string, link: string, file: string, fi
   };
 }
 
+/** How many packets there are in a capture, of whatever kind. */
+export function packetsIn(capture: Buffer): number {
+  let packets = 0;
+  for (let at = GLOBAL_HEADER; at + RECORD_HEADER <= capture.length; at += RECORD_HEADER + capture.readUInt32LE(at + 8)) packets++;
+  return packets;
+}
+
 /** TCP segments over IPv4 with payload. */
 export function segmentsOf(capture: Buffer): Segment[] {
   return allSegmentsOf(capture).filter(({ payload }) => payload.length > 0);

@@ -17,11 +17,13 @@ export async function answerFor(capture: Capture, { place }: MeshPod): Promise<A
   const pod = capture.capture(place);
   const answers = {
     outbound: (socket: Socket): string => {
-      const destination = pod.originalDestination({ ip: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 });
-      return `outbound from ${socket.remoteAddress} to ${destination?.ip} ${destination?.port}`;
+      // Reset by its client before it was accepted.
+      if (socket.remoteAddress === undefined) return '';
+      const destination = pod.originalDestination({ ip: socket.remoteAddress, port: socket.remotePort ?? 0 });
+      return `outbound from ${ip(socket.remoteAddress)} to ${destination?.ip} ${destination?.port}`;
     },
-    plaintext: (socket: Socket): string => `plaintext for ${socket.localAddress} ${socket.localPort} from ${socket.remoteAddress}`,
-    hbone: (socket: Socket): string => `hbone for ${socket.localAddress} ${socket.localPort} from ${socket.remoteAddress}`,
+    plaintext: (socket: Socket): string => `plaintext for ${ip(socket.localAddress)} ${socket.localPort} from ${ip(socket.remoteAddress)}`,
+    hbone: (socket: Socket): string => `hbone for ${ip(socket.localAddress)} ${socket.localPort} from ${ip(socket.remoteAddress)}`,
   };
   const servers: Server[] = [];
   const counts = async (kind: keyof typeof answers): Promise<number[]> => {
@@ -55,9 +57,13 @@ export async function abandon(capture: Capture, { place }: MeshPod): Promise<voi
   pod[Symbol.dispose]();
 }
 
+/** Sockets of both families name IPv4 addresses as mapped ones. */
+const ip = (address = ''): string => address.replace(/^::ffff:/, '');
+
 async function serve(fd: number, text: (socket: Socket) => string): Promise<Server> {
   const server = createServer((socket) => {
-    socket.on('error', () => {});
+    // Closed with bytes unread it would reset the connection.
+    socket.on('error', () => {}).resume();
     socket.end(text(socket));
   });
   const listening = once(server, 'listening');

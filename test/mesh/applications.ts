@@ -4,7 +4,7 @@ const program = (script: string): readonly string[] => [process.execPath, '-e', 
 
 /** Answers every connection with the address that it comes from. Ready when it listens. */
 export function greeter(port: number, host = '0.0.0.0', options: { readonly reusePort?: boolean } = {}): readonly string[] {
-  return program(`require('net').createServer((s) => s.on('error', () => {}).end('app saw ' + s.remoteAddress)).listen(${JSON.stringify({ port, host, ...options })}, () => console.log('ready'))`);
+  return program(`require('net').createServer((s) => s.on('error', () => {}).resume().end('app saw ' + s.remoteAddress)).listen(${JSON.stringify({ port, host, ...options })}, () => console.log('ready'))`);
 }
 
 /** Sends every connection `bytes` bytes, whose values follow {@link pattern}, and takes back what comes until its end. Ready when it listens; then writes what it took. */

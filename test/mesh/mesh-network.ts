@@ -38,14 +38,11 @@ function nodeCommands(node: PlannedNode, nodes: readonly PlannedNode[], prefix: 
 }
 
 function podCommands(pod: PlannedPod, node: PlannedNode): string[] {
-  return [
-    'link set lo up',
-    `addr add ${pod.address}/24 dev eth0`,
-    `addr add ${pod.address6}/64 dev eth0`,
-    'link set eth0 up',
-    `route add default via ${node.address}`,
-    `route add ::/0 via ${node.address6}`,
-  ];
+  const of = {
+    IPv4: [`addr add ${pod.address}/24 dev eth0`, `route add default via ${node.address}`],
+    IPv6: [`addr add ${pod.address6}/64 dev eth0`, `route add ::/0 via ${node.address6}`],
+  };
+  return ['link set lo up', 'link set eth0 up', ...pod.families.flatMap((family) => of[family])];
 }
 
 /** Removes every network namespace of the prefix; its links go with it. */

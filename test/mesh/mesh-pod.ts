@@ -7,6 +7,8 @@ export class MeshPod {
   readonly name: string;
   readonly address: string;
   readonly address6: string;
+  /** Those of its families. */
+  readonly addresses: readonly string[];
   readonly netns: string;
   readonly #place: Place;
   readonly #outside: Place;
@@ -16,6 +18,7 @@ export class MeshPod {
     this.name = plan.name;
     this.address = plan.address;
     this.address6 = plan.address6;
+    this.addresses = plan.families.map((family) => (family === 'IPv4' ? plan.address : plan.address6));
     this.netns = place.netns;
     this.#place = place;
     this.#outside = { ...place, group: outsideGroup };
@@ -23,7 +26,7 @@ export class MeshPod {
 
   /** As the agent is told of it. */
   get place(): PodPlace {
-    return { uid: `uid-${this.name}`, address: this.address, namespacePath: `/run/netns/${this.netns}` };
+    return { uid: `uid-${this.name}`, addresses: this.addresses, namespacePath: `/run/netns/${this.netns}` };
   }
 
   /** Runs a program in the pod to its end and returns what it wrote. */

@@ -6,7 +6,7 @@ import { waitFor } from '@landbridge/lab/wait.ts';
 import { mountBpf, unmountBpf } from './bpf-mount.ts';
 import { makeNetwork, removeNetwork } from './mesh-network.ts';
 import { MeshNode, ownGroup } from './mesh-node.ts';
-import { planMesh, type Shape } from './mesh-plan.ts';
+import { type Families, planMesh, type Shape } from './mesh-plan.ts';
 import type { MeshPod } from './mesh-pod.ts';
 
 /** One directory for each process that has a mesh, so that what a killed one left is found. */
@@ -27,8 +27,8 @@ export class Mesh implements AsyncDisposable {
   }
 
   /** One mesh for each process: its names are made of the process id. */
-  static async open(shape: Shape): Promise<Mesh> {
-    const plan = planMesh(shape);
+  static async open(shape: Shape, families: Families = {}): Promise<Mesh> {
+    const plan = planMesh(shape, families);
     await removeMeshesOfDeadProcesses();
     const home = ownGroup(findCgroup2());
     const { cgroup, bpf, directory, prefix } = tracesOf(process.pid);

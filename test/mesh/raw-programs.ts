@@ -79,6 +79,77 @@ print('done')
 `);
 }
 
+/** How a connection may be begun. */
+export const BEGINNINGS = ['tcp', 'non-blocking', 'fast-open', 'fast-open-connect', 'mptcp', 'v6only', 'bound-address', 'bound-loopback', 'bound-port', 'reused-port', 'bind-without-port', 'bound-device', 'reconnect'] as const;
+
+export interface Beginning {
+  readonly how: (typeof BEGINNINGS)[number];
+  readonly host: string;
+  readonly port: number;
+  /** What sockets are bound to that are bound to an address, or where `reconnect` goes first. */
+  readonly source: string;
+}
+
+/**
+ * Begins connections one after the other, sends `x` on each, and writes a line for each: `own address > peer's address
+ * port what the peer said`, or the name of the error. `firstPort`: of those that sockets are bound to.
+ */
+export function beginner(beginnings: readonly Beginning[], firstPort = 20_000): readonly string[] {
+  return program(`
+import ctypes, errno, json, select, socket, struct
+def begin(at, how, host, port, source):
+    peer = (host, port)
+    s = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET, socket.SOCK_STREAM, 262 if how == 'mptcp' else 0)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        s.setsockopt(socket.SOL_SOCKET, option, struct.pack('ll', 1, 0))
+    if how == 'v6only':
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    if how == 'reused-port':
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if how == 'bind-without-port':
+        s.setsockopt(socket.IPPROTO_IP, 24, 1) # IP_BIND_ADDRESS_NO_PORT
+    if how == 'bound-device':
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'eth0')
+    if how == 'fast-open-connect':
+        s.setsockopt(socket.IPPROTO_TCP, 30, 1) # TCP_FASTOPEN_CONNECT
+    if how in ('bound-address', 'bound-loopback', 'bind-without-port'):
+        s.bind((source, 0))
+    if how in ('bound-port', 'reused-port'):
+        s.bind(('', ${firstPort} + at))
+    if how == 'reconnect':
+        # To another place before: what that was must not be told afterwards.
+        s.connect_ex((source, 9))
+        if ctypes.CDLL(None, use_errno=True).connect(s.fileno(), struct.pack('=H14x', socket.AF_UNSPEC), 16) != 0:
+            raise OSError(ctypes.get_errno(), 'disconnect')
+    if how == 'fast-open':
+        s.sendto(b'x', socket.MSG_FASTOPEN, peer)
+    elif how == 'non-blocking':
+        s.setblocking(False)
+        error = s.connect_ex(peer)
+        if error not in (0, errno.EINPROGRESS):
+            raise OSError(error, 'connect')
+        if not select.select([], [s], [], 1)[1]:
+            raise OSError(errno.ETIMEDOUT, 'connect')
+        error = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, 'connect')
+        s.setblocking(True)
+        s.send(b'x')
+    else:
+        s.connect(peer)
+        s.send(b'x')
+    said = s.recv(1000)
+    own, other = s.getsockname(), s.getpeername()
+    s.close()
+    return '%s > %s %d %s' % (own[0], other[0], other[1], said.decode())
+for at, each in enumerate(json.loads(${JSON.stringify(JSON.stringify(beginnings))})):
+    try:
+        print(begin(at, **each))
+    except OSError as e:
+        print('TIMEOUT' if e.errno in (errno.EAGAIN, errno.EINPROGRESS, errno.ETIMEDOUT) else errno.errorcode.get(e.errno, str(e)))
+`);
+}
+
 interface RawTarget {
   /** Who is said to send. */
   readonly source: string;
