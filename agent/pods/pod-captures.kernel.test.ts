@@ -102,7 +102,7 @@ class Agent implements AsyncDisposable {
   }
 }
 
-const sandbox = (pod: MeshPod, over: Partial<Sandbox> = {}): Sandbox => ({ uid, namespace: 'demo', name: 'one', address: pod.address, namespacePath: `/run/netns/${pod.netns}`, ...over });
+const sandbox = (pod: MeshPod, over: Partial<Sandbox> = {}): Sandbox & { readonly address: string } => ({ uid, namespace: 'demo', name: 'one', namespacePath: `/run/netns/${pod.netns}`, ...over, address: pod.address });
 const until = async (what: string, is: () => boolean): Promise<void> => void (await waitFor(() => is() || undefined, { signal: never, timeoutMs: 20_000, everyMs: 5, what }));
 const traces = (): object[] => ['a', 'b'].map((name) => captureTraces(mesh.pod(name), path.join(mesh.node('west').bpfRoot, 'landbridge', String(CAPTURE_ABI))));
 

@@ -91,6 +91,14 @@ export class PodCaptures implements PodGate {
   }
 
   async admit(sandbox: Sandbox, signal: AbortSignal): Promise<Admission> {
+    const end = metrics.podAdmissionSeconds.startTimer();
+    const admission = await this.#admit(sandbox, signal);
+    end();
+    metrics.podAdmissions.inc({ outcome: admission.kind });
+    return admission;
+  }
+
+  async #admit(sandbox: Sandbox, signal: AbortSignal): Promise<Admission> {
     const { uid, namespace, name, address } = sandbox;
     const untilKnown = AbortSignal.any([signal, AbortSignal.timeout(this.#admissionWaitMs)]);
     for (;;) {
@@ -101,11 +109,12 @@ export class PodCaptures implements PodGate {
       if (this.#isReleasing(uid, address)) continue;
       const known = this.#find(sandbox);
       if (known === undefined) return { kind: 'refused', reason: `the API server has not told the agent of pod ${namespace}/${name} with uid ${uid}` };
-      const pod = localPod(known, address);
-      if (pod === undefined) return { kind: 'not-in-mesh' };
+      if (!known.isInMesh) return { kind: 'not-in-mesh' };
+      const pod = address === undefined ? undefined : localPod(known, address);
+      if (pod === undefined) return { kind: 'refused', reason: `pod ${namespace}/${name} ${known.hasEnded ? 'has ended' : 'has no IPv4 address'}` };
       try {
-        const holder = this.#holder(uid, address);
-        if (holder === undefined) this.#add(pod, sandbox.namespacePath);
+        const holder = this.#holder(uid, pod.address);
+        if (holder === undefined) this.#add(pod, sandbox.namespacePath, 'before-start');
         if (this.#holds(sandbox)) break;
         // Of a sandbox that is gone.
         if (holder !== undefined) await this.#release(holder, false);
@@ -127,6 +136,12 @@ export class PodCaptures implements PodGate {
     await this.#release(entry, false);
   }
 
+  /** Ends every capture, of earlier agents as well: pods go their own way from here on. */
+  async remove(): Promise<void> {
+    for (const entry of [...this.#entries.values()]) await this.#release(entry, false);
+    this.#capture.remove();
+  }
+
   isCaptured(uid: string): boolean {
     return this.#entries.has(uid);
   }
@@ -143,7 +158,7 @@ export class PodCaptures implements PodGate {
 
   #holds({ uid, address, namespacePath }: Sandbox): boolean {
     const entry = this.#entries.get(uid);
-    return entry?.pod.address === address && entry.captured.cookie === cookieAt(namespacePath);
+    return entry !== undefined && entry.pod.address === address && entry.captured.cookie === cookieAt(namespacePath);
   }
 
   /** Waits until something is so, or the signal aborts. */
@@ -193,7 +208,7 @@ export class PodCaptures implements PodGate {
         continue;
       }
       try {
-        this.#add(pod, path);
+        this.#add(pod, path, 'running');
       } catch (thrown) {
         this.#captureFailed(pod, thrown);
         again(FAILURE_RETRY_MS);
@@ -251,7 +266,7 @@ export class PodCaptures implements PodGate {
     return true;
   }
 
-  #add(pod: LocalPod, namespacePath: string): void {
+  #add(pod: LocalPod, namespacePath: string, moment: 'before-start' | 'running'): void {
     const captured = this.#capture.capture({ uid: pod.uid, addresses: [pod.address], namespacePath });
     try {
       this.#traffic.add(pod, captured);
@@ -264,7 +279,8 @@ export class PodCaptures implements PodGate {
     this.#entries.set(pod.uid, { pod, captured });
     this.#stopped.delete(pod.uid);
     metrics.capturedPods.set(this.#entries.size);
-    this.#log.info({ pod: pod.name, namespace: pod.namespace, address: pod.address }, 'pod captured');
+    metrics.podCaptures.inc({ moment });
+    this.#log.info({ pod: pod.name, namespace: pod.namespace, address: pod.address, moment }, 'pod captured');
   }
 
   async #release(entry: Entry, lives: boolean): Promise<void> {
