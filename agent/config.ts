@@ -46,6 +46,21 @@ export const AgentEnvironmentSchema = Type.Object({
   NRI_SOCKET: Type.String({ maxLength: 107, default: '' }),
   /** Where this very agent tells whether it is ready, while the port of the node may be another one's; none where empty. */
   HEALTH_SOCKET: Type.String({ maxLength: 107, default: '' }),
+  /** Where the agent's CNI plugin asks, the same path for both, of which one is a program of the node; empty: there is no plugin. */
+  CNI_SOCKET: Type.String({ pattern: '^(/[-a-zA-Z0-9._/]{1,90})?$', default: '' }),
+  /** Folders of the node, where the agent sees them. */
+  CNI_CONFIGURATION_DIRECTORY: Type.String({ minLength: 1, default: '/host/etc/cni/net.d' }),
+  CNI_EXECUTABLE_DIRECTORY: Type.String({ minLength: 1, default: '/host/opt/cni/bin' }),
+  /** How long the plugin waits for an answer; the kubelet gives a runtime 2 minutes. */
+  CNI_TIMEOUT_SECONDS: Type.Integer({ minimum: 2, maximum: 110, default: 30 }),
+  /** For how long the plugin looks for an agent that is not there. */
+  CNI_RETRY_SECONDS: Type.Integer({ minimum: 0, maximum: 110, default: 15 }),
+  /** Namespaces whose pods start without an agent, with commas between. */
+  CNI_EXEMPT_NAMESPACES: Type.String({ pattern: '^([a-z0-9-]{1,63}(,[a-z0-9-]{1,63})*)?$', default: 'kube-system' }),
+  /** Whether to remove the taint with which nodes register, once the gate is in force. */
+  LIFT_STARTUP_TAINT: Type.Union([Type.Literal('true'), Type.Literal('false')], { default: 'false' }),
+  /** Of which the agent is a pod: when it is deleted, what the agent has put on the node goes too. */
+  DAEMON_SET: Type.String({ minLength: 1, maxLength: 253, default: 'landbridge-agent' }),
   CGROUP_ROOT: Type.String({ default: '' }),
   BPF_ROOT: Type.String({ default: '/sys/fs/bpf' }),
   /** Where /proc/sys of the node can be written to, which containers that are not privileged have read-only. */

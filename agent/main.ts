@@ -84,6 +84,7 @@ async function main(): Promise<void> {
   const graceMs = Math.max(1, environment.TERMINATION_GRACE_PERIOD_SECONDS - CLEANUP_SECONDS) * 1000;
   log.info({ grace_ms: graceMs }, 'agent stops: connections may end by themselves');
   await depart(served, plane, ports, AbortSignal.timeout(graceMs));
+  await served.end();
   reporting.abort();
   // A thread that is stuck answers no report.
   await Promise.race([reports, delay(CLEANUP_SECONDS * 1000)]);
@@ -99,6 +100,8 @@ interface Served extends Leaver, Disposable {
   readonly direct?: DirectTraffic | undefined;
   /** Runs until the signal aborts; calls back once what was there at the start is served. */
   run(signal: AbortSignal, onSettled: () => void): Promise<void>;
+  /** Once no connection is carried any more. */
+  end(): Promise<void>;
 }
 
 function servePods(environment: AgentEnvironment, { traffic, trafficMetrics, threads, readiness, log }: { readonly traffic: PodTraffic; readonly trafficMetrics: TrafficMetrics; readonly threads: number; readonly readiness: Readiness; readonly log: Logger }): Served {
@@ -106,11 +109,14 @@ function servePods(environment: AgentEnvironment, { traffic, trafficMetrics, thr
   countGuardDrops(() => capture.guardDrops());
   const direct = environment.PLAIN_TRAFFIC === 'kernel' ? new DirectTraffic(capture.directRoutes, trafficMetrics) : undefined;
   if (direct !== undefined) traffic.offload(direct);
-  const { source, feeds } = podFeeds(environment, readiness, log);
+  const { source, feeds, isUninstalled } = podFeeds(environment, readiness, log);
   const captures = new PodCaptures(capture, source, traffic, log.child({ scope: 'capture' }));
   const run = async (signal: AbortSignal, onSettled: () => void): Promise<void> => void (await Promise.all([captures.run(signal, onSettled), ...feeds.map((feed) => feed(captures, signal))]));
   const company = (): Company => capture.look();
-  return { pods: () => captures.pods, direct, run, isFollowing: () => company().hasPredecessor, leave: () => captures.leave(), isRelieved: () => captures.isRelieved, isFollowed: () => company().hasSuccessor, [Symbol.dispose]: () => capture[Symbol.dispose]() };
+  const end = async (): Promise<void> => {
+    if (await isUninstalled()) await captures.remove();
+  };
+  return { pods: () => captures.pods, direct, run, end, isFollowing: () => company().hasPredecessor, leave: () => captures.leave(), isRelieved: () => captures.isRelieved, isFollowed: () => company().hasSuccessor, [Symbol.dispose]: () => capture[Symbol.dispose]() };
 }
 
 /** One pod, the gateway itself, at the HBONE port of its own network namespace. */
@@ -128,6 +134,7 @@ function serveGateway({ POD_NAME, POD_NAMESPACE, SERVICE_ACCOUNT, INSTANCE_IP }:
       onSettled();
       await once(signal, 'abort');
     },
+    end: async () => {},
     [Symbol.dispose]: () => {},
   };
 }

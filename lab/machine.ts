@@ -30,6 +30,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   kmod: ['/usr/sbin/modprobe', '/sbin/modprobe'],
   openssl: ['/usr/bin/openssl'],
   'busybox-static': ['/usr/share/doc/busybox-static'],
+  gcc: ['/usr/bin/gcc'],
+  'libc6-dev': ['/usr/lib/x86_64-linux-gnu/libc.a'],
   'clang-14': ['/usr/bin/clang-14'],
   'llvm-14': ['/usr/bin/llvm-strip-14'],
   libbpf1: ['/usr/lib/x86_64-linux-gnu/libbpf.so.1'],

@@ -40,7 +40,7 @@ export class ApiServerError extends LandbridgeError {
 }
 
 /**
- * The three things that the agent asks of an API server. @kubernetes/client-node would do, at the price of more memory
+ * The few things that the agent asks of an API server. @kubernetes/client-node would do, at the price of more memory
  * than all the rest of the agent (docs/adr/0012-a-small-client-of-the-api-server.md). Each request has its own connection: they are few.
  */
 export class ApiServerClient {
@@ -80,6 +80,23 @@ export class ApiServerClient {
     }
   }
 
+  /** One object. @throws as `list` does */
+  async get(path: string, outer: AbortSignal): Promise<unknown> {
+    const signal = AbortSignal.any([outer, AbortSignal.timeout(ANSWER_MS)]);
+    const text = await textOf(await this.#ask('GET', path, { signal }), MAX_EVENT_BYTES, signal);
+    try {
+      return JSON.parse(text);
+    } catch (thrown) {
+      throw unreadable(`${path}: ${LandbridgeError.from(thrown).message}`);
+    }
+  }
+
+  /** Makes an object of a collection. @throws ApiServerError, or the signal's reason */
+  async create(path: string, object: object, outer: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([outer, AbortSignal.timeout(ANSWER_MS)]);
+    await textOf(await this.#ask('POST', path, { body: JSON.stringify(object), contentType: 'application/json', signal }), MAX_EVENT_BYTES, signal);
+  }
+
   /** JSON merge patch (RFC 7396). @throws ApiServerError, or the signal's reason */
   async mergePatch(path: string, patch: object, outer: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([outer, AbortSignal.timeout(ANSWER_MS)]);
@@ -89,7 +106,7 @@ export class ApiServerClient {
   }
 
   /** Returns a successful answer, of which the header has come. */
-  async #ask(method: 'GET' | 'PATCH', path: string, { query = {}, body, signal, silenceMs = ANSWER_MS }: { readonly query?: Query; readonly body?: string; readonly signal: AbortSignal; readonly silenceMs?: number }): Promise<IncomingMessage> {
+  async #ask(method: 'GET' | 'PATCH' | 'POST', path: string, { query = {}, body, contentType = 'application/merge-patch+json', signal, silenceMs = ANSWER_MS }: { readonly query?: Query; readonly body?: string; readonly contentType?: string; readonly signal: AbortSignal; readonly silenceMs?: number }): Promise<IncomingMessage> {
     signal.throwIfAborted();
     const what = `${method} ${path}`;
     const { server, roots, token, certificate } = this.#access;
@@ -102,7 +119,7 @@ export class ApiServerClient {
         accept: 'application/json',
         'user-agent': `landbridge-agent/${VERSION}`,
         ...(token === undefined ? {} : { authorization: `Bearer ${token()}` }),
-        ...(body === undefined ? {} : { 'content-type': 'application/merge-patch+json', 'content-length': Buffer.byteLength(body) }),
+        ...(body === undefined ? {} : { 'content-type': contentType, 'content-length': Buffer.byteLength(body) }),
       };
       const sent = request(url, { method, headers, agent: this.#agent, ca: roots(), ...certificate, signal, timeout: ANSWER_MS });
       sent.on('error', reject);

@@ -20,13 +20,19 @@ function feeds(environment: Readonly<Record<string, string>>): { readonly source
 }
 
 test('the API server is the source by itself, and beside NRI', (t) => {
-  t.deepEqual(feeds({}), { source: KubernetesPodSource, feeds: 0, pending: [] });
-  t.deepEqual(feeds({ NRI_SOCKET: '/run/nri.sock' }), { source: KubernetesPodSource, feeds: 1, pending: [] });
+  // One watches whether the agent is uninstalled.
+  t.deepEqual(feeds({}), { source: KubernetesPodSource, feeds: 1, pending: [] });
+  t.deepEqual(feeds({ NRI_SOCKET: '/run/nri.sock' }), { source: KubernetesPodSource, feeds: 2, pending: [] });
 });
 
 test('an agent whose gate is NRI is not ready before the runtime asks it', (t) => {
-  t.deepEqual(feeds({ NRI_SOCKET: '/run/nri.sock', GATE: 'nri' }), { source: KubernetesPodSource, feeds: 1, pending: ['container runtime'] });
+  t.deepEqual(feeds({ NRI_SOCKET: '/run/nri.sock', GATE: 'nri' }), { source: KubernetesPodSource, feeds: 2, pending: ['container runtime'] });
   t.throws(() => feeds({ GATE: 'nri' }), { code: 'bad-config', message: /NRI_SOCKET/ });
+});
+
+test('an agent whose gate is its CNI plugin is not ready before that is in place', (t) => {
+  t.deepEqual(feeds({ CNI_SOCKET: '/run/landbridge/cni.sock', NRI_SOCKET: '/run/nri.sock' }), { source: KubernetesPodSource, feeds: 3, pending: ['CNI plugin'] });
+  t.deepEqual(feeds({ CNI_SOCKET: '/run/landbridge/cni.sock', NRI_SOCKET: '/run/nri.sock', GATE: 'nri' }), { source: KubernetesPodSource, feeds: 2, pending: ['container runtime'] });
 });
 
 test('istio-cni is the source and asks, whatever the gate is, and no API server is needed', (t) => {

@@ -102,6 +102,26 @@ for (const [what, values, environment, folders] of [
   });
 }
 
+test('agent: the CNI gate has its folders, and pods that an agent may need start without it', async (t) => {
+  const manifests = await render('agent', { ...EAST, 'federation.namespace': 'control', 'cni.configurationDirectory': '/var/lib/cni/net.d' });
+  const { containers, volumes } = only(manifests, 'DaemonSet').spec.template.spec;
+  t.like(readEnvironment(Object.fromEntries(containers[0].env.map(({ name, value }: Manifest) => [name, value ?? 'of-the-pod']))), { GATE: 'cni', CNI_SOCKET: '/run/landbridge/cni.sock', CNI_EXEMPT_NAMESPACES: 'kube-system,landbridge-system,control', LIFT_STARTUP_TAINT: 'false', DAEMON_SET: 'landbridge-agent' });
+  const hostPath = (mountPath: string): string => volumes.find(({ name }: Manifest) => name === containers[0].volumeMounts.find((mount: Manifest) => mount.mountPath === mountPath)?.name).hostPath.path;
+  t.deepEqual(['/host/etc/cni/net.d', '/host/opt/cni/bin', '/run/landbridge'].map(hostPath), ['/var/lib/cni/net.d', '/opt/cni/bin', '/run/landbridge']);
+  t.deepEqual(rightsOf(manifests), ['create events', 'get list watch daemonsets', 'get list watch pods,namespaces,nodes', 'patch pods']);
+  t.deepEqual(rightsOf(await render('agent', { ...EAST, 'cni.startupTaint': true })), ['create events', 'get list watch daemonsets', 'get list watch pods,namespaces,nodes', 'patch nodes', 'patch pods']);
+});
+
+test('agent: another gate leaves the CNI configuration of the node alone', async (t) => {
+  for (const values of [{ gate: 'nri' }, { podSource: 'zds' }]) {
+    const manifests = await render('agent', { ...EAST, ...values });
+    t.false(JSON.stringify(only(manifests, 'DaemonSet')).includes('cni/'), JSON.stringify(values));
+    t.false(rightsOf(manifests).includes('create events'));
+  }
+});
+
+const rightsOf = (manifests: readonly Manifest[]): string[] => manifests.filter(({ kind }) => kind.endsWith('Role')).flatMap(({ rules }) => rules.map(({ verbs, resources }: Manifest) => `${verbs.join(' ')} ${resources.join(',')}`)).sort();
+
 test('agent: a gate or a source that does not exist is refused', async (t) => {
   for (const values of [{ gate: 'iptables' }, { podSource: 'docker' }]) await t.throwsAsync(async () => await render('agent', { ...EAST, ...values }), { message: /don't meet the specifications of the schema/ });
 });
