@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { generateSkeleton, linkObjects, readObject } from 'bpf-linker-node';
 import { CAPTURE_OBJECT } from './capture-object.ts';
@@ -12,6 +12,7 @@ const FLAGS = ['-g', '-O2', '-Wall', '-Werror', '-target', 'bpf', '-mcpu=v3', '-
 
 /** Compiles each program of `programs/` and links them into one object. Several may do so at once: what is there is always whole. */
 export function buildCaptureObject(): void {
+  if (isUpToDate()) return;
   const directory = path.dirname(CAPTURE_OBJECT);
   mkdirSync(directory, { recursive: true });
   const work = mkdtempSync(path.join(directory, 'build-'));
@@ -28,6 +29,12 @@ export function buildCaptureObject(): void {
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/** As make(1) would say: every file of a test asks for the object, and some machines take a minute to compile it. */
+function isUpToDate(): boolean {
+  const builtAt = statSync(CAPTURE_OBJECT, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  return [...readdirSync(PROGRAMS).map((name) => path.join(PROGRAMS, name)), PROGRAMS, import.meta.filename].every((file) => statSync(file).mtimeMs < builtAt);
 }
 
 /** What the object declares, as TypeScript: kept in {@link CAPTURE_SKELETON}, so that whoever has no compiler has the types. */
