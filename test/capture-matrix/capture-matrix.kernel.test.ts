@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { Capture } from '@landbridge/agent/capture/capture.ts';
@@ -8,13 +9,13 @@ import { Mesh } from '../mesh/mesh.ts';
 import type { MeshPod } from '../mesh/mesh-pod.ts';
 import { runProgram } from '../mesh/program.ts';
 import { type Observation, outcomeOf, packetFilter, parseHeard, probe, witness } from './observation.ts';
-import { APPLICATION_PORT, type Destination, type Origin, type Row, ROWS } from './rows.ts';
+import { APPLICATION_PORT, type Destination, type Origin, PROBED_PORT, type Row, ROWS } from './rows.ts';
 
 /** Of the length of a file of packets that has none. */
 const EMPTY_PCAP_BYTES = 24;
 /** A range that the network inside the pod has, and nobody else. */
 const INNER = { pod: '198.51.100.1', own: '198.51.100.2' };
-const PORTS: readonly number[] = [APPLICATION_PORT, 53];
+const PORTS: readonly number[] = [APPLICATION_PORT, PROBED_PORT, 53];
 
 let mesh: Mesh;
 let pod: MeshPod;
@@ -82,6 +83,8 @@ async function run(origin: Origin, argv: readonly string[]): Promise<string> {
       return await other.run(argv);
     case 'node':
       return await node.run(argv);
+    case 'kubelet':
+      return await node.runAsKubelet(argv);
     default:
       return origin satisfies never;
   }
@@ -110,6 +113,8 @@ test.serial('without capture all of it arrives', async (t) => {
 test.serial('each row is as the documents say', async (t) => {
   using capture = new Capture(mesh.node('west'));
   await using _agent = await answerFor(capture, pod);
+  capture.kubeletProbes.setKubelet(statSync(mesh.node('west').kubeletGroup, { bigint: true }).ino);
+  capture.kubeletProbes.setPorts([{ address: pod.address, port: PROBED_PORT }]);
   const differing: string[] = [];
   for (const row of ROWS) {
     const seen = await observe(row);

@@ -34,8 +34,8 @@ export function probe({ manner, port, mark }: Row, source: string, destination: 
 
 export interface Heard {
   readonly said: string;
-  /** Of the socket that began it; 0 where it has none. */
-  readonly port: number;
+  /** Address and port of the socket that began it; empty where that is a raw one. */
+  readonly from: string;
 }
 
 export const parseHeard = (text: string): Heard => JSON.parse(text) as Heard;

@@ -1,6 +1,7 @@
-# Begins traffic as a row of the table says, and writes what came of it: {"said": ..., "port": ...}.
+# Begins traffic as a row of the table says, and writes what came of it: {"said": ..., "from": ...}.
 #   probe.py MANNER SOURCE DESTINATION PORT MARK
-# `said` is what the peer said, 'sent' where nothing is waited for, or the name of the error.
+# `said` is what the peer said, 'sent' where nothing is waited for, or the name of the error, after 'CONNECTED ' where it
+# came later; `from` is the address and port of a TCP or UDP socket.
 import errno, json, os, socket, struct, sys
 
 manner, source, host, port, mark = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
@@ -23,6 +24,8 @@ def opened(kind, protocol=0):
     s = socket.socket(family, kind, protocol)
     for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
         s.setsockopt(socket.SOL_SOCKET, option, struct.pack('ll', SECONDS, 0))
+    if manner == 'ipv6-only':
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     if mark:
         s.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
     return s
@@ -32,7 +35,7 @@ def raw(protocol, payload, sender):
     src, dst = socket.inet_aton(sender), socket.inet_aton(host)
     s = opened(socket.SOCK_RAW, socket.IPPROTO_RAW)
     s.sendto(struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(payload), 7, 0, 64, protocol, 0, src, dst) + payload, (host, 0))
-    return 'sent', 40000
+    return 'sent', ''
 
 
 def syn(sender):
@@ -48,7 +51,11 @@ def ping():
     s = opened(socket.SOCK_RAW, socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP)
     s.sendto(struct.pack('!BBHHH', kind, 0, 0 if six else checksum(head), 7, 1), (host, 0))
     s.recv(1000)
-    return 'witness answered a ping', 0
+    return 'witness answered a ping', ''
+
+
+def name_of(s):
+    return '%s:%d' % s.getsockname()[:2]
 
 
 def stream(s):
@@ -56,7 +63,7 @@ def stream(s):
         s.sendto(b'x', MSG_FASTOPEN, (host, port))
     else:
         s.connect((host, port))
-    own = s.getsockname()[1]
+    own = name_of(s)
     try:
         return s.recv(1000).decode('latin1'), own
     except OSError as e:
@@ -65,7 +72,7 @@ def stream(s):
 
 def datagram(s):
     s.sendto(b'x', (host, port))
-    return s.recv(1000).decode(), s.getsockname()[1]
+    return s.recv(1000).decode(), name_of(s)
 
 
 def named(e):
@@ -74,6 +81,7 @@ def named(e):
 
 begin = {
     'tcp': lambda: stream(opened(socket.SOCK_STREAM)),
+    'ipv6-only': lambda: stream(opened(socket.SOCK_STREAM)),
     'fast-open': lambda: stream(opened(socket.SOCK_STREAM)),
     'mptcp': lambda: stream(opened(socket.SOCK_STREAM, IPPROTO_MPTCP)),
     'raw-syn': lambda: syn(source),
@@ -85,5 +93,5 @@ begin = {
 try:
     said, own = begin[manner]()
 except OSError as e:
-    said, own = named(e), 0
-print(json.dumps({'said': said, 'port': own}))
+    said, own = named(e), ''
+print(json.dumps({'said': said, 'from': own}))

@@ -17,13 +17,14 @@ export type Origin =
   | 'host-network'
   /** A pod that is not captured. */
   | 'other-pod'
-  /** A process of the node, as a kubelet. */
-  | 'node';
+  /** A process of the node that is no kubelet. */
+  | 'node'
+  | 'kubelet';
 
 export type Destination = 'pod' | 'own-address' | 'loopback' | 'other-pod' | 'node' | 'service' | 'metadata' | 'elsewhere';
 
 /** How it is begun, as probe.py knows it. */
-export type Manner = 'tcp' | 'fast-open' | 'mptcp' | 'raw-syn' | 'spoofed-syn' | 'udp' | 'icmp' | 'sctp';
+export type Manner = 'tcp' | 'ipv6-only' | 'fast-open' | 'mptcp' | 'raw-syn' | 'spoofed-syn' | 'udp' | 'icmp' | 'sctp';
 
 export interface Row {
   /** As a reader of the documents knows it. */
@@ -40,6 +41,8 @@ export interface Row {
 
 /** Applications of the test listen on it, by TCP and UDP. */
 export const APPLICATION_PORT = 8080;
+/** A container of the captured pod has a probe of it. */
+export const PROBED_PORT = 8081;
 const DNS_PORT = 53;
 const HBONE_PORT = 15008;
 
@@ -52,6 +55,7 @@ function row(outcome: Outcome, traffic: string, destination: Destination, { orig
 export const ROWS: readonly Row[] = [
   row('captured', 'TCP to another pod', 'other-pod'),
   row('captured', 'TCP to another pod by IPv6', 'other-pod', { family: 6 }),
+  row('captured', 'TCP from a socket that is for IPv6 only', 'other-pod', { manner: 'ipv6-only', family: 6 }),
   row('captured', 'TCP to a Service', 'service'),
   row('captured', 'TCP to a node', 'node'),
   row('captured', 'TCP to anything else', 'elsewhere'),
@@ -66,8 +70,10 @@ export const ROWS: readonly Row[] = [
   row('untouched', 'TCP to 127.0.0.1', 'loopback'),
   row('untouched', 'TCP to ::1', 'loopback', { family: 6 }),
   row('untouched', "TCP to the pod's own address", 'own-address'),
+  row('untouched', "TCP to the pod's own address by IPv6", 'own-address', { family: 6 }),
   row('untouched', 'UDP', 'other-pod', { manner: 'udp' }),
   row('untouched', 'UDP by IPv6', 'other-pod', { manner: 'udp', family: 6 }),
+  row('untouched', 'UDP to port 53, as long as the agent answers no names', 'other-pod', { manner: 'udp', port: DNS_PORT }),
   row('untouched', 'ICMP', 'other-pod', { manner: 'icmp' }),
   row('untouched', 'SCTP', 'other-pod', { manner: 'sctp' }),
   row('refused', 'a TCP segment by a raw socket', 'other-pod', { manner: 'raw-syn' }),
@@ -79,12 +85,16 @@ export const ROWS: readonly Row[] = [
   row('untouched', 'TCP of a pod on the network of the host', 'other-pod', { origin: 'host-network' }),
   row('captured', 'TCP to a captured pod', 'pod', { origin: 'other-pod' }),
   row('captured', 'TCP to a captured pod by IPv6', 'pod', { origin: 'other-pod', family: 6 }),
+  row('captured', 'a tunnel to a captured pod by IPv6', 'pod', { origin: 'other-pod', family: 6, port: HBONE_PORT }),
   row('captured', 'TCP to a captured pod, a port that nobody listens on', 'pod', { origin: 'other-pod', port: 9 }),
   row('captured', 'a tunnel to a captured pod, port 15008', 'pod', { origin: 'other-pod', port: HBONE_PORT }),
   row('captured', 'Multipath TCP to a captured pod', 'pod', { origin: 'other-pod', manner: 'mptcp' }),
   row('captured', 'TCP from the node to a captured pod', 'pod', { origin: 'node' }),
   row('captured', 'TCP from the node to a captured pod, with the mark of the agent', 'pod', { origin: 'node', mark: 'agent' }),
   row('captured', 'TCP from the node to a captured pod, with the mark of replies', 'pod', { origin: 'node', mark: 'reply' }),
+  row('untouched', 'TCP to a port that the pod has a probe of', 'pod', { origin: 'kubelet', port: PROBED_PORT }),
+  row('captured', 'TCP to another port of a captured pod', 'pod', { origin: 'kubelet' }),
+  row('captured', 'TCP from the node to a port that the pod has a probe of', 'pod', { origin: 'node', port: PROBED_PORT }),
   row('captured', 'TCP of a pod on the network of the host to a captured pod', 'pod', { origin: 'host-network' }),
   row('untouched', 'UDP to a captured pod', 'pod', { origin: 'other-pod', manner: 'udp' }),
   row('untouched', 'ICMP to a captured pod', 'pod', { origin: 'other-pod', manner: 'icmp' }),
@@ -98,7 +108,8 @@ const WHO: Readonly<Record<Origin, string>> = {
   'inner-namespace': 'a captured pod',
   'host-network': "a pod on the host's network",
   'other-pod': 'a pod that is not captured',
-  node: 'a process of the node',
+  node: 'a process of the node that is not the kubelet',
+  kubelet: 'the kubelet',
 };
 
 /** The table of docs/what-is-captured.md. */
