@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { parseKernelReport } from '@landbridge/core/kernel-report.ts';
 import { readState } from '@landbridge/lab/state.ts';
 import { readMachineState } from './machine-state.ts';
 import { lab, REPOSITORY, SHAPE } from './running-lab.ts';
@@ -42,4 +43,11 @@ test.serial('every check of landbridge check is good in each joined cluster', as
     const outcome = await lab('landbridge', cluster, 'check');
     t.is(outcome.status, 0, outcome.stdout + outcome.stderr);
   }
+});
+
+test.serial('the kernel of a node is told feature by feature', async (t) => {
+  const outcome = await lab('landbridge', 'west', 'check', '--node', 'west-worker', '-o', 'json');
+  t.is(outcome.status, 0, outcome.stderr);
+  const report = parseKernelReport(outcome.stdout);
+  t.true(report.ok && report.value.features.length > 20 && report.value.features.every(({ isThere }) => isThere));
 });
