@@ -53,6 +53,6 @@ test('an agent whose DaemonSet was made anew is not uninstalled', async (t) => {
   t.false(await isGone({ items: [THERE], events: [deleted], get: THERE }));
 });
 
-test('an agent that never saw a DaemonSet, and may not ask, is not uninstalled', async (t) => {
-  t.false(await isGone({ items: [], get: refusal(403) }));
+test('an agent that never saw its DaemonSet is not uninstalled', async (t) => {
+  for (const get of [refusal(403), refusal(404)]) t.false(await isGone({ items: [], get }));
 });

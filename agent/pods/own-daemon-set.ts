@@ -37,12 +37,13 @@ export class OwnDaemonSet {
 
   /** Whether it was there and is deleted, or about to be. What can not be found out is no. */
   async isGone(): Promise<boolean> {
+    if (!this.#wasThere) return false;
     try {
       const found = parseDaemonSet(await this.#client.get(this.#path, AbortSignal.timeout(ANSWER_MS)));
       return found.ok && found.value.isDeleted;
     } catch (thrown) {
       if (thrown instanceof ApiServerError && thrown.status === NOT_FOUND) return true;
-      return this.#wasThere && !this.#isThere();
+      return !this.#isThere();
     }
   }
 

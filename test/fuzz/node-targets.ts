@@ -1,7 +1,11 @@
-/** Parsers of what other daemons of a node say: the container runtime, and istio-cni. */
+/** Parsers of what other programs of a node say: the container runtime, istio-cni, and whoever installs its network. */
 import { create, toBinary } from '@bufbuild/protobuf';
+import { CNI_TYPE } from '@landbridge/agent/cni-executable.ts';
+import { CNI_FILE, planCniFile } from '@landbridge/agent/pods/cni-configuration.ts';
+import { parseCniRequest } from '@landbridge/agent/pods/cni-request.ts';
 import { ConfigureRequestSchema, EventRequestSchema, StateChangeEventSchema, SynchronizeRequestSchema } from '@landbridge/wire/gen/nri_pb.js';
 import { WorkloadRequestSchema } from '@landbridge/wire/gen/zds_pb.js';
+import { parseExactJson } from '@landbridge/wire/exact-json.ts';
 import { type NriPod, parseNriRequest } from '@landbridge/wire/nri.ts';
 import { encodeMuxFrames, MuxReader, PLUGIN_CHANNEL, RUNTIME_CHANNEL } from '@landbridge/wire/nri-mux.ts';
 import { encodeTtrpcRequest, encodeTtrpcResponse, MAX_STATUS_CHARACTERS, TTRPC_HEADER_BYTES, type TtrpcMessage, TtrpcReader } from '@landbridge/wire/ttrpc.ts';
@@ -132,4 +136,41 @@ const zds: FuzzTarget = {
   },
 };
 
-export const NODE_TARGETS: readonly FuzzTarget[] = [ttrpc, nriMux, nri, zds];
+const CNI_PIECES = ['CNI_COMMAND=', 'ADD', 'DEL', 'CHECK', 'CNI_NETNS=/', 'CNI_ARGS=', ';K8S_POD_UID=', ';', '=', '\n\n', '{', '}', '[', ']', '"', '"prevResult":', '"ips":', '"address":', '"__proto__":', '"plugins":', '"type":', '1e999', '[[[[[[[['].map(utf8);
+const cniVariables = 'CNI_NETNS=/var/run/netns/cni-1\nCNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-1;K8S_POD_UID=0f0f0f0f-1111-2222-3333-444444444444\n\n';
+const cniConfiguration = JSON.stringify({ cniVersion: '1.0.0', name: 'lab', prevResult: { cniVersion: '1.0.0', ips: [{ address: '10.1.2.3/24' }] } });
+
+const cniRequest: FuzzTarget = {
+  name: 'cni-request',
+  examples: ['ADD', 'CHECK', 'DEL', 'STATUS', 'GC'].map((command) => utf8(`CNI_COMMAND=${command}\n${cniVariables}${cniConfiguration}`)),
+  dictionary: CNI_PIECES,
+  check: (input) => {
+    const parsed = parseCniRequest(input);
+    if (!parsed.ok) return void expect(parsed.error.message.length <= MAX_REASON, 'reason is too long');
+    const request = parsed.value;
+    if (request.kind !== 'add' && request.kind !== 'check') return;
+    const { uid, namespace, name, address = '0.0.0.0', namespacePath } = request.sandbox;
+    expect(/^[0-9A-Za-z-]{1,64}$/.test(uid) && [namespace, name].every((text) => /^[-a-z0-9.]{1,253}$/.test(text)), 'a name that none is');
+    expect(/^[0-9.]{7,15}$/.test(address), 'an address that is none');
+    expect(namespacePath.startsWith('/') && !namespacePath.includes('\0'), 'a path that is none');
+    expect((JSON.parse(request.result) as { cniVersion: unknown }).cniVersion === request.version, 'a result of another version');
+  },
+};
+
+const cniNetwork: FuzzTarget = {
+  name: 'cni-network',
+  examples: [utf8('{"cniVersion":"1.0.0","name":"lab","mtu":12345678901234567890,"plugins":[{"type":"bridge","ipam":{"type":"host-local"}},{"type":"portmap"}]}')],
+  dictionary: CNI_PIECES,
+  check: (input) => {
+    const text = latin1Text(input);
+    const plan = planCniFile(new Map([['10-x.conflist', text]]), { agentSocket: '/s', timeoutSeconds: 1, retrySeconds: 1, exemptNamespaces: [] });
+    if (plan.kind !== 'write') return void expect(plan.kind === 'wait' && plan.reason.length <= MAX_REASON, 'reason is too long');
+    const [made, given] = [parseExactJson(plan.text), parseExactJson(text)];
+    if (!made.ok || !given.ok) return void expect(false, 'what is written can not be read');
+    const plugins = (value: unknown): { readonly type: string }[] => (value as { readonly plugins: { readonly type: string }[] }).plugins;
+    expect(JSON.stringify(plugins(made.value).slice(0, -1)) === JSON.stringify(plugins(given.value).filter(({ type }) => type !== CNI_TYPE)), 'a plugin of others is not as it was');
+    expect(planCniFile(new Map([['10-x.conflist', text], [CNI_FILE, plan.text]]), { agentSocket: '/s', timeoutSeconds: 1, retrySeconds: 1, exemptNamespaces: [] }).kind === 'in-force', 'it is written again');
+  },
+};
+
+export const NODE_TARGETS: readonly FuzzTarget[] = [cniRequest, cniNetwork, ttrpc, nriMux, nri, zds];
