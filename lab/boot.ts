@@ -50,11 +50,16 @@ exec ${pause}
 `;
 }
 
+/** Where a node has cgroup2. */
+export function cgroup2InNode(hierarchies: readonly Hierarchy[]): string {
+  return hierarchies.every((hierarchy) => hierarchy.version === 2) ? '/sys/fs/cgroup' : '/sys/fs/cgroup/unified';
+}
+
 function cgroupMounts(hierarchies: readonly Hierarchy[]): string {
-  if (hierarchies.every((hierarchy) => hierarchy.version === 2)) return 'mount -t cgroup2 cgroup2 /sys/fs/cgroup';
+  if (hierarchies.every((hierarchy) => hierarchy.version === 2)) return `mount -t cgroup2 cgroup2 ${cgroup2InNode(hierarchies)}`;
   const lines = ['mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup'];
   for (const { version, controllers } of hierarchies) {
-    const directory = `/sys/fs/cgroup/${version === 2 ? 'unified' : controllers.replace(/^name=/, '')}`;
+    const directory = version === 2 ? cgroup2InNode(hierarchies) : `/sys/fs/cgroup/${controllers.replace(/^name=/, '')}`;
     const options = controllers.startsWith('name=') ? `none,${controllers}` : controllers;
     lines.push(`mkdir ${directory}`, version === 2 ? `mount -t cgroup2 cgroup2 ${directory}` : `mount -t cgroup -o ${options} cgroup ${directory}`);
     if (controllers.includes(',')) lines.push(...controllers.split(',').map((name) => `ln -s ${controllers} /sys/fs/cgroup/${name}`));

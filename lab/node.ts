@@ -3,7 +3,7 @@ import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { delegate, type Hierarchy, labGroup, makeGroups, readHierarchies } from './cgroups.ts';
-import { bootScript } from './boot.ts';
+import { bootScript, cgroup2InNode } from './boot.ts';
 import { cniConfiguration, containerdConfiguration, kubeletConfiguration, kubeProxyConfiguration, NODE_HOME, NODE_TOOLS, type Server } from './kubernetes-config.ts';
 import { clusterDirectory, nodeDirectory } from './paths.ts';
 import { kubeconfig } from './pki.ts';
@@ -14,6 +14,8 @@ import { TOOLS, type ToolName, toolPath } from './tools.ts';
 import { waitFor } from './wait.ts';
 
 const BOOT_TIMEOUT_MS = 20_000;
+/** Below a node's control group of version 2: everything of the node that is no pod. */
+const LEAF = 'system';
 
 /** A pinned server's path as a node sees it. */
 export function toolInNode(name: ToolName): string {
@@ -81,8 +83,8 @@ export async function bootNode(node: NodePlan, signal: AbortSignal): Promise<voi
 /** Version 2 lets no group have both processes and children with controllers: the node's own servers live in a leaf. */
 async function makeLeaf(hierarchy: Hierarchy, node: NodePlan, ...pids: number[]): Promise<void> {
   const group = path.join(labGroup(hierarchy), node.name);
-  await mkdir(path.join(group, 'system'));
-  for (const pid of pids) await writeFile(path.join(group, 'system', 'cgroup.procs'), String(pid));
+  await mkdir(path.join(group, LEAF));
+  for (const pid of pids) await writeFile(path.join(group, LEAF, 'cgroup.procs'), String(pid));
   await delegate(group);
 }
 
@@ -99,13 +101,14 @@ function firstBootedChild(parent: number, home: string): number | undefined {
 export async function inNode(node: NodePlan, argv: readonly string[]): Promise<readonly string[]> {
   const pid = (await readFile(path.join(nodeDirectory(node.name), 'init.pid'), 'utf8').catch(() => '')).trim();
   if (pid === '' || !existsSync(`/proc/${pid}`)) throw new LandbridgeError('not-running', `${node.name} is not running`, { hint: 'Run npm run lab.' });
-  const groups = readHierarchies().map((hierarchy) => path.join(labGroup(hierarchy), node.name, hierarchy.version === 2 ? 'system' : '', 'cgroup.procs'));
+  const groups = readHierarchies().map((hierarchy) => path.join(labGroup(hierarchy), node.name, hierarchy.version === 2 ? LEAF : '', 'cgroup.procs'));
   return [...joiningGroups(groups), 'nsenter', `--target=${pid}`, '--net', '--mount', '--uts', '--ipc', '--cgroup', '--pid', '--', ...argv];
 }
 
-/** Starts servers that go on after this process, each restarted when it fails; their logs are /run/lab/log/NAME.log. */
+/** Starts servers that go on after this process, each in a control group of its own as systemd does it, and restarted when it fails; their logs are /run/lab/log/NAME.log. */
 export async function startServers(node: NodePlan, servers: readonly Server[], signal: AbortSignal): Promise<void> {
-  const lines = servers.map(({ name, argv }) => `setsid sh -c 'until "$@"; do sleep 1; done' ${name} ${argv.map(quote).join(' ')} </dev/null >>${NODE_HOME}/log/${name}.log 2>&1 &`);
+  const leaf = path.join(cgroup2InNode(readHierarchies()), LEAF);
+  const lines = servers.map(({ name, argv }) => `mkdir -p ${leaf}/${name}; setsid sh -c 'echo $$ > ${leaf}/"$0"/cgroup.procs; until "$@"; do sleep 1; done' ${name} ${argv.map(quote).join(' ')} </dev/null >>${NODE_HOME}/log/${name}.log 2>&1 &`);
   const PATH = `${path.dirname(toolInNode('containerd'))}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
   await run(await inNode(node, ['env', '-i', `PATH=${PATH}`, 'HOME=/root', 'sh', '-ec', lines.join('\n')]), { signal });
 }
