@@ -16,6 +16,11 @@ test('what is missing or wrong is named', (t) => {
   for (const name of ['SAME_NODE', 'PLAIN_TRAFFIC', 'GATE', 'POD_SOURCE']) t.throws(() => readEnvironment({ ...complete, [name]: 'plain' }), { message: new RegExp(name) });
 });
 
+test('the control group of the kubelet is a path below the root', (t) => {
+  for (const KUBELET_CGROUP of ['', '/system.slice/kubelet.service', '/podruntime/kubelet']) t.is(readEnvironment({ ...complete, KUBELET_CGROUP }).KUBELET_CGROUP, KUBELET_CGROUP);
+  for (const KUBELET_CGROUP of ['/', 'kubelet.service', '/a/../b', '/..', '/a//b', '/a b']) t.throws(() => readEnvironment({ ...complete, KUBELET_CGROUP }), { message: /KUBELET_CGROUP/ }, KUBELET_CGROUP);
+});
+
 test('cgroup2 is found alone and beside version 1', (t) => {
   t.is(findCgroup2('30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n'), '/sys/fs/cgroup');
   t.is(findCgroup2('30 23 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n31 30 0:27 / /sys/fs/cgroup/unified rw - cgroup2 none rw\n'), '/sys/fs/cgroup/unified');

@@ -4,6 +4,8 @@ import { Check, Default, Errors } from 'typebox/value';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { CREDENTIALS_DIRECTORY } from './pods/api-server-access.ts';
 
+/** Absolute and without `..`; the chart's schema has the same. Not the root: everything on the node would be the kubelet. */
+const GroupPath = Type.String({ pattern: '^(/[^/.\\s][^/\\s]*)*$', maxLength: 4096, default: '' });
 const Url = Type.String({ pattern: '^https://[^/\\s]+$' });
 
 /** The agent's environment. Names are those that ztunnel reads where it has them, so that one manifest's habits fit both. */
@@ -62,6 +64,8 @@ export const AgentEnvironmentSchema = Type.Object({
   /** Of which the agent is a pod: when it is deleted, what the agent has put on the node goes too. */
   DAEMON_SET: Type.String({ minLength: 1, maxLength: 253, default: 'landbridge-agent' }),
   CGROUP_ROOT: Type.String({ default: '' }),
+  /** The kubelet's control group below the root of cgroup2, such as /system.slice/kubelet.service; empty: it is found. */
+  KUBELET_CGROUP: GroupPath,
   BPF_ROOT: Type.String({ default: '/sys/fs/bpf' }),
   /** Where /proc/sys of the node can be written to, which containers that are not privileged have read-only. */
   SYSCTL_ROOT: Type.String({ minLength: 1, default: '/proc/sys' }),

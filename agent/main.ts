@@ -14,6 +14,7 @@ import { LogLevels } from './admin/log-levels.ts';
 import type { Company } from './capture/agent-groups.ts';
 import { Capture } from './capture/capture.ts';
 import { kernelText, reportKernel } from './capture/kernel-features.ts';
+import { watchKubelet } from './capture/kubelet-watch.ts';
 import { type AgentEnvironment, findCgroup2, readEnvironment } from './config.ts';
 import { Discovery } from './discovery/xds-client.ts';
 import { depart, type Leaver } from './departure.ts';
@@ -22,7 +23,7 @@ import { type ControlPlaneAccess, GrpcCertificateAuthority } from './identity/ca
 import { CertificateStore } from './identity/certificate-store.ts';
 import { releaseIdleMemory } from './idle-memory.ts';
 import { LineBatch } from './line-batch.ts';
-import { countGuardDrops, tellVersion } from './metrics.ts';
+import { countInKernel, tellVersion } from './metrics.ts';
 import { NodePorts } from './node-ports.ts';
 import type { LocalPod } from './pods/local-pod.ts';
 import { PodCaptures } from './pods/pod-captures.ts';
@@ -106,12 +107,12 @@ interface Served extends Leaver, Disposable {
 
 function servePods(environment: AgentEnvironment, { traffic, trafficMetrics, threads, readiness, log }: { readonly traffic: PodTraffic; readonly trafficMetrics: TrafficMetrics; readonly threads: number; readonly readiness: Readiness; readonly log: Logger }): Served {
   const capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT, sysctlRoot: environment.SYSCTL_ROOT, threads });
-  countGuardDrops(() => capture.guardDrops());
+  countInKernel({ guardDrops: () => capture.guardDrops(), kubeletProbes: () => capture.kubeletProbes.passed() });
   const direct = environment.PLAIN_TRAFFIC === 'kernel' ? new DirectTraffic(capture.directRoutes, trafficMetrics) : undefined;
   if (direct !== undefined) traffic.offload(direct);
   const { source, feeds, isUninstalled } = podFeeds(environment, readiness, log);
   const captures = new PodCaptures(capture, source, traffic, log.child({ scope: 'capture' }));
-  const run = async (signal: AbortSignal, onSettled: () => void): Promise<void> => void (await Promise.all([captures.run(signal, onSettled), ...feeds.map((feed) => feed(captures, signal))]));
+  const run = async (signal: AbortSignal, onSettled: () => void): Promise<void> => void (await Promise.all([captures.run(signal, onSettled), watchKubelet({ cgroupRoot: findCgroup2(), group: environment.KUBELET_CGROUP }, capture.kubeletProbes, log.child({ scope: 'kubelet' }), signal), ...feeds.map((feed) => feed(captures, signal))]));
   const company = (): Company => capture.look();
   const end = async (): Promise<void> => {
     if (await isUninstalled()) await captures.remove();

@@ -11,12 +11,18 @@ export const registry = new Registry();
 const registers = [registry];
 export const trafficSeries = new TrafficSeries();
 
-/** Nothing before the capture is there. */
-let guardDrops = (): bigint => 0n;
+/** What programs in the kernel count. */
+interface KernelCounts {
+  guardDrops(): bigint;
+  kubeletProbes(): bigint;
+}
 
-/** Tells where packets that the guard dropped are counted. */
-export function countGuardDrops(read: () => bigint): void {
-  guardDrops = read;
+/** Nothing before the capture is there. */
+let kernel: KernelCounts = { guardDrops: () => 0n, kubeletProbes: () => 0n };
+
+/** Tells where the kernel's counts are read. */
+export function countInKernel(counts: KernelCounts): void {
+  kernel = counts;
 }
 
 const labelNames = [...TRAFFIC_LABELS];
@@ -54,8 +60,10 @@ export const metrics = {
   podAdmissions: new Counter({ name: 'landbridge_pod_admissions_total', help: 'Answers about pods that are to start: `captured`, `not-in-mesh` or `refused`.', labelNames: ['outcome'], registers }),
   podAdmissionSeconds: new Histogram({ name: 'landbridge_pod_admission_seconds', help: 'Time from such a question to its answer.', buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30], registers }),
   cniGate: new Gauge({ name: 'landbridge_cni_gate', help: '1 while the CNI plugin is in the network that the node gives to new pods.', registers }),
-  guardDropped: new Counter({ name: 'landbridge_guard_dropped_packets_total', help: 'Packets by which something in a captured pod tried to begin a TCP connection around the agent.', registers, collect: function () { this.reset(); this.inc(Number(guardDrops())); } }),
+  guardDropped: new Counter({ name: 'landbridge_guard_dropped_packets_total', help: 'Packets by which something in a captured pod tried to begin a TCP connection around the agent.', registers, collect: function () { this.reset(); this.inc(Number(kernel.guardDrops())); } }),
   directDestinations: new Gauge({ name: 'landbridge_direct_destinations', help: 'Destinations of pods to which connections go without the agent.', registers }),
+  kubeletFound: new Gauge({ name: 'landbridge_kubelet_found', help: '1 while it is known which connections are the kubelet\'s; else policies hold for its probes.', registers }),
+  kubeletProbes: new Counter({ name: 'landbridge_kubelet_probes_total', help: 'Connections of the kubelet that went to ports that it probes, past the agent and its policies.', registers, collect: function () { this.reset(); this.inc(Number(kernel.kubeletProbes())); } }),
   certificates: new Gauge({ name: 'landbridge_certificates', help: 'Identities of this node that hold a valid certificate.', registers }),
   certificateFailures: new Counter({ name: 'landbridge_certificate_failures_total', help: 'Certificate requests that failed.', registers }),
   discoveryConnected: new Gauge({ name: 'landbridge_discovery_connected', help: '1 while the discovery stream is open.', registers }),

@@ -14,6 +14,7 @@ import { runProgram } from '../../test/mesh/program.ts';
 import { rawSyn, rawSynFlood, samePortCaller } from '../../test/mesh/raw-programs.ts';
 import { Capture } from './capture.ts';
 import type { InterfaceHook } from './interface-program.ts';
+import { ANY_PORT } from './kubelet-probes.ts';
 
 /* What goes past the agent reaches the application; what does not reaches the agent, which would judge it by policies. */
 
@@ -190,6 +191,9 @@ test.serial('many probes leave nothing', async (t) => {
   t.is(capture.kubeletProbes.passed(), passed + BigInt(PROBES));
   t.deepEqual(agent.accepted.plaintext, [0]);
   t.deepEqual(elements(), [1, 2, 0, 0]);
+  capture.kubeletProbes.setPorts([{ address: app.address, port: ANY_PORT }]);
+  t.regex(await west.runAsKubelet(caller(app.address, OTHER_PORT)), /app saw/);
+  t.notRegex(await west.runAsKubelet(caller(app.address6, OTHER_PORT)), /app saw/, 'of another address');
   capture.kubeletProbes.setPorts([]);
   t.regex(await west.runAsKubelet(caller(app.address, PORT)), /plaintext for/);
   t.deepEqual(elements(), [1, 0, 0, 0]);

@@ -3,10 +3,14 @@ import type { maps } from '@landbridge/ebpf/capture-skeleton.ts';
 import type { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { possibleCpus } from '@landbridge/native/libbpf.ts';
 
+/** Stands for all ports of an address. */
+export const ANY_PORT = 0;
+
 /** A port of a captured pod that the pod's own specification has the kubelet probe. */
 export interface ProbePort {
   /** Of the pod. */
   readonly address: string;
+  /** Or {@link ANY_PORT}. */
   readonly port: number;
 }
 

@@ -8,6 +8,8 @@ export interface LocalPod {
   readonly address: string;
   /** Whether its annotation already says that it is captured. */
   readonly announced: boolean;
+  /** Those that its specification has the kubelet dial; any, where that is not known. */
+  readonly probePorts?: readonly number[];
 }
 
 /** A pod of this node, in the mesh or not. */

@@ -5,6 +5,7 @@ import { openNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 import { networkNamespaceCookie } from '@landbridge/native/sockets.ts';
 import type { Logger } from 'pino';
 import type { Capture, CapturedPod } from '../capture/capture.ts';
+import { ANY_PORT } from '../capture/kubelet-probes.ts';
 import { metrics } from '../metrics.ts';
 import type { PodTraffic } from '../proxy/pod-traffic.ts';
 import { localPod } from './enrolment.ts';
@@ -216,6 +217,7 @@ export class PodCaptures implements PodGate {
     }
     if (!(await this.#takeOver())) again(NAMESPACE_RETRY_MS);
     for (const { pod } of this.#entries.values()) if (this.#known.get(pod.uid)?.announced === false && !(await this.#announce(pod, true, signal))) again(FAILURE_RETRY_MS);
+    this.#tellProbePorts();
     return retryMs;
   }
 
@@ -278,9 +280,21 @@ export class PodCaptures implements PodGate {
     }
     this.#entries.set(pod.uid, { pod, captured });
     this.#stopped.delete(pod.uid);
+    this.#tellProbePorts();
     metrics.capturedPods.set(this.#entries.size);
     metrics.podCaptures.inc({ moment });
     this.#log.info({ pod: pod.name, namespace: pod.namespace, address: pod.address, moment }, 'pod captured');
+  }
+
+  /** Of all pods that are captured or will be: an agent that follows another one leaves no gap. */
+  #tellProbePorts(): void {
+    const pods = [...this.pods, ...[...this.#known.values()].map((pod) => localPod(pod)).filter((pod) => pod !== undefined)];
+    try {
+      this.#capture.kubeletProbes.setPorts(pods.flatMap(({ address, probePorts = [ANY_PORT] }) => probePorts.map((port) => ({ address, port }))));
+    } catch (thrown) {
+      // What is missing is judged by policies.
+      this.#log.warn({ error: LandbridgeError.from(thrown).message }, 'not all ports that the kubelet probes could be told');
+    }
   }
 
   async #release(entry: Entry, lives: boolean): Promise<void> {

@@ -28,7 +28,8 @@ test('whatever an object is, what is told of a pod has its types and nothing els
       t.true(Object.entries(labels).every(([label, mode]) => MODE_LABELS.includes(label as never) && typeof mode === 'string'));
       t.true(address === undefined || isIPv4(address));
       t.true([isHostNetwork, hasEnded, announced].every((is) => typeof is === 'boolean'));
-      t.is(Object.keys(parsed.value).length, 9);
+      t.true(parsed.value.probePorts.every((port) => Number.isInteger(port)));
+      t.is(Object.keys(parsed.value).length, 10);
     }),
   );
 });

@@ -1,6 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
+import { probePorts } from './probe-ports.ts';
 
 /** Istio's label and ours mean the same; ours wins where both are set. */
 export const MODE_LABELS = ['landbridge.dev/dataplane-mode', 'istio.io/dataplane-mode'] as const;
@@ -28,6 +29,7 @@ export interface PodFacts {
   readonly address: string | undefined;
   /** Whether its annotation says that it is captured. */
   readonly announced: boolean;
+  readonly probePorts: readonly number[];
 }
 
 /** Becomes part of paths: a UUID, or what the kubelet makes for pods of its own files. */
@@ -56,6 +58,7 @@ export function parsePod(value: unknown): Result<PodFacts> {
     hasEnded: status['phase'] === 'Succeeded' || status['phase'] === 'Failed',
     address: addresses(status['podIPs']).find((address) => isIPv4(address)),
     announced: fields(metadata['annotations'])[REDIRECTION_ANNOTATION] === 'enabled',
+    probePorts: probePorts(spec),
   });
 }
 

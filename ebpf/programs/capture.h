@@ -111,7 +111,7 @@ struct {
 	__type(value, __u8);
 } kubelets SEC(".maps") __weak;
 
-/* Ports that captured pods ask the kubelet to probe. */
+/* Ports that captured pods ask the kubelet to probe; 0 for any of an address. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);

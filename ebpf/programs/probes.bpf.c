@@ -79,8 +79,11 @@ int lb_probe(struct __sk_buff *skb)
 		return PASS;
 	__builtin_memcpy(port.ip, dial.local_ip, sizeof(port.ip));
 	port.port = dial.local_port;
-	if (!bpf_map_lookup_elem(&probe_ports, &port))
-		return PASS;
+	if (!bpf_map_lookup_elem(&probe_ports, &port)) {
+		port.port = 0;
+		if (!bpf_map_lookup_elem(&probe_ports, &port))
+			return PASS;
+	}
 	arriving->dial = dial;
 	arriving->interface = skb->ifindex;
 	return PASS;

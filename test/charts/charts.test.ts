@@ -122,6 +122,13 @@ test('agent: another gate leaves the CNI configuration of the node alone', async
 
 const rightsOf = (manifests: readonly Manifest[]): string[] => manifests.filter(({ kind }) => kind.endsWith('Role')).flatMap(({ rules }) => rules.map(({ verbs, resources }: Manifest) => `${verbs.join(' ')} ${resources.join(',')}`)).sort();
 
+test('agent: the control group of the kubelet', async (t) => {
+  const environmentOf = async (values: object): Promise<unknown> => only(await render('agent', { ...EAST, ...values }), 'DaemonSet').spec.template.spec.containers[0].env.find(({ name }: Manifest) => name === 'KUBELET_CGROUP').value;
+  t.is(await environmentOf({}), '');
+  t.is(await environmentOf({ 'kubelet.cgroup': '/podruntime/kubelet' }), '/podruntime/kubelet');
+  for (const cgroup of ['/', 'kubelet.service', '/a/../b']) await t.throwsAsync(async () => await environmentOf({ 'kubelet.cgroup': cgroup }), { message: /don't meet the specifications of the schema/ }, cgroup);
+});
+
 test('agent: a gate or a source that does not exist is refused', async (t) => {
   for (const values of [{ gate: 'iptables' }, { podSource: 'docker' }]) await t.throwsAsync(async () => await render('agent', { ...EAST, ...values }), { message: /don't meet the specifications of the schema/ });
 });

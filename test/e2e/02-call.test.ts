@@ -5,7 +5,7 @@ import path from 'node:path';
 import test from 'ava';
 import { WAN } from '@landbridge/lab/plan.ts';
 import { segmentsOf, serverHelloVersion, startCapture } from './packet-capture.ts';
-import { accessLog, apply, call, eventually, kubectl, parseAnswers, untilImported } from './running-lab.ts';
+import { accessLog, apply, call, eventually, kubectl, lab, parseAnswers, untilImported } from './running-lab.ts';
 
 const HBONE_PORT = 15008;
 const TLS_1_3 = 0x0304;
@@ -50,14 +50,22 @@ test.serial('calls spread over all ready pods', async (t) => {
   t.is(counts.size, 2, JSON.stringify([...counts]));
 });
 
-test.serial('probes of captured pods pass', async (t) => {
-  const pods = JSON.parse(await kubectl('east', '-n', 'demo', 'get', 'pods', '-l', 'app=echo', '-o', 'json')) as { items: { metadata: { annotations?: Record<string, string> }; status: { containerStatuses: { ready: boolean; restartCount: number }[] } }[] };
+test.serial('probes of captured pods go past the agent, and nothing else of their node does', async (t) => {
+  const pods = JSON.parse(await kubectl('east', '-n', 'demo', 'get', 'pods', '-l', 'app=echo', '-o', 'json')) as { items: { metadata: { annotations?: Record<string, string> }; spec: { nodeName: string }; status: { podIP: string; containerStatuses: { ready: boolean; restartCount: number }[] } }[] };
   t.is(pods.items.length, 2);
-  for (const { metadata, status } of pods.items) {
+  for (const { metadata, spec, status } of pods.items) {
     t.is(metadata.annotations?.['ambient.istio.io/redirection'], 'enabled');
     t.like(status.containerStatuses[0], { ready: true, restartCount: 0 });
+    const onNode = async (...argv: readonly string[]): Promise<string> => (await lab('node', 'east', spec.nodeName, ...argv)).stdout;
+    const metric = async (name: string): Promise<number> => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(await onNode('curl', '-s', 'http://127.0.0.1:15020/metrics'))?.[1]);
+    const plaintext = async (): Promise<Record<string, unknown>[]> => (await accessLog('east')).filter((line) => line['direction'] === 'inbound' && line['tunnel'] === 'none' && line['dst.addr'] === `${status.podIP}:8080`);
+    t.is(await metric('landbridge_kubelet_found'), 1);
+    const passed = await metric('landbridge_kubelet_probes_total');
+    await eventually('another probe', async () => ((await metric('landbridge_kubelet_probes_total')) > passed ? true : undefined));
+    t.deepEqual(await plaintext(), [], 'the agent carried none');
+    t.is(await onNode('curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', `http://${status.podIP}:8080/readyz`), '200');
+    t.like(await eventually('the request of another process in the log', async () => (await plaintext())[0]), { msg: 'connection complete' });
   }
-  t.true((await accessLog('east')).some((line) => line['direction'] === 'inbound' && line['tunnel'] === 'none' && line['msg'] === 'connection complete'), 'no probe passed through the agent');
 });
 
 test.serial('a pod without the label of the mesh is not captured', async (t) => {
