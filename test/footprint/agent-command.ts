@@ -25,6 +25,8 @@ export async function agentCommand(directory: string, { name, cgroupRoot, bpfRoo
     CGROUP_ROOT: cgroupRoot,
     BPF_ROOT: bpfRoot,
     SYSCTL_ROOT: '/proc/sys',
+    // No network of this machine is to have the plugin.
+    CNI_SOCKET: '',
     HEALTH_SOCKET: '',
     ...over,
   };

@@ -1,12 +1,14 @@
 /**
  * What an agent speaks with, in one process: certificates and discovery of the federation service, and as much of an
- * API server as tells pods. Arguments: a folder for the files that the agent reads, and one with `pods.json`.
+ * API server as tells pods. Arguments: a folder with `pods.json` and `policies.json`, for the files that the agent reads
+ * as well, and two ports.
  */
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
+import { fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
 import { pino } from 'pino';
 import { spiffeId } from '@landbridge/core/identity.ts';
 import { Authenticator } from '@landbridge/federation/ca/authenticator.ts';
@@ -16,6 +18,7 @@ import { startGrpcServer } from '@landbridge/federation/grpc-server.ts';
 import { localServices } from '@landbridge/federation/registry/local-endpoints.ts';
 import { AdsService } from '@landbridge/federation/xds/ads-service.ts';
 import { addressResources, type Resource, trustBundleResources } from '@landbridge/federation/xds/resources.ts';
+import { AuthorizationSchema } from '@landbridge/wire/gen/authorization_pb.js';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import { type IdlePod, NAMESPACE, namespaceObject, NODE, podObject, serviceAddress, SERVICE_PORT, TARGET_PORT } from './pod-objects.ts';
 
@@ -23,6 +26,7 @@ const [directory = '', discoveryPort = '', apiPort = ''] = process.argv.slice(2)
 const TRUST_DOMAIN = 'west.landbridge';
 const log = pino({ level: 'warn' }, pino.destination(2));
 const pods = JSON.parse(readFileSync(path.join(directory, 'pods.json'), 'utf8')) as readonly IdlePod[];
+const policies = new Map((JSON.parse(readFileSync(path.join(directory, 'policies.json'), 'utf8')) as readonly JsonValue[]).map((json) => fromJson(AuthorizationSchema, json)).map((policy): [string, Resource] => [`${policy.namespace}/${policy.name}`, { version: '1', bytes: toBinary(AuthorizationSchema, policy) }]));
 const announced = new Set<string>();
 let version = 1;
 /** Who watches pods, with the node whose pods it asked for. */
@@ -47,7 +51,7 @@ function publish(): void {
   const services = pods.map(({ name }, i) => ({ metadata: { namespace: NAMESPACE, name, uid: name }, spec: { clusterIPs: [serviceAddress(i)], ports: [{ name: 'http', port: SERVICE_PORT, protocol: 'TCP' }] } }));
   const slices = pods.map(({ name, address, node = NODE }) => ({ addressType: 'IPv4', metadata: { namespace: NAMESPACE, name, labels: { 'kubernetes.io/service-name': name } }, ports: [{ name: 'http', port: TARGET_PORT, protocol: 'TCP' }], endpoints: [{ addresses: [address], conditions: { ready: true }, nodeName: node, targetRef: { kind: 'Pod', namespace: NAMESPACE, name } }] }));
   const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', pods: objects, services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
-  const types = new Map<string, ReadonlyMap<string, Resource>>([[ADDRESS_TYPE, addressResources(inputs)], [AUTHORIZATION_TYPE, new Map()], [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([[TRUST_DOMAIN, [authority.rootDer]]]))]]);
+  const types = new Map<string, ReadonlyMap<string, Resource>>([[ADDRESS_TYPE, addressResources(inputs)], [AUTHORIZATION_TYPE, policies], [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([[TRUST_DOMAIN, [authority.rootDer]]]))]]);
   ads.publish({ types, isComplete: () => true, allComplete: true, allListed: true });
 }
 

@@ -35,6 +35,7 @@ test.serial(`an agent with ${PODS} idle pods and ${THREADS} data threads takes a
   t.teardown(() => rmSync(directory, { recursive: true }));
   const pods = node.pods.map((pod, i): IdlePod & { readonly netns: string } => ({ uid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`, name: pod.name, address: pod.address, netns: pod.netns }));
   writeFileSync(path.join(directory, 'pods.json'), JSON.stringify(pods));
+  writeFileSync(path.join(directory, 'policies.json'), '[]');
   // A process in a control group of each pod, by which the agent finds its network namespace.
   await Promise.all(pods.map(async ({ uid, netns }) => {
     const group = path.join(node.cgroupRoot, 'pods', `pod${uid}`);

@@ -30,6 +30,7 @@ export function podObject({ uid, name, address, node = NODE }: IdlePod, announce
     terminationMessagePath: '/dev/termination-log',
     terminationMessagePolicy: 'File',
     imagePullPolicy: 'IfNotPresent',
+    ...(container === 'app' ? { readinessProbe: { httpGet: { path: '/ready', port: 'http', scheme: 'HTTP' }, periodSeconds: 10, timeoutSeconds: 1, successThreshold: 1, failureThreshold: 3 } } : {}),
   }));
   const paths = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`f:field-${i}`, { '.': {}, [`k:{"name":"part-${i}"}`]: {} }]));
   return {

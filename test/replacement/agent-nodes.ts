@@ -34,13 +34,15 @@ export class AgentNodes implements AsyncDisposable {
     this.#directory = directory;
   }
 
-  static async open(shape: Readonly<Record<'west' | 'east', readonly string[]>>): Promise<AgentNodes> {
+  /** `policies`: each as the JSON of `istio.security.Authorization`. */
+  static async open(shape: Readonly<Record<'west' | 'east', readonly string[]>>, policies: readonly object[] = []): Promise<AgentNodes> {
     const mesh = await Mesh.open(shape);
     const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-replacement-'));
     const nodes = new AgentNodes(mesh, directory);
     try {
       const pods = mesh.nodes.flatMap((node) => node.pods.map((pod, i): IdlePod & { readonly pod: MeshPod } => ({ uid: uidOf(node, i), name: pod.name, address: pod.address, node: node.name, pod })));
       writeFileSync(path.join(directory, 'pods.json'), JSON.stringify(pods.map(({ pod: _, ...facts }) => facts)));
+      writeFileSync(path.join(directory, 'policies.json'), JSON.stringify(policies));
       for (const { uid, node = '', pod } of pods) await nodes.#holdNamespace(mesh.node(node), uid, pod);
       const [west, east] = [mesh.node('west'), mesh.node('east')];
       await startProgram(onHost(west), [process.execPath, CONTROL_PLANE, directory, String(PORTS.discovery), String(PORTS.api)]);
