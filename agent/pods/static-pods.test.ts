@@ -13,7 +13,7 @@ test('pods of a file are known, and the gate is asked of each', async (t) => {
   const source = new StaticPods(parsed.value, log);
   const stop = new AbortController();
   const sets = source.watch(stop.signal)[Symbol.asyncIterator]();
-  t.deepEqual((await sets.next()).value?.[0], { uid: 'uid-1', namespace: 'shop', name: 'cart', serviceAccount: 'cart', address: '10.0.0.1', announced: true, isInMesh: true, hasEnded: false });
+  t.deepEqual((await sets.next()).value?.[0], { uid: 'uid-1', namespace: 'shop', name: 'cart', serviceAccount: 'cart', address: '10.0.0.1', announced: true, probePorts: [], isInMesh: true, hasEnded: false });
   const end = sets.next();
   const gate = new TestGate();
   await source.run(gate, stop.signal);
