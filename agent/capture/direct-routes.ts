@@ -84,9 +84,10 @@ export class DirectRoutes {
     if (this.#isOurs) this.#routes.delete(route.key);
   }
 
-  /** What happened to the connections of a backend since the route was added. @throws SystemCallError */
-  counts(route: DirectRoute, index: number): DirectCounts {
-    return sumDirectCounts(this.#counts.get(directBackendKey(route.id, index)) ?? this.#noCounts);
+  /** What happened to the connections of a backend since the route was added; undefined where another agent has removed it. @throws SystemCallError */
+  counts(route: DirectRoute, index: number): DirectCounts | undefined {
+    const values = this.#counts.get(directBackendKey(route.id, index));
+    return values === undefined ? undefined : sumDirectCounts(values);
   }
 
   /** Of a route that was withdrawn: those of its connections that are still open are not counted any more. @throws SystemCallError */

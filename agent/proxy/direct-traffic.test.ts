@@ -1,11 +1,8 @@
 import test from 'ava';
-import { type DirectCounts, NO_DIRECT_COUNTS } from '@landbridge/ebpf/direct-layout.ts';
-import type { DirectRoute } from '../capture/direct-routes.ts';
-import { type DirectClient, DirectTraffic, MAX_POD_DESTINATIONS, TAKEN_BACK_MS, UNUSED_MS } from './direct-traffic.ts';
+import { type DirectClient, MAX_POD_BACKENDS, TAKEN_BACK_MS, UNUSED_MS } from './direct-traffic.ts';
 import type { DirectPlan } from './direct-plan.ts';
+import { fakeKernel } from './test-kernel.ts';
 import { workloadLabels } from './test-reports.ts';
-import type { SeriesDelta } from './thread-messages.ts';
-import { KERNEL } from './traffic-metrics.ts';
 
 const destination = { ip: '10.96.0.10', port: 80 };
 const client: DirectClient = { uid: 'uid-a', netnsCookie: 7n, labels: workloadLabels('web') };
@@ -14,42 +11,8 @@ const service = { hostname: 'cart.shop.svc.cluster.local', namespace: 'shop', na
 const one: DirectPlan = { service, backends: [backend(1)] };
 const two: DirectPlan = { service, backends: [backend(1), backend(2)] };
 
-/** A kernel whose connections the test makes. */
-function kernel() {
-  const routes = new Map<bigint, { isLive: boolean; counts: DirectCounts[] }>();
-  const deltas: SeriesDelta[] = [];
-  let nowMs = 0;
-  let nextId = 1n;
-  const of = (route: DirectRoute) => routes.get(route.id) ?? { isLive: false, counts: [] };
-  const table = {
-    add: (_: bigint, __: unknown, backends: readonly unknown[]): DirectRoute => {
-      const route = { id: nextId++, key: Buffer.alloc(0), backends: backends.length };
-      routes.set(route.id, { isLive: true, counts: backends.map(() => NO_DIRECT_COUNTS) });
-      return route;
-    },
-    withdraw: (route: DirectRoute) => void (of(route).isLive = false),
-    counts: (route: DirectRoute, index: number) => of(route).counts[index] ?? NO_DIRECT_COUNTS,
-    forget: (route: DirectRoute) => void routes.delete(route.id),
-    renew: () => {},
-    clear: () => {},
-  };
-  const metrics = {
-    count: (source: number, some: readonly SeriesDelta[]) => {
-      if (source === KERNEL) deltas.push(...some);
-    },
-  };
-  return {
-    traffic: new DirectTraffic(table, metrics, () => nowMs),
-    deltas,
-    pass: (ms: number) => void (nowMs += ms),
-    happens: (id: bigint, index: number, counts: Partial<DirectCounts>) => void ((routes.get(id) as { counts: DirectCounts[] }).counts[index] = { ...NO_DIRECT_COUNTS, ...counts }),
-    live: () => [...routes].flatMap(([id, { isLive }]) => (isLive ? [id] : [])),
-    known: () => [...routes.keys()],
-  };
-}
-
 test('what the kernel counts is told with the labels of pod, backend and service, each time what is new', async (t) => {
-  const { traffic, happens, deltas } = kernel();
+  const { traffic, happens, deltas } = fakeKernel();
   traffic.offer('k', client, destination, two);
   happens(1n, 1, { opened: 3, completed: 1, broken: 1, sentBytes: 100, receivedBytes: 500 });
   await traffic.read();
@@ -62,7 +25,7 @@ test('what the kernel counts is told with the labels of pod, backend and service
 });
 
 test('a connection that could not be made was opened and failed, as the agent counts it', async (t) => {
-  const { traffic, happens, deltas } = kernel();
+  const { traffic, happens, deltas } = fakeKernel();
   traffic.offer('k', client, destination, one);
   happens(1n, 0, { failed: 2 });
   await traffic.read();
@@ -71,7 +34,7 @@ test('a connection that could not be made was opened and failed, as the agent co
 });
 
 test('where a backend fails that is not the only one, the agent takes over for a while', async (t) => {
-  const { traffic, happens, live, pass } = kernel();
+  const { traffic, happens, live, pass } = fakeKernel();
   traffic.offer('k', client, destination, two);
   happens(1n, 0, { failed: 1 });
   await traffic.read();
@@ -91,7 +54,7 @@ test('where a backend fails that is not the only one, the agent takes over for a
 });
 
 test('an offer takes the place of the one before', (t) => {
-  const { traffic, live } = kernel();
+  const { traffic, live } = fakeKernel();
   traffic.offer('k', client, destination, one);
   traffic.offer('k', client, destination, two);
   t.deepEqual(live(), [2n]);
@@ -101,7 +64,7 @@ test('an offer takes the place of the one before', (t) => {
 });
 
 test('what nobody uses leaves the kernel, and its owner is told', async (t) => {
-  const { traffic, happens, live, pass } = kernel();
+  const { traffic, happens, live, pass } = fakeKernel();
   const unused: string[] = [];
   traffic.onUnused = (key) => unused.push(key);
   traffic.offer('k', client, destination, one);
@@ -118,7 +81,7 @@ test('what nobody uses leaves the kernel, and its owner is told', async (t) => {
 });
 
 test('connections that outlive their plan are counted to their end', async (t) => {
-  const { traffic, happens, known, pass, deltas } = kernel();
+  const { traffic, happens, known, pass, deltas } = fakeKernel();
   traffic.offer('k', client, destination, one);
   happens(1n, 0, { opened: 2, completed: 1 });
   traffic.withdraw(['k']);
@@ -127,8 +90,9 @@ test('connections that outlive their plan are counted to their end', async (t) =
   t.deepEqual(known(), [1n]);
   happens(1n, 0, { opened: 2, completed: 2, sentBytes: 5 });
   await traffic.read();
-  t.deepEqual(known(), []);
   t.like(deltas.at(-1), { closed: [['-', 1]], sentBytes: 5 });
+  await traffic.read();
+  t.deepEqual(known(), []);
   traffic.offer('k', client, destination, one);
   happens(2n, 0, { opened: 1 });
   await traffic.read();
@@ -136,7 +100,7 @@ test('connections that outlive their plan are counted to their end', async (t) =
 });
 
 test('connections of a pod that is gone end with it', async (t) => {
-  const { traffic, happens, live, known, pass, deltas } = kernel();
+  const { traffic, happens, live, known, pass, deltas } = fakeKernel();
   const unused: string[] = [];
   traffic.onUnused = (key) => unused.push(key);
   traffic.offer('k', client, destination, one);
@@ -151,19 +115,37 @@ test('connections of a pod that is gone end with it', async (t) => {
   t.like(deltas.at(-1), { closed: [['CONNECT', 2]], failed: 2 });
 });
 
-test('one pod can not fill the table', (t) => {
-  const { traffic } = kernel();
-  for (let i = 0; i < MAX_POD_DESTINATIONS + 5; i++) traffic.offer(`k${i}`, client, { ip: destination.ip, port: i }, one);
-  t.is(traffic.size, MAX_POD_DESTINATIONS);
+test('what another agent has taken away is not followed any more, and its connections count as lost', async (t) => {
+  const { traffic, happens, clear, deltas } = fakeKernel();
+  const unused: string[] = [];
+  traffic.onUnused = (key) => unused.push(key);
+  traffic.offer('k', client, destination, two);
+  happens(1n, 1, { opened: 3, completed: 1 });
+  await traffic.read();
+  clear();
+  await traffic.read();
+  t.false(traffic.has('k'));
+  t.deepEqual(unused, ['k']);
+  t.like(deltas.at(-1), { opened: 0, closed: [['CONNECT', 2]] });
+});
+
+test('one pod can not fill the table', async (t) => {
+  const { traffic, pass } = fakeKernel();
+  for (let i = 0; i < MAX_POD_BACKENDS + 5; i++) traffic.offer(`k${i}`, client, { ip: destination.ip, port: i }, one);
+  t.is(traffic.size, MAX_POD_BACKENDS);
   traffic.offer('other', { ...client, uid: 'uid-b' }, destination, one);
   t.true(traffic.has('other'));
   traffic.withdraw(['k0']);
+  traffic.offer('again', client, destination, one);
+  t.false(traffic.has('again'), 'connections of the first may still be open');
+  pass(10_000);
+  await traffic.read();
   traffic.offer('again', client, destination, one);
   t.true(traffic.has('again'));
 });
 
 test('an agent that ends lets go of all routes, takes no further ones, and counts what is left', async (t) => {
-  const { traffic, happens, live, deltas } = kernel();
+  const { traffic, happens, live, deltas } = fakeKernel();
   const [stop, ended] = [new AbortController(), new AbortController()];
   const running = traffic.run(stop.signal, ended.signal);
   traffic.offer('k', client, destination, one);

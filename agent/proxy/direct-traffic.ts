@@ -9,9 +9,9 @@ import type { DirectPlan } from './direct-plan.ts';
 import type { ResponseFlag, SeriesDelta } from './thread-messages.ts';
 import { KERNEL, type TrafficMetrics } from './traffic-metrics.ts';
 
-/** Destinations of all pods of the node, and of one; connections to further ones go by the agent. */
+/** Destinations of all pods of the node, and endpoints of those of one pod; connections to further ones go by the agent. */
 export const MAX_DESTINATIONS = 16_384;
-export const MAX_POD_DESTINATIONS = 4096;
+export const MAX_POD_BACKENDS = 4096;
 /** A destination without a connection leaves the kernel: its changes need not be followed any more. */
 export const UNUSED_MS = 60_000;
 /** How long a destination goes by the agent once a backend could not be reached: the agent tries others and leaves out what fails. */
@@ -65,6 +65,7 @@ export class DirectTraffic {
   readonly #ended = new Map<Entry, { readonly settledMs: number; readonly isOrphan: boolean }>();
   /** Offers that are not made before a time. */
   readonly #takenBack = new Map<string, { readonly offer: Offer; readonly untilMs: number }>();
+  /** Backends of live and ended entries, by pod. */
   readonly #perPod = new Map<string, number>();
   #hasEnded = false;
   #nextSeries = 0;
@@ -95,13 +96,13 @@ export class DirectTraffic {
 
   #add(offer: Offer): void {
     const { key, client, destination, plan } = offer;
-    const ofPod = this.#perPod.get(client.uid) ?? 0;
-    if (this.#hasEnded || this.#live.size >= MAX_DESTINATIONS || ofPod >= MAX_POD_DESTINATIONS) return;
+    const ofPod = (this.#perPod.get(client.uid) ?? 0) + plan.backends.length;
+    if (this.#hasEnded || this.#live.size >= MAX_DESTINATIONS || ofPod > MAX_POD_BACKENDS) return;
     const route = this.#table.add(client.netnsCookie, destination, plan.backends);
     if (route === undefined) return;
     const series = plan.backends.map(() => ({ id: this.#freeSeries.pop() ?? this.#nextSeries++, isTold: false, counted: NO_DIRECT_COUNTS }));
     this.#live.set(key, { ...offer, route, series, usedMs: this.#now() });
-    this.#perPod.set(client.uid, ofPod + 1);
+    this.#perPod.set(client.uid, ofPod);
   }
 
   /** Plans that hold no more: from the return on no connection begins by them. @throws SystemCallError */
@@ -125,11 +126,7 @@ export class DirectTraffic {
   /** `isOrphan`: nobody may be told of the ends of its connections any more. */
   #end(entry: Entry, isOrphan: boolean): void {
     this.#table.withdraw(entry.route);
-    const { key, client } = entry;
-    this.#live.delete(key);
-    const left = (this.#perPod.get(client.uid) ?? 1) - 1;
-    if (left > 0) this.#perPod.set(client.uid, left);
-    else this.#perPod.delete(client.uid);
+    this.#live.delete(entry.key);
     this.#ended.set(entry, { settledMs: this.#now() + SETTLED_MS, isOrphan });
   }
 
@@ -172,12 +169,17 @@ export class DirectTraffic {
   }
 
   #readOne(entry: Entry): void {
+    const ended = this.#ended.get(entry);
+    const isLive = this.#live.get(entry.key) === entry;
+    // Since the reading began.
+    if (!isLive && ended === undefined) return;
     const nowMs = this.#now();
     let [failed, open] = [0, 0];
     const deltas: SeriesDelta[] = [];
     for (const [index, series] of entry.series.entries()) {
       const counts = this.#table.counts(entry.route, index);
       const before = series.counted;
+      if (counts === undefined) return this.#lose(entry, nowMs);
       open += counts.opened - counts.completed - counts.broken;
       if (isSame(counts, before)) continue;
       failed += counts.failed - before.failed;
@@ -188,11 +190,10 @@ export class DirectTraffic {
       this.#metrics.count(KERNEL, deltas, nowMs);
       entry.usedMs = nowMs;
     }
-    const ended = this.#ended.get(entry);
     if (ended !== undefined) {
-      if (nowMs >= ended.settledMs && (open === 0 || ended.isOrphan)) this.#forget(entry, nowMs);
-    } else if (this.#live.get(entry.key) !== entry) {
-      // Ended and forgotten meanwhile.
+      // Processors are not read at one moment: sums that have come to rest are right.
+      const isOver = ended.isOrphan || (open === 0 && deltas.length === 0);
+      if (isOver && nowMs >= ended.settledMs) this.#forget(entry, nowMs);
     } else if (failed > 0 && entry.series.length > 1) {
       this.#end(entry, false);
       this.#takenBack.set(entry.key, { offer: entry, untilMs: nowMs + TAKEN_BACK_MS });
@@ -200,6 +201,12 @@ export class DirectTraffic {
       this.#end(entry, false);
       this.onUnused(entry.key);
     }
+  }
+
+  /** Another agent has the table. */
+  #lose(entry: Entry, nowMs: number): void {
+    if (this.#live.delete(entry.key)) this.onUnused(entry.key);
+    this.#forget(entry, nowMs);
   }
 
   #deltaOf({ client, plan, series }: Entry, index: number, counts: DirectCounts, before: DirectCounts): SeriesDelta {
@@ -216,9 +223,13 @@ export class DirectTraffic {
   #forget(entry: Entry, nowMs: number): void {
     this.#ended.delete(entry);
     this.#table.forget(entry.route);
+    const { uid } = entry.client;
+    const left = (this.#perPod.get(uid) ?? 0) - entry.series.length;
+    if (left > 0) this.#perPod.set(uid, left);
+    else this.#perPod.delete(uid);
     const lost = entry.series.flatMap(({ id, counted: { opened, completed, broken } }): SeriesDelta[] => {
       const open = opened - completed - broken;
-      return open === 0 ? [] : [{ series: id, labels: undefined, opened: 0, closed: [['CONNECT', open]], failed: open, sentBytes: 0, receivedBytes: 0 }];
+      return open <= 0 ? [] : [{ series: id, labels: undefined, opened: 0, closed: [['CONNECT', open]], failed: open, sentBytes: 0, receivedBytes: 0 }];
     });
     if (lost.length > 0) this.#metrics.count(KERNEL, lost, nowMs);
     this.#freeSeries.push(...entry.series.map(({ id }) => id));

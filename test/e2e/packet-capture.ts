@@ -16,9 +16,15 @@ const ETHERNET_HEADER = 14;
 const GLOBAL_HEADER = 24;
 const RECORD_HEADER = 16;
 
-/** Captures on a link of a network namespace until `stop` is called, which returns the file's bytes. */
-export async function startCapture(netns: string, link: string, file: string, filter: string): Promise<{ stop(): Promise<Buffer> }> {
-  const [command = '', ...args] = inNetwork(netns, ['tcpdump', '-i', link, '-U', '--immediate-mode', '-s', '0', '-Z', 'root', '-w', file, filter]);
+export interface PacketCapture {
+  /** The file's bytes so far. */
+  read(): Buffer;
+  stop(): Promise<Buffer>;
+}
+
+/** Captures on a link of a network namespace until `stop` is called. `bytes`: of each packet; a buffer holds more packets of which less is kept. Default: all. */
+export async function startCapture(netns: string, link: string, file: string, filter: string, bytes = 0): Promise<PacketCapture> {
+  const [command = '', ...args] = inNetwork(netns, ['tcpdump', '-i', link, '-U', '--immediate-mode', '-s', String(bytes), '-Z', 'root', '-w', file, filter]);
   const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const ready = Promise.withResolvers<void>();
   let said = '';
@@ -29,6 +35,7 @@ export async function startCapture(netns: string, link: string, file: string, fi
   child.on('close', () => ready.reject(new Error(`tcpdump ended: ${said}`)));
   await ready.promise;
   return {
+    read: () => readFileSync(file),
     stop: async () => {
       const closed = once(child, 'close');
       child.kill('SIGINT');

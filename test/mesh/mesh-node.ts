@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { startCapture } from '../e2e/packet-capture.ts';
+import { type PacketCapture, startCapture } from '../e2e/packet-capture.ts';
 import type { PlannedNode } from './mesh-plan.ts';
 import { MeshPod } from './mesh-pod.ts';
 import { type Program, runProgram, startProgram } from './program.ts';
@@ -85,13 +85,13 @@ export class MeshNode {
   }
 
   /** Captures packets on the link to the other nodes until `stop`; see e2e/packet-capture.ts. */
-  async captureWan(filter = 'tcp'): Promise<{ stop(): Promise<Buffer> }> {
+  async captureWan(filter = 'tcp'): Promise<PacketCapture> {
     return await startCapture(this.netns, 'wan', path.join(this.#directory, `${this.name}.pcap`), filter);
   }
 
-  /** Captures packets on the link of one of the node's pods until `stop`. */
-  async capturePod(pod: MeshPod, filter = 'tcp'): Promise<{ stop(): Promise<Buffer> }> {
-    return await startCapture(this.netns, `v${pod.name}`, path.join(this.#directory, `${pod.name}.pcap`), filter);
+  /** Captures packets on the link of one of the node's pods until `stop`; see e2e/packet-capture.ts. */
+  async capturePod(pod: MeshPod, filter = 'tcp', bytes?: number): Promise<PacketCapture> {
+    return await startCapture(this.netns, `v${pod.name}`, path.join(this.#directory, `${pod.name}.pcap`), filter, bytes);
   }
 }
 
