@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import path from 'node:path';
-import { retryDelay } from '@landbridge/core/retry-delay.ts';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import type { Logger } from 'pino';
 import { metrics } from '../metrics.ts';
 import { servePlugin } from './nri-connection.ts';
@@ -44,12 +44,12 @@ export async function keepNriPlugin(gate: PodGate, { socket, isOnlyGate, onSynch
 /** Tells when a socket's file appears: a runtime that begins again is found at once, since pods that it makes before are not held back. */
 class SocketAppearance implements Disposable {
   readonly #watcher: FSWatcher | undefined;
-  readonly #appeared = Promise.withResolvers<void>();
+  readonly #appeared = new AbortController();
 
   constructor(socket: string) {
     try {
       this.#watcher = watch(path.dirname(socket), (_, name) => {
-        if (name === path.basename(socket)) this.#appeared.resolve();
+        if (name === path.basename(socket)) this.#appeared.abort();
       });
       this.#watcher.on('error', () => {
         // The directory went: time alone decides.
@@ -61,11 +61,7 @@ class SocketAppearance implements Disposable {
 
   /** Resolves when there was a change of the file since the beginning, after the time, or with the signal. */
   async wait(milliseconds: number, signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    await Promise.race([promise, this.#appeared.promise]);
-    clearTimeout(timer);
+    await waitFor(milliseconds, AbortSignal.any([signal, this.#appeared.signal]));
   }
 
   [Symbol.dispose](): void {
