@@ -78,10 +78,10 @@ export class RuntimeAgent implements PodGate, AsyncDisposable {
     return this.#captures.isCaptured(uid);
   }
 
-  /** As the agent's start; resolves once the runtime has told its pods. */
-  async connect(): Promise<void> {
+  /** As the agent's start; resolves once the runtime has told its pods. `gate`: whom to ask in place of this one. */
+  async connect(gate: PodGate = this): Promise<void> {
     const stop = new AbortController();
-    const plugin = { stop, synchronized: 0, ended: keepNriPlugin(this, { socket: this.#node.nriSocket, isOnlyGate: true, onSynchronized: () => void plugin.synchronized++, log }, stop.signal) };
+    const plugin = { stop, synchronized: 0, ended: keepNriPlugin(gate, { socket: this.#node.nriSocket, isOnlyGate: true, onSynchronized: () => void plugin.synchronized++, log }, stop.signal) };
     this.#plugin = plugin;
     await this.synchronized(1);
   }

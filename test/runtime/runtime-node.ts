@@ -88,6 +88,11 @@ export class RuntimeNode implements AsyncDisposable {
     return path.join(this.#root, file.replace(/^\/var\/run\//, '/run/'));
   }
 
+  /** What the node sees as NODE_HOME. */
+  get home(): string {
+    return nodeDirectory(this.#plan.name);
+  }
+
   get nriSocket(): string {
     return this.fileOf('/run/nri/nri.sock');
   }
