@@ -9,7 +9,9 @@ import type { PodGate } from './sandbox.ts';
 
 /** How often a pod that could not be captured is tried again. */
 const RETRY_MS = 5000;
-const MAX_PODS = 4096;
+/** More than an agent can capture. */
+export const MAX_STATIC_PODS = 4096;
+const MAX_REASON_CHARACTERS = 300;
 
 const Name = Type.String({ minLength: 1, maxLength: 253 });
 const StaticPodsSchema = Type.Array(
@@ -26,7 +28,7 @@ const StaticPodsSchema = Type.Array(
     },
     { additionalProperties: false },
   ),
-  { maxItems: MAX_PODS },
+  { maxItems: MAX_STATIC_PODS },
 );
 
 export type StaticPod = Type.Static<typeof StaticPodsSchema>[number];
@@ -42,7 +44,8 @@ export function parseStaticPods(text: string): Result<readonly StaticPod[]> {
   }
   if (!Check(StaticPodsSchema, value)) {
     const [first] = Errors(StaticPodsSchema, value);
-    return err(`${first?.instancePath || 'the list'}: ${first?.message ?? 'wrong'}`);
+    // The path has keys of the file in it.
+    return err(`${first?.instancePath || 'the list'}: ${first?.message ?? 'wrong'}`.slice(0, MAX_REASON_CHARACTERS));
   }
   const wrong = value.find(({ address }) => !isIPv4(address));
   if (wrong !== undefined) return err(`${wrong.name} has no IPv4 address`);

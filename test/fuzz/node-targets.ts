@@ -1,10 +1,12 @@
-/** Parsers of what other programs of a node say: the container runtime, istio-cni, and whoever installs its network. */
+/** Parsers of what other programs of a node say, the container runtime, istio-cni, and whoever installs its network, and of what its administrator writes down. */
 import { create, toBinary } from '@bufbuild/protobuf';
 import { CNI_TYPE } from '@landbridge/agent/cni-executable.ts';
 import { CNI_FILE, planCniFile } from '@landbridge/agent/pods/cni-configuration.ts';
 import { parseCniRequest } from '@landbridge/agent/pods/cni-request.ts';
 import { ConfigureRequestSchema, EventRequestSchema, StateChangeEventSchema, SynchronizeRequestSchema } from '@landbridge/wire/gen/nri_pb.js';
 import { WorkloadRequestSchema } from '@landbridge/wire/gen/zds_pb.js';
+import { MAX_STATIC_PODS, parseStaticPods } from '@landbridge/agent/pods/static-pods.ts';
+import { encodeDescriptor, parseDescriptors } from '@landbridge/native/passed-descriptors.ts';
 import { parseExactJson } from '@landbridge/wire/exact-json.ts';
 import { type NriPod, parseNriRequest } from '@landbridge/wire/nri.ts';
 import { encodeMuxFrames, MuxReader, PLUGIN_CHANNEL, RUNTIME_CHANNEL } from '@landbridge/wire/nri-mux.ts';
@@ -173,4 +175,27 @@ const cniNetwork: FuzzTarget = {
   },
 };
 
-export const NODE_TARGETS: readonly FuzzTarget[] = [cniRequest, cniNetwork, ttrpc, nriMux, nri, zds];
+/** The kernel's own layout; how many descriptors there are is the sender's choice. */
+const descriptors: FuzzTarget = {
+  name: 'passed-descriptors',
+  examples: [Uint8Array.from(encodeDescriptor(7)), Uint8Array.from(Buffer.concat([encodeDescriptor(7), encodeDescriptor(8)]))],
+  dictionary: ['1400000000000000', '1000000000000000', '0100000001000000', '0100000002000000', 'ffffffffffffffff'].map(hex),
+  check: (input) => {
+    const found = parseDescriptors(Buffer.from(input));
+    expect(found.length * 4 <= input.length, 'descriptors out of nothing');
+  },
+};
+
+const staticPods: FuzzTarget = {
+  name: 'static-pods',
+  examples: [utf8(JSON.stringify([{ uid: 'uid-1', namespace: 'shop', name: 'cart', serviceAccount: 'cart', address: '10.0.0.1', networkNamespace: '/run/netns/cart' }, { uid: 'uid-2', namespace: 'shop', name: 'till', serviceAccount: 'till', address: '10.0.0.2', networkNamespace: '/run/netns/till' }])), utf8('[]')],
+  dictionary: ['{', '}', '[', ']', '"', ',', ':', '\\u0000', 'null', '"__proto__":', '"uid":', '"address":', '10.0.0.1', '../'].map(utf8),
+  check: (input) => {
+    const parsed = parseStaticPods(Buffer.from(input).toString());
+    if (!parsed.ok) return void expect(parsed.error.length <= MAX_REASON, 'reason is too long');
+    expect(parsed.value.length <= MAX_STATIC_PODS, 'too many pods');
+    for (const { uid, address, networkNamespace } of parsed.value) expect(/^[0-9A-Za-z-]{1,64}$/.test(uid) && /^[0-9.]{7,15}$/.test(address) && networkNamespace.startsWith('/'), 'a pod of something else');
+  },
+};
+
+export const NODE_TARGETS: readonly FuzzTarget[] = [cniRequest, cniNetwork, ttrpc, nriMux, nri, zds, descriptors, staticPods];
