@@ -125,8 +125,13 @@ test('the gate is not asked of what has no network of its own, or is not of Kube
     for (const event of ['RunPodSandbox', 'CreateContainer', 'StopPodSandbox']) t.true((await setup.plugin.event(event, pod)).ok, pod.name);
   }
   t.deepEqual(setup.gate.ended, []);
-  for (const event of ['RunPodSandbox', 'CreateContainer']) t.true((await setup.plugin.event(event, { ...CART, ips: ['fd00::1'] })).ok);
   t.deepEqual(setup.gate.asked, []);
+});
+
+test('the gate decides on a pod without an IPv4 address too', async (t) => {
+  await using setup = await open(t);
+  setup.gate.answer = async ({ address }) => (address === undefined ? { kind: 'refused', reason: 'no address' } : { kind: 'captured' });
+  for (const event of ['RunPodSandbox', 'CreateContainer']) t.false((await setup.plugin.event(event, { ...CART, ips: ['fd00::1'] })).ok);
 });
 
 test('a pod that is described in no usable way is refused', async (t) => {

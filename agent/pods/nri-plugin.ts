@@ -111,10 +111,9 @@ export class NriPlugin {
 }
 
 function sandboxOf({ uid, namespace, name, networkNamespace, addresses }: NriPod): Sandbox | undefined {
-  const address = addresses.find((text) => isIPv4(text));
-  // Without a uid it is none of Kubernetes'. Pods that have IPv6 alone are outside of the mesh.
-  if (uid === '' || networkNamespace === undefined || address === undefined) return undefined;
-  return { uid, namespace, name, address, namespacePath: networkNamespace };
+  // Without a uid it is none of Kubernetes'.
+  if (uid === '' || networkNamespace === undefined) return undefined;
+  return { uid, namespace, name, address: addresses.find((text) => isIPv4(text)), namespacePath: networkNamespace };
 }
 
 function whenAborted(signal: AbortSignal): Promise<void> {
