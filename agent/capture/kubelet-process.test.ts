@@ -55,8 +55,7 @@ test('kubelets are known by their programs', (t) => {
 
 test('the group of cgroup2 is read, where it is below the root', (t) => {
   t.is(parseGroup('12:cpu:/a\n0::/system.slice/kubelet.service\n'), '/system.slice/kubelet.service');
-  t.is(parseGroup('0::/\n'), '/');
-  for (const text of ['', '1:name=systemd:/a\n', '0::/../../kubelet\n', '0::relative\n']) t.is(parseGroup(text), undefined, text);
+  for (const text of ['', '1:name=systemd:/a\n', '0::/\n', '0::/../../kubelet\n', '0::relative\n']) t.is(parseGroup(text), undefined, text);
 });
 
 test('the kubelet is found by its process, with the group that it is in', (t) => {
@@ -71,6 +70,7 @@ for (const [what, process] of [
   ['files of its own, as in a container', { ...KUBELET, namespaces: { mnt: 'mnt:[2]' } }],
   ['processes of its own, as in a container', { ...KUBELET, namespaces: { pid: 'pid:[2]' } }],
   ['the control group of a pod', { ...KUBELET, group: '/kubepods/besteffort/pod0f0f0f0f-1111-2222-3333-444444444444/abc' }],
+  ['the root of control groups, in which pods may be as well', { ...KUBELET, group: '/' }],
   ['a control group outside of what is seen', { ...KUBELET, group: '/../kubelet' }],
 ] as const) {
   test(`who has the name of the kubelet is not it with ${what}`, (t) => {

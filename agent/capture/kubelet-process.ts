@@ -39,10 +39,10 @@ export function isKubelet(executable: string, commandLine: string): boolean {
   return [...K3S_ROLES].some((each) => path.basename(called) === `${K3S}-${each}`) || K3S_ROLES.has(role);
 }
 
-/** The group of cgroup2 in a text of /proc/PID/cgroup. */
+/** The group of cgroup2 in a text of /proc/PID/cgroup, where it tells its processes from others. */
 export function parseGroup(cgroup: string): string | undefined {
-  const group = /^0::(\/.*)$/m.exec(cgroup)?.[1];
-  // Above the root of the namespace that it is read in: not a path that leads anywhere.
+  const group = /^0::(\/.+)$/m.exec(cgroup)?.[1];
+  // In the root is all that nobody has put elsewhere, pods of nodes with version 1 among it. Above the root of the namespace that it is read in, a path leads nowhere.
   return group === undefined || group.split('/').includes('..') ? undefined : group;
 }
 
