@@ -4,6 +4,7 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { BpfMap } from './bpf-map.ts';
 import { checkLibbpf, checkPointer, errnoOf, SystemCallError } from './errno.ts';
 import { FileDescriptor, libc } from './libc.ts';
+import { nativeMemory } from './memory.ts';
 
 type Pointer = object;
 
@@ -19,6 +20,7 @@ const libbpf = {
   programFd: library.func('int bpf_program__fd(void *program)'),
   mapFd: library.func('int bpf_map__fd(void *map)'),
   setPinPath: library.func('int bpf_map__set_pin_path(void *map, const char *path)'),
+  progAttach: library.func('int bpf_prog_attach(int program, int target, int type, unsigned int flags)'),
   linkCreate: library.func('int bpf_link_create(int program, int target, int type, void *options)'),
   linkUpdate: library.func('int bpf_link_update(int link, int program, void *options)'),
   linkDetach: library.func('int bpf_link_detach(int link)'),
@@ -32,10 +34,12 @@ const libbpf = {
 /** enum bpf_attach_type of linux/bpf.h. */
 export const AttachType = {
   CGROUP_SOCK_OPS: 3,
+  SK_MSG_VERDICT: 7,
   CGROUP_INET4_CONNECT: 10,
   CGROUP_INET6_CONNECT: 11,
   CGROUP_INET4_POST_BIND: 12,
   CGROUP_INET6_POST_BIND: 13,
+  TRACE_ITER: 28,
   CGROUP_INET4_GETPEERNAME: 29,
   CGROUP_INET6_GETPEERNAME: 30,
   SK_LOOKUP: 36,
@@ -72,6 +76,11 @@ export class BpfLink implements Disposable {
 
   constructor(descriptor: FileDescriptor) {
     this.#descriptor = descriptor;
+  }
+
+  /** Valid while the link is held. */
+  get fd(): number {
+    return this.#descriptor.number;
   }
 
   /** Finds a pinned link; undefined where nothing is pinned. @throws SystemCallError */
@@ -153,6 +162,24 @@ export class BpfProgram {
     options.writeBigUInt64LE(BigInt(options.length), 0);
     options.writeUInt32LE(BPF_F_BEFORE, 8);
     return new BpfLink(new FileDescriptor(checkLibbpf(`attach ${this.#name}`, libbpf.linkCreate(this.fd, index, type, options))));
+  }
+
+  /** To the sockets in a map, those that come later among them, for as long as the map lives. @throws SystemCallError */
+  attachToSockets(map: BpfMap, type: AttachType): void {
+    checkLibbpf(`attach ${this.#name}`, libbpf.progAttach(this.fd, map.fd, type, 0) as number);
+  }
+
+  /** As what looks at each element of a map; see bpf-iterator.ts. @throws SystemCallError */
+  attachToIterator(map: BpfMap): BpfLink {
+    // union bpf_iter_link_info begins with the map.
+    const target = nativeMemory(4);
+    target.bytes.writeUInt32LE(map.fd);
+    // struct bpf_link_create_opts: size, flags, iter_info, iter_info_len; everything else stays zero.
+    const options = Buffer.alloc(32);
+    options.writeBigUInt64LE(BigInt(options.length), 0);
+    options.writeBigUInt64LE(BigInt(target.address), 16);
+    options.writeUInt32LE(target.bytes.length, 24);
+    return new BpfLink(new FileDescriptor(checkLibbpf(`attach ${this.#name}`, libbpf.linkCreate(this.fd, 0, AttachType.TRACE_ITER, options) as number)));
   }
 
   /** Runs a program of type `syscall` once, in this process' context. */

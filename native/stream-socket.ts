@@ -8,6 +8,7 @@ import { nativeMemory, viewMemory } from './memory.ts';
 
 const library = koffi.load(null);
 
+const MSG_PEEK = 2;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_MORE = 0x8000;
 const SOCK_NONBLOCK = 0o4000;
@@ -47,6 +48,11 @@ export const lastErrno = (): number => errno[0] as number;
 
 /** Reads up to `size` bytes to `address`: 0 at the end of the stream, negative for {@link lastErrno}. */
 export const receive = (fd: number, address: number, size: number): number => callRecv(fd, address, size, 0) as number;
+
+const peeked = nativeMemory(1);
+
+/** Whether {@link receive} would bring something: bytes, the end or an error. */
+export const hasArrived = (fd: number): boolean => (callRecv(fd, peeked.address, 1, MSG_PEEK) as number) >= 0 || lastErrno() !== EAGAIN;
 
 /** Writes what fits into the socket's buffer; negative for {@link lastErrno}. `more`: further bytes follow at once. */
 export const send = (fd: number, address: number, size: number, more = false): number => callSend(fd, address, size, more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL) as number;

@@ -11,6 +11,7 @@ import { AttachType, BpfLink, BpfObject, type BpfProgram, possibleCpus } from '@
 import { type FileDescriptor, openForReading } from '@landbridge/native/libc.ts';
 import { findNetworkNamespace, openNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 import { listenOnLoopback, networkNamespaceCookie, tcpSocketIn } from '@landbridge/native/sockets.ts';
+import type { AccelerationHandles } from './acceleration.ts';
 import { AgentGroups, type Company } from './agent-groups.ts';
 import { DirectRoutes } from './direct-routes.ts';
 import { hookOfKernel, type InterfaceHook, InterfaceProgram } from './interface-program.ts';
@@ -70,6 +71,8 @@ export interface PodHandles {
   /** Descriptors of maps. */
   readonly originalDestinations: number;
   readonly dials: number;
+  /** Where the pod is accelerated. */
+  readonly acceleration?: AccelerationHandles | undefined;
 }
 
 /**

@@ -24,16 +24,19 @@ export function dialFromPod(pod: PodHandles, ip: Uint8Array, port: number): PodD
 
 /**
  * Dials the application at an address of the pod, with the client's address as source and a port of its own, so that
- * the application sees who calls it. Must be settled. @throws SystemCallError
+ * the application sees who calls it. Must be settled. `onBound` is told the port before anything is sent from it.
+ * @throws SystemCallError
  */
-export function dialAsClient(pod: PodHandles, client: Uint8Array, ip: Uint8Array, port: number): PodDial {
+export function dialAsClient(pod: PodHandles, client: Uint8Array, ip: Uint8Array, port: number, onBound?: (port: number) => void): PodDial {
   // A pod that calls itself has its own address already. One socket has one family.
   if (Buffer.compare(client, ip) === 0 || isMappedIpv4(client) !== isMappedIpv4(ip)) return dialFromPod(pod, ip, port);
   const fd = foreignSocketIn(pod.namespace, client, REPLY_MARK);
   const name = socketName(fd, 'local');
-  const key = dialKey(client, name === undefined ? 0 : portOf(name), ip, port);
+  const ownPort = name === undefined ? 0 : portOf(name);
+  const key = dialKey(client, ownPort, ip, port);
   try {
     dialsOf(pod).set(key, PRESENT);
+    onBound?.(ownPort);
   } catch (thrown) {
     close(fd);
     throw thrown;

@@ -1,4 +1,4 @@
-import { closeByReset, EAGAIN, ECONNRESET, lastErrno, receive, send, shutdownWrite, takeError } from '@landbridge/native/stream-socket.ts';
+import { closeByReset, EAGAIN, ECONNRESET, hasArrived, lastErrno, receive, send, shutdownWrite, takeError } from '@landbridge/native/stream-socket.ts';
 import { errnoOf } from '@landbridge/native/errno.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { Event, type EventHandler, type EventLoop } from './event-loop.ts';
@@ -38,6 +38,11 @@ export class PlainSocket implements Near, EventHandler {
 
   get hasFailed(): boolean {
     return this.errno !== 0;
+  }
+
+  /** Whether a pull would bring something now: bytes, the end, or a failure. */
+  get hasArrived(): boolean {
+    return hasArrived(this.fd);
   }
 
   onEvents(events: number): void {

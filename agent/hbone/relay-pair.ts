@@ -8,6 +8,11 @@ const passing = nativeMemory(256 * 1024);
 /** How two joined sides ended. */
 export type RelayEnd = 'complete' | 'client-failed' | 'server-failed' | 'cut';
 
+/** Says when a side may be pulled from; who closes it runs the pair again once it is open. */
+export interface RelayGate {
+  isOpen(from: 'client' | 'server'): boolean;
+}
+
 /**
  * Joins two sides: carries bytes both ways until both directions have ended or one side fails, which cuts the other.
  * The end of one direction leaves the other open. No more is read from one side than the other one takes.
@@ -17,6 +22,7 @@ export class RelayPair implements NearOwner, Task {
   readonly #client: Near;
   readonly #server: Near;
   readonly #onClosed: (end: RelayEnd) => void;
+  readonly #gate: RelayGate | undefined;
   isScheduled = false;
   #isClosed = false;
   #clientEnded = false;
@@ -24,11 +30,12 @@ export class RelayPair implements NearOwner, Task {
   sentBytes = 0;
   receivedBytes = 0;
 
-  constructor(loop: EventLoop, client: Near, server: Near, onClosed: (end: RelayEnd) => void) {
+  constructor(loop: EventLoop, client: Near, server: Near, onClosed: (end: RelayEnd) => void, gate?: RelayGate) {
     this.#loop = loop;
     this.#client = client;
     this.#server = server;
     this.#onClosed = onClosed;
+    this.#gate = gate;
   }
 
   onNear(): void {
@@ -57,7 +64,7 @@ export class RelayPair implements NearOwner, Task {
 
   #move(from: Near, to: Near): number {
     let moved = 0;
-    while (from.mayPull && to.queued === 0) {
+    while (from.mayPull && to.queued === 0 && this.#gate?.isOpen(from === this.#client ? 'client' : 'server') !== false) {
       if (moved >= this.#loop.turnBytes) {
         this.#loop.schedule(this);
         return moved;

@@ -26,6 +26,7 @@ import { InboundSession } from './inbound-session.ts';
 import { OutboundConnection } from './outbound-connection.ts';
 import { PeerJudge } from './peer-judge.ts';
 import { PlaintextConnection } from './plaintext-connection.ts';
+import { ReaderWatch } from './reader-watch.ts';
 import { RouteCache } from './route-cache.ts';
 import { ThreadCertificates } from './thread-certificates.ts';
 import type { ThreadPod } from './thread-pod.ts';
@@ -57,6 +58,7 @@ export class DataThread {
   /** Dials of applications and of plain endpoints. */
   readonly dialing: DeadlineList<PlainSocket>;
   readonly innerHandshakes = new DeadlineList<TlsOverStream>(HANDSHAKE_TIMEOUT_MS, (channel) => channel.abandon());
+  readonly readers: ReaderWatch;
   readonly #turns: HandshakeTurns;
   readonly #handshakes = new DeadlineList<TlsChannel>(HANDSHAKE_TIMEOUT_MS, (channel) => channel.abandon('tls-timeout', 'the handshake took too long'));
   readonly #speaking = new DeadlineList<Http2Session>(HANDSHAKE_TIMEOUT_MS, (session) => session.abort({ reason: 'h2-preface', text: 'the peer did not begin to speak HTTP/2 in time' }));
@@ -75,6 +77,7 @@ export class DataThread {
 
   constructor(loop: EventLoop, tuning: ConnectionTuning, post: (message: FromThread) => void) {
     this.loop = loop;
+    this.readers = new ReaderWatch(loop);
     this.#turns = new HandshakeTurns(loop);
     this.tuning = tuning;
     this.#post = post;

@@ -5,6 +5,7 @@ import { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
 import { encodeMappedAddress, mappedAddress, mappedBytes, portOf } from '@landbridge/native/socket-address.ts';
 import { close, connect, EINPROGRESS, lastErrno, openSocket } from '@landbridge/native/stream-socket.ts';
+import { AcceleratedPair, leaveToTcp } from '../capture/accelerated-pair.ts';
 import { dialAsClient, dialFromPod, type PodDial, settleDial } from '../capture/pod-dial.ts';
 import type { Failure } from '../hbone/failure.ts';
 import type { PodSpec } from './thread-messages.ts';
@@ -27,11 +28,21 @@ export function dial(pod: PodSpec, ip: string, port: number): Result<PodDial, Fa
   return attempt(() => (pod.handles === undefined ? dialHere(ip, port) : dialFromPod(pod.handles, bytesOf(ip), port)));
 }
 
-/** Begins to connect to the pod's application, with the client's address where that can be kept. */
-export function dialApplication(pod: PodSpec, client: string, ip: string, port: number): Result<PodDial, Failure> {
+/** Begins to connect to the pod's application, with the client's address where that can be kept: `onBound` is told its port then. */
+export function dialApplication(pod: PodSpec, client: string, ip: string, port: number, onBound?: (port: number) => void): Result<PodDial, Failure> {
   const { handles } = pod;
-  return attempt(() => (handles === undefined ? dialHere(ip, port) : dialAsClient(handles, bytesOf(client), bytesOf(ip), port)));
+  return attempt(() => (handles === undefined ? dialHere(ip, port) : dialAsClient(handles, bytesOf(client), bytesOf(ip), port, onBound)));
 }
+
+/** What can join the applications of two pods past the agent; undefined where they are not both accelerated. */
+export const acceleratedPair = (client: PodSpec, server: PodSpec, source: SocketAddress, target: SocketAddress): AcceleratedPair | undefined => AcceleratedPair.between(client.handles, server.handles, endpointOf(source), endpointOf(target));
+
+/** A connection of a pod goes on by the agent alone. */
+export function neverAccelerate({ handles }: PodSpec, source: SocketAddress): void {
+  if (handles?.acceleration !== undefined) leaveToTcp(handles, endpointOf(source));
+}
+
+const endpointOf = ({ ip, port }: SocketAddress): { readonly ip: Buffer; readonly port: number } => ({ ip: bytesOf(ip), port });
 
 /** Once the dial has come to its end: see settleDial. */
 export function settled(pod: PodSpec, dialed: PodDial): void {

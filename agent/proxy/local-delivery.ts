@@ -2,11 +2,13 @@ import { formatSocketAddress } from '@landbridge/wire/authority.ts';
 import type { IpAddress } from '@landbridge/core/ip-address.ts';
 import type { ServiceLabels } from '@landbridge/core/route-plan.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
+import type { AcceleratedPair } from '../capture/accelerated-pair.ts';
 import type { NearOwner } from '../hbone/near.ts';
 import type { PlainSocket } from '../hbone/plain-socket.ts';
 import { RelayPair } from '../hbone/relay-pair.ts';
+import { AccelerationGate } from './acceleration-gate.ts';
 import type { DataThread } from './data-thread.ts';
-import { dialApplication } from './dialer.ts';
+import { acceleratedPair, dialApplication, neverAccelerate } from './dialer.ts';
 import { PendingDial } from './pending-dial.ts';
 import { identityOf } from './pod-identity.ts';
 import type { GuardedConnection, ThreadPod } from './thread-pod.ts';
@@ -33,7 +35,8 @@ export interface LocalListener {
 
 /**
  * Hands the bytes of one pod of the node to another without TLS. Both ends are the agent's own to vouch for: it holds
- * the certificates of both. Policies hold as they do for a tunnel, and the server's half is counted like one.
+ * the certificates of both. Policies hold as they do for a tunnel, and the server's half is counted like one. Where both
+ * pods ask for acceleration, the kernel carries what it can from application to application, and this the rest.
  */
 export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
   readonly #thread: DataThread;
@@ -45,6 +48,8 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
   reportedReceived = 0;
   #application: PendingDial | undefined;
   #pair: RelayPair | undefined;
+  readonly #accelerated: AcceleratedPair | undefined;
+  #gate: AccelerationGate | undefined;
   #isClosed = false;
 
   constructor(thread: DataThread, ends: LocalEnds, listener: LocalListener) {
@@ -52,15 +57,17 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
     this.#ends = ends;
     this.#listener = listener;
     this.startedAtMs = thread.loop.nowMs;
+    this.#accelerated = acceleratedPair(ends.client.spec, ends.server.spec, ends.source, ends.target);
+    if (this.#accelerated === undefined) neverAccelerate(ends.client.spec, ends.source);
     this.series = thread.traffic.seriesOf({ direction: 'inbound', carriage: 'local', source: ends.client.spec.labels, destination: ends.server.spec.labels, service: ends.service ?? ends.server.spec.services[0] });
   }
 
   get sentBytes(): number {
-    return this.#pair?.sentBytes ?? 0;
+    return (this.#pair?.sentBytes ?? 0) + (this.#accelerated?.sentBytes ?? 0);
   }
 
   get receivedBytes(): number {
-    return this.#pair?.receivedBytes ?? 0;
+    return (this.#pair?.receivedBytes ?? 0) + (this.#accelerated?.receivedBytes ?? 0);
   }
 
   begin(): void {
@@ -81,7 +88,7 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
 
   #dial(): void {
     const { server, socket, source, target } = this.#ends;
-    const pending = PendingDial.follow(this.#thread, server.spec, dialApplication(server.spec, source.ip, target.ip, target.port), this);
+    const pending = PendingDial.follow(this.#thread, server.spec, dialApplication(server.spec, source.ip, target.ip, target.port, (port) => this.#accelerated?.expect(port)), this);
     if (!pending.ok) return this.#refuse('CONNECT', pending.error.text, true);
     this.#application = pending.value;
     socket.owner = this;
@@ -102,9 +109,14 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
     if (!application.socket.isConnected) return;
     this.#application = undefined;
     this.#listener.onOpen();
-    const pair = new RelayPair(this.#thread.loop, this.#ends.socket, application.take(), (end) => this.#close(end === 'complete' ? '-' : 'CONNECT', end === 'complete' ? undefined : end === 'client-failed' ? 'reset by the client' : 'reset by the server'));
+    const [client, server] = [this.#ends.socket, application.take()];
+    if (this.#accelerated !== undefined) {
+      this.#accelerated.join();
+      this.#gate = new AccelerationGate(this.#accelerated, { client, server }, this.#thread.readers, () => pair.run());
+    }
+    const pair = new RelayPair(this.#thread.loop, client, server, (end) => this.#close(end === 'complete' ? '-' : 'CONNECT', end === 'complete' ? undefined : end === 'client-failed' ? 'reset by the client' : 'reset by the server'), this.#gate);
     this.#pair = pair;
-    this.#ends.socket.owner = application.socket.owner = pair;
+    client.owner = server.owner = pair;
     pair.run();
   }
 
@@ -126,6 +138,8 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
     server.guarded.delete(this);
     this.#application?.giveUp();
     this.#application = undefined;
+    this.#gate?.close();
+    this.#accelerated?.part();
     this.#thread.traffic.closed(this, { flag, error }, this.#thread.loop.nowMs, () => ({
       sourceAddress: formatSocketAddress(source),
       destinationAddress: formatSocketAddress(target),

@@ -17,7 +17,7 @@ import type { PlainSocket } from '../hbone/plain-socket.ts';
 import { RelayPair } from '../hbone/relay-pair.ts';
 import type { PooledSession, SessionWaiter } from '../hbone/session-pool.ts';
 import type { DataThread } from './data-thread.ts';
-import { dial } from './dialer.ts';
+import { dial, neverAccelerate } from './dialer.ts';
 import { DoubleTunnel } from './double-tunnel.ts';
 import { LocalDelivery } from './local-delivery.ts';
 import { PendingDial } from './pending-dial.ts';
@@ -154,6 +154,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     const local = this.#localPodOf(candidate);
     if (local !== undefined) return this.#deliver(candidate, local);
     if (candidate.hop === 'plain') return this.#dialPlain(candidate.address, candidate.port);
+    neverAccelerate(this.#pod.spec, this.#source);
     const asked = this.#thread.askTunnel(this.#pod, candidate, this);
     if (!asked.ok) this.#attemptFailed(asked.error.text, flagOf(asked.error), isVerdict(asked.error));
   }
@@ -161,6 +162,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   // -- Plain TCP
 
   #dialPlain(ip: string, port: number): void {
+    neverAccelerate(this.#pod.spec, this.#source);
     const pending = PendingDial.follow(this.#thread, this.#pod.spec, dial(this.#pod.spec, ip, port), this);
     if (!pending.ok) return this.#attemptFailed(pending.error.text, 'CONNECT');
     this.#upstream = pending.value;

@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import test, { type ExecutionContext } from 'ava';
+import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
+import { buildAccelerationObject, buildCaptureObject } from '@landbridge/ebpf/build.ts';
+import { eventually } from '../agents/eventually.ts';
+import { pattern } from './applications.ts';
+import { CarriedPods } from './carried-pods.ts';
+import { Mesh } from './mesh.ts';
+import type { MeshPod } from './mesh-pod.ts';
+import type { Program } from './program.ts';
+import { streamClient, streamServer } from './stream-programs.ts';
+
+/* Pods `a` and `b` of one node, whose agent is this process. What applications meet is in docs/acceleration.md; the numbers of its table are those of the tests. */
+
+const PORT = 8080;
+const MIB = 1024 * 1024;
+/** MAX_UNREAD of acceleration.bpf.c. */
+const MAX_UNREAD = MIB;
+const WITHIN_MS = 10_000;
+const CUT_WITHIN_MS = 1000;
+
+let mesh: Mesh;
+let a: MeshPod;
+let b: MeshPod;
+
+test.before(async () => {
+  buildCaptureObject();
+  buildAccelerationObject();
+  mesh = await Mesh.open({ west: ['a', 'b'] });
+  mesh.node('west').becomeAgent();
+  [a, b] = [mesh.pod('a'), mesh.pod('b')];
+});
+
+test.after.always(async () => await mesh[Symbol.asyncDispose]());
+
+const sha = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+interface Talk extends AsyncDisposable {
+  readonly carried: CarriedPods;
+  readonly server: Program;
+  readonly client: Program;
+}
+
+/** Two programs of both pods under way, `b` serving. */
+async function talk(server: string, client: string, accelerated: readonly string[] = ['a', 'b']): Promise<Talk> {
+  const stack = new AsyncDisposableStack();
+  const carried = stack.use(await CarriedPods.carry(mesh.node('west'), { accelerated }));
+  const serving = stack.use(await b.start(streamServer(PORT, server)));
+  const calling = stack.use(await a.start(streamClient(b.address, PORT, client)));
+  return { carried, server: serving, client: calling, [Symbol.asyncDispose]: async () => await stack.disposeAsync() };
+}
+
+const goOn = ({ pid }: Program): void => void process.kill(pid, 'SIGUSR1');
+const isEmpty = (t: ExecutionContext, carried: CarriedPods): Promise<unknown> => eventually(() => carried.traces(), ({ directions, sockets }) => directions === 0 && sockets === 0, WITHIN_MS).then(() => t.pass());
+
+test.serial('what joined applications say goes past the agent, and is counted as if it had carried it', async (t) => {
+  await using under = await talk('s = connection()\nfor _ in range(100): s.sendall(take(s, 1000) * 2)\nsay(drain(s))', 's = connection()\nfor _ in range(100):\n  s.sendall(pattern(1000))\n  take(s, 2000)\nsay("done")\nwait()\ns.shutdown(socket.SHUT_WR)\nsay(drain(s))');
+  t.is(await under.client.line(), 'done');
+  const [sentBytes, receivedBytes] = [4 + 100_000, 4 + 200_000];
+  t.deepEqual((await under.carried.connections()).map((view) => [view.direction, view.sentBytes, view.receivedBytes]).sort(), [['inbound', sentBytes, receivedBytes], ['outbound', sentBytes, receivedBytes]]);
+  // All but the first words.
+  t.true(under.carried.pastTheAgent() >= 300_000);
+  t.deepEqual((await under.carried.reported()).bytes, { inbound: { sent: sentBytes, received: receivedBytes }, outbound: { sent: sentBytes, received: receivedBytes } });
+  goOn(under.client);
+  t.regex(await under.server.line(), /^\('end', 0,/);
+  t.regex(await under.client.line(), /^\('end', 0,/);
+  await isEmpty(t, under.carried);
+  const { ends, bytes } = await under.carried.reported();
+  t.deepEqual(ends.map((end) => [end.flag, end.error, end.sentBytes, end.receivedBytes]), Array.from({ length: 2 }, () => ['-', undefined, sentBytes, receivedBytes]));
+  t.deepEqual(bytes.inbound, { sent: sentBytes, received: receivedBytes }, 'nothing is counted twice');
+});
+
+for (const accelerated of [['a'], ['b']]) {
+  test.serial(`nothing goes past the agent where only ${accelerated.join()} asks for it`, async (t) => {
+    await using under = await talk('s = connection()\nsay(drain(s))', 's = connection()\nsay("done")\nwait()', accelerated);
+    t.is(await under.client.line(), 'done');
+    t.is(under.carried.pastTheAgent(), 0);
+    t.is(under.carried.traces().sockets, 0, 'its socket is an ordinary one again');
+  });
+}
+
+test.serial('a policy that forbids a joined connection cuts it at once', async (t) => {
+  await using under = await talk('s = connection()\nsay(drain(s))', 's = connection()\nsay("joined")\nsay(drain(s))');
+  t.is(await under.client.line(), 'joined');
+  t.true(under.carried.pastTheAgent() > 0);
+  const began = performance.now();
+  under.carried.setPolicies('b', [{ namespace: 'test', name: 'nobody', scope: 'namespace', action: 'allow', rules: [], dryRun: false, unevaluable: undefined } satisfies AuthorizationPolicy]);
+  t.regex(await under.client.line(), /^\('ECONNRESET', 0,/);
+  t.regex(await under.server.line(), /^\('ECONNRESET', 0,/);
+  t.true(performance.now() - began < CUT_WITHIN_MS);
+  await isEmpty(t, under.carried);
+  t.deepEqual((await under.carried.reported()).ends.map(({ flag }) => flag), ['DENY', 'DENY']);
+});
+
+test.serial('64 MiB are what they were, past the agent first and by it from then on, in both directions', async (t) => {
+  const bytes = 64 * MIB;
+  await using under = await talk(`s = connection()\nsay(drain(s))\ns.sendall(pattern(${bytes}))\ns.close()`, `s = connection()\ns.sendall(pattern(${bytes}))\ns.shutdown(socket.SHUT_WR)\nsay(drain(s))`);
+  const told = `('end', ${bytes}, '${sha(pattern(bytes))}')`;
+  t.is(await under.server.line(), told);
+  t.is(await under.client.line(), told);
+  const { ends } = await under.carried.reported();
+  t.deepEqual(ends.map((end) => [end.flag, end.sentBytes, end.receivedBytes]), Array.from({ length: 2 }, () => ['-', 4 + bytes, 4 + bytes]));
+});
+
+test.serial('200,000 tiny writes come in their order', async (t) => {
+  const count = 200_000;
+  await using under = await talk(`s = connection()\nsay(drain(s))`, `s = connection()\nfor i in range(${count}): s.sendall(struct.pack('<I', i))\ns.shutdown(socket.SHUT_WR)\nsay(drain(s))`);
+  const words = Buffer.from(new Uint32Array(count).map((_, i) => i).buffer);
+  t.is(await under.server.line(), `('end', ${words.length}, '${sha(words)}')`);
+});
+
+test.serial('200 times a close right after a write loses nothing', async (t) => {
+  await using under = await talk(`whole = 0\nfor _ in range(200):\n  s = connection()\n  whole += drain(s) == ('end', 65536, digest(pattern(65536)))\n  s.close()\nsay(whole)`, `for _ in range(200):\n  s = connection()\n  s.sendall(pattern(65536))\n  s.close()\nsay('done')`);
+  t.is(await under.server.line(), '200');
+  await isEmpty(t, under.carried);
+});
+
+test.serial('a response waits for its reader, although both ends have sent their last', async (t) => {
+  // The kernel takes the queue of messages from a socket that has had both FINs: the agent keeps the second one.
+  await using under = await talk(`s = connection()\nsay(drain(s))\ns.sendall(pattern(100000))\ns.close()\nsay('closed')`, `s = connection()\ns.sendall(b'!')\ns.shutdown(socket.SHUT_WR)\nwait()\nsay(drain(s))`);
+  t.regex(await under.server.line(), /^\('end', 1,/);
+  t.is(await under.server.line(), 'closed');
+  t.true(under.carried.pastTheAgent() >= 100_000);
+  goOn(under.client);
+  t.is(await under.client.line(), `('end', 100000, '${sha(pattern(100_000))}')`);
+  await isEmpty(t, under.carried);
+});
+
+test.serial('a peer that does not read has a bounded number of bytes in its queue, and the sender is stopped', async (t) => {
+  const offered = 256 * MIB;
+  await using under = await talk(`s = connection()\nwait()\nsay(drain(s))`, `s = connection()\ns.setblocking(False)\nsent = 0\nwhile sent < ${offered} and select.select([], [s], [], 1)[1]:\n  try: sent += s.send(pattern(65536))\n  except BlockingIOError: pass\nsay(sent)\ns.settimeout(60)\ns.shutdown(socket.SHUT_WR)\nsay(drain(s))`);
+  const sent = Number(await under.client.line());
+  t.true(sent > MAX_UNREAD / 2 && sent < 32 * MIB, `${sent} bytes until it was stopped`);
+  t.true(under.carried.pastTheAgent() <= MAX_UNREAD + 8, `${under.carried.pastTheAgent()} bytes past the agent`);
+  goOn(under.server);
+  const [end, count] = JSON.parse((await under.server.line()).replace(/^\(/, '[').replace(/\)$/, ']').replaceAll("'", '"')) as [string, number];
+  t.deepEqual([end, count], ['end', sent]);
+});
+
+for (const [who, server, client] of [['server', 's.setblocking(True)', ''], ['client', '', 'socket.setdefaulttimeout(None)']] as const) {
+  test.serial(`sockets that block are not accelerated: a ${who} whose recv() waits`, async (t) => {
+    // In an accelerated socket it would come back with EAGAIN, when its own FIN is acknowledged, or after a reset.
+    await using under = await talk(`s = connection()\n${server}\ns.sendall(take(s, 1))\ns.sendall(take(s, 1))\nsay(drain(s))\ns.sendall(b'end')\ns.close()`, `${client}\ns = connection()\nfor _ in range(2):\n  s.sendall(b'!')\n  take(s, 1)\ns.shutdown(socket.SHUT_WR)\nsay(drain(s))`);
+    t.is(await under.client.line(), `('end', 3, '${sha(Buffer.from('end'))}')`);
+    t.is((await under.carried.reported()).ends.length, 2);
+  });
+}
