@@ -11,10 +11,12 @@ import pino, { type Logger } from 'pino';
 import { ADMIN_PORT, startAdminServer } from './admin/admin-server.ts';
 import { agentSources } from './admin/agent-sources.ts';
 import { LogLevels } from './admin/log-levels.ts';
+import { Acceleration } from './capture/acceleration.ts';
 import type { Company } from './capture/agent-groups.ts';
 import { Capture } from './capture/capture.ts';
 import { kernelText, reportKernel } from './capture/kernel-features.ts';
 import { watchKubelet } from './capture/kubelet-watch.ts';
+import { PodAccelerations } from './capture/pod-accelerations.ts';
 import { type AgentEnvironment, findCgroup2, readEnvironment } from './config.ts';
 import { Discovery } from './discovery/xds-client.ts';
 import { depart, type Leaver } from './departure.ts';
@@ -64,7 +66,8 @@ async function main(): Promise<void> {
   const captured = readiness.register('proxy');
   void discovery.ready.then(() => discovered.done());
 
-  using traffic = new PodTraffic({ cluster: environment.CLUSTER_ID, trustDomain: environment.TRUST_DOMAIN, network: environment.NETWORK, node: environment.NODE_NAME, discovery, certificates, log: scope('proxy'), onDeath: () => process.exit(1) });
+  using accelerations = new PodAccelerations(() => new Acceleration(cgroupRoot(environment)), scope('capture'));
+  using traffic = new PodTraffic({ cluster: environment.CLUSTER_ID, trustDomain: environment.TRUST_DOMAIN, network: environment.NETWORK, node: environment.NODE_NAME, discovery, certificates, accelerations, log: scope('proxy'), onDeath: () => process.exit(1) });
   const threads = environment.WORKERS || availableParallelism();
   await using plane = new DataPlane(threads, { ...DEFAULT_TUNING, sameNode: environment.SAME_NODE, accessLog: environment.ACCESS_LOG }, traffic);
   await plane.ready;
@@ -92,6 +95,8 @@ async function main(): Promise<void> {
   log.info('agent stopped');
 }
 
+const cgroupRoot = ({ CGROUP_ROOT }: AgentEnvironment): string => CGROUP_ROOT || findCgroup2();
+
 /** Whose traffic the agent carries. */
 interface Served extends Leaver, Disposable {
   pods(): readonly LocalPod[];
@@ -106,7 +111,7 @@ interface Served extends Leaver, Disposable {
 }
 
 function servePods(environment: AgentEnvironment, { traffic, trafficMetrics, threads, readiness, log }: { readonly traffic: PodTraffic; readonly trafficMetrics: TrafficMetrics; readonly threads: number; readonly readiness: Readiness; readonly log: Logger }): Served {
-  const capture = new Capture({ cgroupRoot: environment.CGROUP_ROOT || findCgroup2(), bpfRoot: environment.BPF_ROOT, sysctlRoot: environment.SYSCTL_ROOT, threads });
+  const capture = new Capture({ cgroupRoot: cgroupRoot(environment), bpfRoot: environment.BPF_ROOT, sysctlRoot: environment.SYSCTL_ROOT, threads });
   countInKernel({ guardDrops: () => capture.guardDrops(), kubeletProbes: () => capture.kubeletProbes.passed() });
   const direct = environment.PLAIN_TRAFFIC === 'kernel' ? new DirectTraffic(capture.directRoutes, trafficMetrics) : undefined;
   if (direct !== undefined) traffic.offload(direct);
@@ -122,7 +127,7 @@ function servePods(environment: AgentEnvironment, { traffic, trafficMetrics, thr
 
 /** One pod, the gateway itself, at the HBONE port of its own network namespace. */
 function serveGateway({ POD_NAME, POD_NAMESPACE, SERVICE_ACCOUNT, INSTANCE_IP }: AgentEnvironment, traffic: PodTraffic, threads: number): Served {
-  const pod: LocalPod = { uid: 'gateway', namespace: POD_NAMESPACE, name: POD_NAME, serviceAccount: SERVICE_ACCOUNT, address: INSTANCE_IP, announced: true };
+  const pod: LocalPod = { uid: 'gateway', namespace: POD_NAMESPACE, name: POD_NAME, serviceAccount: SERVICE_ACCOUNT, address: INSTANCE_IP, announced: true, wantsAcceleration: false };
   return {
     pods: () => [pod],
     isFollowing: () => false,

@@ -52,6 +52,7 @@ export const metrics = {
   threadSockets: new Gauge({ name: 'landbridge_thread_sockets', help: 'Sockets of a data thread.', labelNames: ['thread'], registers }),
   accessLogDropped: new Counter({ name: 'landbridge_access_log_dropped_total', help: 'Lines that the access log lacks: `overflow` where too many connections ended at once, `repeated` for refusals of one source beyond one a second.', labelNames: ['cause'], registers }),
   capturedPods: new Gauge({ name: 'landbridge_captured_pods', help: 'Pods of this node whose traffic passes through the agent.', registers }),
+  acceleratedPods: new Gauge({ name: 'landbridge_accelerated_pods', help: 'Captured pods of this node whose connections with each other go past the agent where they can.', registers }),
   captureFailures: new Counter({ name: 'landbridge_capture_failures_total', help: 'Attempts to capture or release a pod that failed.', registers }),
   nriConnected: new Gauge({ name: 'landbridge_nri_connected', help: '1 while the container runtime asks the agent before it makes a pod or a container (NRI).', registers }),
   nriRefusals: new Counter({ name: 'landbridge_nri_refusals_total', help: 'Pods and containers that were held back, since their pod could not be captured yet; the runtime asks again.', labelNames: ['event'], registers }),

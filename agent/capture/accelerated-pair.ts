@@ -26,11 +26,15 @@ export class AcceleratedPair {
     this.#serverOf = serverOf;
   }
 
-  /** `source` and `target`: addresses of both applications. Undefined where not both pods are accelerated, or not both addresses IPv4, as accelerated sockets are. */
+  /**
+   * `source` and `target`: addresses of both applications. Undefined where not both pods are accelerated, not both addresses
+   * IPv4, as accelerated sockets are, or where the client's socket blocks.
+   */
   static between(client: PodHandles | undefined, server: PodHandles | undefined, source: Endpoint, target: Endpoint): AcceleratedPair | undefined {
     if (client?.acceleration === undefined || server?.acceleration === undefined) return undefined;
     if (!isMappedIpv4(source.ip) || !isMappedIpv4(target.ip)) return undefined;
-    return new AcceleratedPair(server.acceleration, clientKey(client, source), (port) => socketKey(server.cookie, target, { ip: source.ip, port }));
+    const pair = new AcceleratedPair(server.acceleration, clientKey(client, source), (port) => socketKey(server.cookie, target, { ip: source.ip, port }));
+    return pair.isGone('client') ? undefined : pair;
   }
 
   /** Before the dial to the server's application begins, which leaves from `port`. */
@@ -82,7 +86,7 @@ export class AcceleratedPair {
     return this.#handles.readers;
   }
 
-  /** Whether the socket of an application is gone: nobody will read what waits in it. */
+  /** Whether an application has no accelerated socket, or none any more: nobody will read what waits in it. */
   isGone(end: PairEnd): boolean {
     const key = end === 'client' ? this.#client : this.#server;
     return key === undefined || this.#sockets.get(key) === undefined;

@@ -6,6 +6,8 @@ export interface LocalPod {
   readonly serviceAccount: string;
   /** IPv4. */
   readonly address: string;
+  /** Whether its label asks for acceleration. */
+  readonly wantsAcceleration: boolean;
   /** Whether its annotation already says that it is captured. */
   readonly announced: boolean;
   /** Those that its specification has the kubelet dial; any, where that is not known. */

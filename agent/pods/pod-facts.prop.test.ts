@@ -1,13 +1,13 @@
 import { isIPv4 } from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
-import { MODE_LABELS, parseNamespace, parsePod } from './pod-facts.ts';
+import { ACCELERATION_LABEL, MODE_LABELS, parseNamespace, parsePod } from './pod-facts.ts';
 
 const uid = '0f0f0f0f-1111-2222-3333-444444444444';
 const text = fc.string({ minLength: 1 });
 /** A field as it should be, or anything in its place. */
 const or = (wanted: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> => fc.oneof({ weight: 3, arbitrary: wanted }, fc.jsonValue());
-const labels = fc.dictionary(fc.oneof(fc.constantFrom(...MODE_LABELS), fc.string()), or(fc.string()));
+const labels = fc.dictionary(fc.oneof(fc.constantFrom(...MODE_LABELS, ACCELERATION_LABEL), fc.string()), or(fc.string()));
 const pod = fc.record(
   {
     metadata: or(fc.record({ uid: or(fc.oneof(fc.uuid(), fc.string())), name: or(text), namespace: or(text), labels: or(labels), annotations: or(fc.dictionary(fc.string(), fc.string())) }, { requiredKeys: [] })),
@@ -22,14 +22,14 @@ test('whatever an object is, what is told of a pod has its types and nothing els
     fc.property(or(pod), (value) => {
       const parsed = parsePod(value);
       if (!parsed.ok) return;
-      const { uid, namespace, name, labels, serviceAccount, isHostNetwork, hasEnded, address, announced } = parsed.value;
+      const { uid, namespace, name, labels, serviceAccount, isHostNetwork, hasEnded, address, announced, wantsAcceleration } = parsed.value;
       t.regex(uid, /^[0-9A-Za-z-]{1,64}$/);
       t.true([namespace, name, serviceAccount].every((word) => word !== ''));
       t.true(Object.entries(labels).every(([label, mode]) => MODE_LABELS.includes(label as never) && typeof mode === 'string'));
       t.true(address === undefined || isIPv4(address));
-      t.true([isHostNetwork, hasEnded, announced].every((is) => typeof is === 'boolean'));
+      t.true([isHostNetwork, hasEnded, announced, wantsAcceleration].every((is) => typeof is === 'boolean'));
       t.true(parsed.value.probePorts.every((port) => Number.isInteger(port)));
-      t.is(Object.keys(parsed.value).length, 10);
+      t.is(Object.keys(parsed.value).length, 11);
     }),
   );
 });

@@ -6,6 +6,9 @@ import { probePorts } from './probe-ports.ts';
 /** Istio's label and ours mean the same; ours wins where both are set. */
 export const MODE_LABELS = ['landbridge.dev/dataplane-mode', 'istio.io/dataplane-mode'] as const;
 
+/** Asks for acceleration with the value `sockmap`; see docs/acceleration.md. */
+export const ACCELERATION_LABEL = 'landbridge.dev/acceleration';
+
 /** Those of {@link MODE_LABELS} that an object has. */
 export type ModeLabels = Readonly<Record<string, string>>;
 
@@ -21,6 +24,7 @@ export interface PodFacts {
   readonly namespace: string;
   readonly name: string;
   readonly labels: ModeLabels;
+  readonly wantsAcceleration: boolean;
   readonly serviceAccount: string;
   readonly isHostNetwork: boolean;
   /** `Succeeded` or `Failed`: nothing of it runs any more, or will. */
@@ -53,6 +57,7 @@ export function parsePod(value: unknown): Result<PodFacts> {
     namespace,
     name,
     labels: modeLabels(labels),
+    wantsAcceleration: fields(labels)[ACCELERATION_LABEL] === 'sockmap',
     serviceAccount: isText(serviceAccountName) ? serviceAccountName : 'default',
     isHostNetwork: spec['hostNetwork'] === true,
     hasEnded: status['phase'] === 'Succeeded' || status['phase'] === 'Failed',

@@ -68,7 +68,7 @@ test.serial('a pod is known with all that istio-cni says of it, and answered for
   await using setup = await open(t);
   setup.addresses.set('net-a', '10.1.0.7');
   t.is(await setup.connection.add('uid-a', setup.namespace('net-a'), 'cart'), '');
-  t.deepEqual(await known(setup.pods), [{ uid: 'uid-a', namespace: 'demo', name: 'cart', serviceAccount: 'sa', address: '10.1.0.7', announced: true, isInMesh: true, hasEnded: false }]);
+  t.deepEqual(await known(setup.pods), [{ uid: 'uid-a', namespace: 'demo', name: 'cart', serviceAccount: 'sa', address: '10.1.0.7', announced: true, wantsAcceleration: false, isInMesh: true, hasEnded: false }]);
   const [sandbox] = setup.gate.asked;
   t.like(sandbox, { uid: 'uid-a', namespace: 'demo', name: 'cart', address: '10.1.0.7' });
   t.is(readlinkSync(sandbox?.namespacePath ?? ''), path.join(setup.istio.directory, 'net-a'));

@@ -181,7 +181,7 @@ export class ZdsPods implements PodSource {
         if (address === undefined) return `pod ${uid} has no IPv4 address`;
         descriptors.length = 0;
         held = {
-          pod: { uid, namespace, name, serviceAccount, address, announced: true, isInMesh: true, hasEnded: false },
+          pod: { uid, namespace, name, serviceAccount, address, announced: true, wantsAcceleration: false, isInMesh: true, hasEnded: false },
           sandbox: { uid, namespace, name, address, namespacePath: pathOf(descriptor) },
           namespace: descriptor,
           inode,

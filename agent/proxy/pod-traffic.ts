@@ -8,7 +8,8 @@ import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import { parseAuthority } from '@landbridge/wire/authority.ts';
 import { formatBaggage } from '@landbridge/wire/hbone-headers.ts';
 import type { Logger } from 'pino';
-import type { CapturedPod } from '../capture/capture.ts';
+import type { CapturedPod, PodHandles } from '../capture/capture.ts';
+import type { PodAccelerations } from '../capture/pod-accelerations.ts';
 import { labelsOf, serviceLabels } from '../discovery/candidates.ts';
 import { planGatewayWithDependencies } from '../discovery/gateway-planner.ts';
 import { validateDestination } from '../discovery/inbound-destination.ts';
@@ -32,6 +33,7 @@ export interface PodTrafficContext {
   readonly node: string;
   readonly discovery: Pick<Discovery, 'registry' | 'policies' | 'bundles' | 'ready' | 'isReady' | 'onBundlesChange' | 'onRegistryChange' | 'onPoliciesChange'>;
   readonly certificates: Pick<CertificateStore, 'hold' | 'get'>;
+  readonly accelerations: Pick<PodAccelerations, 'admit' | 'dismiss'>;
   /** A data thread has died. */
   readonly onDeath: (error: Error) => void;
   readonly log: Logger;
@@ -62,7 +64,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   readonly #uidByAddress = new Map<string, string>();
   readonly #plans = new Map<string, PlannedRoute>();
   readonly #subscriptions: Disposable[] = [];
-  readonly #captured = new Map<string, CapturedPod>();
+  readonly #handles = new Map<string, PodHandles>();
   #plane: DataPlane | undefined;
   #direct: DirectTraffic | undefined;
   /** Keys of plans that only the kernel goes by. */
@@ -105,8 +107,14 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
 
   /** Takes over the listeners of a captured pod. @throws LandbridgeError `bad-identity` for a pod whose names make no SPIFFE ID */
   add(pod: LocalPod, captured: CapturedPod): void {
-    this.#captured.set(pod.uid, captured);
-    this.#add(pod, 'pod', captured.listeners);
+    const acceleration = pod.wantsAcceleration ? this.#context.accelerations.admit(pod, captured.cookie) : undefined;
+    this.#handles.set(pod.uid, { ...captured.handles, acceleration });
+    try {
+      this.#add(pod, 'pod', captured.listeners);
+    } catch (thrown) {
+      this.#context.accelerations.dismiss(pod.uid);
+      throw thrown;
+    }
     this.#uidByAddress.set(pod.address, pod.uid);
     this.#localPodsChanged(pod);
   }
@@ -150,12 +158,13 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     const entry = this.#entries.get(uid);
     if (entry === undefined) return;
     this.#entries.delete(uid);
-    this.#captured.delete(uid);
+    this.#handles.delete(uid);
     if (this.#uidByAddress.get(entry.pod.address) === uid) this.#uidByAddress.delete(entry.pod.address);
     entry.stop.abort();
     this.#direct?.withdrawPod(uid);
     this.#localPodsChanged(entry.pod);
     await this.#plane?.removePod(uid, lives ? RELEASE_DRAIN_MS : 0);
+    this.#context.accelerations.dismiss(uid);
     entry.held[Symbol.dispose]();
     if (![...this.#entries.values()].some(({ identity }) => identity === entry.identity)) this.#plane?.forgetCertificate(entry.identity);
   }
@@ -181,7 +190,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
       applicationTunnel: workload?.applicationTunnel?.port === undefined ? undefined : { port: workload.applicationTunnel.port, proxyProtocol: workload.applicationTunnel.protocol === 'proxy' },
     } as const;
     const told = JSON.stringify(spec);
-    if (told !== entry.told) this.#plane?.setPod({ ...spec, handles: this.#captured.get(pod.uid)?.handles }, listeners ?? NO_LISTENERS);
+    if (told !== entry.told) this.#plane?.setPod({ ...spec, handles: this.#handles.get(pod.uid) }, listeners ?? NO_LISTENERS);
     entry.told = told;
     this.#tellPolicies(entry, workload);
   }
@@ -250,7 +259,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   }
 
   #offer(key: string, { pod, identity }: Entry, destination: SocketAddress, plan: RoutePlan): void {
-    const netnsCookie = this.#captured.get(pod.uid)?.cookie;
+    const netnsCookie = this.#handles.get(pod.uid)?.cookie;
     const direct = netnsCookie === undefined ? undefined : directPlan(plan, destination);
     if (netnsCookie === undefined || direct === undefined) return;
     const workload = this.#workloadOf(pod);
