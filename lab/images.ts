@@ -19,7 +19,7 @@ export const PRODUCT_REPOSITORY = 'lab.local/landbridge';
 const PRODUCT_FOLDERS = ['cli', 'core', 'federation', 'wire'];
 /** What is made of the others: BPF programs, the agent's bundle, which loads them, and its CNI plugin. */
 const BUILDS = ['ebpf/build.ts', 'agent/bundle.ts', 'agent/cni/build.ts'];
-const BUILT_FILES = /^(dist\/(agent|data-thread-main|readiness-probe)\.cjs(\.map)?|dist\/landbridge-cni|ebpf\/dist\/capture\.bpf\.o)$/;
+const BUILT_FILES = /^(dist\/(agent|data-thread-main|readiness-probe)\.cjs(\.map)?|dist\/landbridge-cni|ebpf\/dist\/(capture|acceleration)\.bpf\.o)$/;
 const APPLETS = ['sh', 'ls', 'cat', 'ps', 'ip', 'wget', 'nslookup', 'nc', 'env', 'grep', 'head', 'tail', 'sleep', 'kill', 'id', 'hostname', 'mount', 'stat', 'find', 'top', 'vi', 'ping', 'netstat', 'df', 'du', 'mkdir', 'rm'];
 const PRODUCT_ENVIRONMENT = { PATH: '/usr/local/bin:/bin', NODE_ENV: 'production' };
 

@@ -6,7 +6,7 @@ import test from 'ava';
 import { parse } from 'yaml';
 import { bundleAgent } from '@landbridge/agent/bundle.ts';
 import { readEnvironment } from '@landbridge/agent/config.ts';
-import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
+import { buildAccelerationObject, buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { readConfig } from '@landbridge/federation/config.ts';
 import { productEntries } from '@landbridge/lab/images.ts';
 import { CHARTS, type ChartName, type Manifest, only, render } from './render.ts';
@@ -66,6 +66,7 @@ for (const chart of NAMES) {
 }
 
 test('what the charts have the kubelet start is in the image, with what it starts itself', async (t) => {
+  buildAccelerationObject();
   buildCaptureObject();
   bundleAgent();
   const files = new Set(productEntries().map((entry) => `/${entry.path}`));
@@ -75,7 +76,7 @@ test('what the charts have the kubelet start is in the image, with what it start
     const program = args.find((arg) => !arg.startsWith('-'));
     t.true(files.has(program ?? ''), `${chart} starts ${program}`);
   }
-  for (const file of ['/app/dist/data-thread-main.cjs', '/app/ebpf/dist/capture.bpf.o']) t.true(files.has(file), file);
+  for (const file of ['/app/dist/data-thread-main.cjs', '/app/ebpf/dist/capture.bpf.o', '/app/ebpf/dist/acceleration.bpf.o']) t.true(files.has(file), file);
   t.deepEqual([...files].filter((file) => /^\/app\/(agent|native)\//.test(file)), [], 'sources of what is bundled');
 });
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
+import { buildAccelerationObject, buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { installPackages } from '@landbridge/lab/machine.ts';
 import { REPOSITORY } from '../command.ts';
 import { fetchDebianKernel, type KernelImage, unpackKernel } from './debian-kernel.ts';
@@ -75,6 +75,7 @@ async function runIn(kernel: KernelImage, accelerator: Accelerator, files: reado
 async function main({ package: file, accelerators, files }: Wanted, signal: AbortSignal): Promise<boolean> {
   await installPackages(PACKAGES, signal);
   const kernel = file === undefined ? await fetchDebianKernel(signal) : await unpackKernel(file, signal);
+  buildAccelerationObject();
   buildCaptureObject();
   for (const accelerator of accelerators) {
     try {

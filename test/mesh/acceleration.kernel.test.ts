@@ -149,3 +149,54 @@ for (const blocks of ['server', 'client']) {
     t.is((await under.carried.connections()).length, 0);
   });
 }
+
+test.serial('who reads until a read is short, and waits for an edge then, misses nothing', async (t) => {
+  // Two queues with bytes in both would be one edge: what is read second would lie there until more comes.
+  const [rounds, bytes] = [30, 3 * MIB + 17];
+  const server = `s = connection()\ns.setblocking(False)\ne = select.epoll()\ne.register(s, select.EPOLLIN | select.EPOLLET)\nfor _ in range(${rounds}):\n  count = 0\n  while count < ${bytes}:\n    if not e.poll(10): raise TimeoutError(count)\n    part = s.recv(8192)\n    while len(part) == 8192:\n      count += len(part)\n      try: part = s.recv(8192)\n      except BlockingIOError: part = b''\n    count += len(part)\n  s.send(b'!')\nsay('all')`;
+  await using under = await talk(server, `s = connection()\nfor _ in range(${rounds}):\n  s.sendall(pattern(${bytes}))\n  take(s, 1)\nsay('done')\nwait()`);
+  t.is(await under.server.line(), 'all');
+  t.is(await under.client.line(), 'done');
+  t.true(under.carried.pastTheAgent() >= rounds / 2 * MAX_UNREAD, 'much of it went past the agent');
+});
+
+test.serial('a connection that was there before its pod was accelerated goes on as it was, and the next one is joined', async (t) => {
+  await using carried = await CarriedPods.carry(mesh.node('west'), { accelerated: ['a', 'b'] });
+  carried.admit('a', false);
+  await using _server = await b.start(streamServer(PORT, 'for _ in range(2):\n  s = connection()\n  answer(s)\nwait()'));
+  await using client = await a.start(streamClient(b.address, PORT, 'first = connection()\nsay("connected")\nwait()\nask(first)\nsay("asked")\nwait()\nsecond = connection()\nask(second)\nsay("asked")\nwait()'));
+  t.is(await client.line(), 'connected');
+  carried.admit('a', true);
+  goOn(client);
+  t.is(await client.line(), 'asked');
+  t.is(carried.pastTheAgent(), 0);
+  goOn(client);
+  t.is(await client.line(), 'asked');
+  t.true(carried.pastTheAgent() > 0);
+});
+
+test.serial('a reset arrives as one; a close with unread bytes as an end', async (t) => {
+  for (const [close, end] of [['s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))', 'ECONNRESET'], ['', 'end']] as const) {
+    await using under = await talk(`s = connection()\ns.sendall(b'x')\nsay('sent')\nsay(drain(s))`, `s = connection()\nwait()\n${close}\ns.close()`);
+    t.is(await under.server.line(), 'sent');
+    goOn(under.client);
+    t.true((await under.server.line()).startsWith(`('${end}', 0,`), end);
+    await isEmpty(t, under.carried);
+  }
+});
+
+test.serial('what applications notice: bytes can be peeked at, not spliced, and are in no statistics', async (t) => {
+  const looks = [
+    `say(s.recv(8, socket.MSG_PEEK))`,
+    `r, w = os.pipe()\ntry: say('spliced', os.splice(s.fileno(), w, 100, flags=2))\nexcept OSError as e: say('spliced', errno.errorcode[e.errno])`,
+    // tcpi_bytes_received of struct tcp_info.
+    `say('received', struct.unpack_from('Q', s.getsockopt(6, 11, 192), 128)[0])`,
+    `say(take(s, 5))`,
+  ];
+  await using under = await talk(`s = connection()\nselect.select([s], [], [], 10)\n${looks.join('\n')}`, `s = connection()\ns.setsockopt(socket.SOL_SOCKET, 60, 1)\ns.send(b'hello', 0x4000000)\nsay(drain(s))\ntry: s.recvmsg(8, 100, socket.MSG_ERRQUEUE)\nexcept OSError as e: say('completion', errno.errorcode[e.errno])`);
+  const told = [];
+  for (const _ of looks) told.push(await under.server.line());
+  t.deepEqual(told, ["b'hello'", 'spliced EAGAIN', `received ${1}`, "b'hello'"]);
+  t.regex(await under.client.line(), /^\('end', 0,/);
+  t.is(await under.client.line(), 'completion EAGAIN', 'of MSG_ZEROCOPY');
+});

@@ -78,6 +78,13 @@ export class CarriedPods implements AsyncDisposable {
     this.#plane.setPolicies(`uid-${name}`, policies);
   }
 
+  /** Connections of a pod that begin from now on can be joined, or can not. */
+  admit(name: string, isAdmitted: boolean): void {
+    const captured = this.#captured.find(({ place }) => place.uid === `uid-${name}`) as CapturedPod;
+    if (isAdmitted) this.acceleration?.admit(captured.cookie);
+    else this.acceleration?.dismiss(captured.cookie);
+  }
+
   /** Bytes of connections under way that went past the agent, by all senders together. */
   pastTheAgent(): number {
     if (this.acceleration === undefined) return 0;
