@@ -8,8 +8,8 @@ import type { PodHandles } from './capture.ts';
 
 export type PairEnd = 'client' | 'server';
 
-/** Where the sockets of captured applications are connected to: the agent's listener. */
-const LISTENER: Endpoint = { ip: Buffer.from('00000000000000000000ffff7f000001', 'hex'), port: OUTBOUND_PORT };
+/** Where the sockets of captured applications are connected to: the agent's listener, at whatever address. */
+const LISTENER: Endpoint = { ip: Buffer.alloc(16), port: OUTBOUND_PORT };
 
 /** The sockets of two applications of a node that the agent has joined, for the programs of acceleration.bpf.c. Addresses are 16 bytes. */
 export class AcceleratedPair {

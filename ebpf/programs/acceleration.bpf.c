@@ -21,7 +21,7 @@
 /* fcntl(2), on x86. */
 #define O_NONBLOCK 04000
 
-/* A socket by its namespace and IPv4 addresses, ports in host order. */
+/* A socket by its namespace and IPv4 addresses, ports in host order. Of the agent's end of a captured connection only the port counts. */
 struct socket_key {
 	__u64 netns;
 	__be32 local_ip;
@@ -127,6 +127,12 @@ static __always_inline int has_read_all(void *user_data)
 	return first == (void *)__builtin_preserve_access_index(&psock->ingress_msg);
 }
 
+static __always_inline void name_remote(struct socket_key *key, __be32 ip, __be32 port)
+{
+	key->remote_port = bpf_ntohl(port);
+	key->remote_ip = key->remote_port == OUTBOUND_PORT ? 0 : ip;
+}
+
 /* A recv() that waits in an accelerated socket comes back with EAGAIN when it is woken by anything but bytes (tcp_bpf_recvmsg() of the kernel). */
 static __always_inline int is_blocking(struct sock *sk)
 {
@@ -154,9 +160,8 @@ int lb_joinable(struct bpf_sock_ops *ctx)
 	if (!bpf_map_lookup_elem(&accelerated_pods, &key.netns))
 		return 1;
 	key.local_ip = ctx->local_ip4;
-	key.remote_ip = ctx->remote_ip4;
 	key.local_port = ctx->local_port;
-	key.remote_port = bpf_ntohl(ctx->remote_port);
+	name_remote(&key, ctx->remote_ip4, ctx->remote_port);
 	if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) {
 		/* Data with the SYN (RFC 7413) were sent already. */
 		if (key.remote_port != OUTBOUND_PORT || ctx->data_segs_out)
@@ -190,9 +195,8 @@ int lb_message(struct sk_msg_md *msg)
 		return SK_PASS;
 	key.netns = bpf_get_netns_cookie(msg);
 	key.local_ip = msg->local_ip4;
-	key.remote_ip = msg->remote_ip4;
 	key.local_port = msg->local_port;
-	key.remote_port = bpf_ntohl(msg->remote_port);
+	name_remote(&key, msg->remote_ip4, msg->remote_port);
 	out = bpf_map_lookup_elem(&directions, &key);
 	if (!out || !out->receiver.netns)
 		return SK_PASS;
