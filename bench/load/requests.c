@@ -1,7 +1,6 @@
 /* Messages of one size that come back before the next one is sent, and the time that each takes. */
 #include "load.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,9 +84,9 @@ void measure_requests(const struct options *options)
 	if (callers == NULL || latencies == NULL)
 		fail("no memory");
 	for (int i = 0; i < options->connections; i++) {
-		callers[i].fd = dial(options, ECHO);
+		/* Not blocking from the start, as event loops make sockets. */
+		callers[i].fd = dial_later(options, ECHO);
 		callers[i].connection = i;
-		fcntl(callers[i].fd, F_SETFL, O_NONBLOCK);
 		watch(epoll, EPOLL_CTL_ADD, callers[i].fd, EPOLLIN, &callers[i]);
 	}
 	for (int i = 0; i < options->connections; i++)

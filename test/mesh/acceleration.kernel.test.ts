@@ -193,7 +193,7 @@ test.serial('what applications notice: bytes can be peeked at, not spliced, and 
     `say('received', struct.unpack_from('Q', s.getsockopt(6, 11, 192), 128)[0])`,
     `say(take(s, 5))`,
   ];
-  await using under = await talk(`s = connection()\nselect.select([s], [], [], 10)\n${looks.join('\n')}`, `s = connection()\ns.setsockopt(socket.SOL_SOCKET, 60, 1)\ns.send(b'hello', 0x4000000)\nsay(drain(s))\ntry: s.recvmsg(8, 100, socket.MSG_ERRQUEUE)\nexcept OSError as e: say('completion', errno.errorcode[e.errno])`);
+  await using under = await talk(`s = connection()\nselect.select([s], [], [], 10)\n${looks.join('\n')}`, `s = connection()\ns.setsockopt(socket.SOL_SOCKET, 60, 1)\ns.send(b'hello', 0x4000000)\nsay(drain(s))\ns.setblocking(False)\ntry: s.recvmsg(8, 100, socket.MSG_ERRQUEUE)\nexcept OSError as e: say('completion', errno.errorcode[e.errno])`);
   const told = [];
   for (const _ of looks) told.push(await under.server.line());
   t.deepEqual(told.map((line) => line.replace(/^received [1-4]$/, 'received some words of the beginning')), ["b'hello'", 'spliced EAGAIN', 'received some words of the beginning', "b'hello'"]);
