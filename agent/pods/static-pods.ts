@@ -65,7 +65,7 @@ export class StaticPods implements PodSource {
 
   async *watch(signal: AbortSignal): AsyncIterable<readonly NodePod[]> {
     if (signal.aborted) return;
-    yield this.#pods.map(({ networkNamespace: _, ...pod }) => ({ ...pod, announced: true, probePorts: [], isInMesh: true, hasEnded: false }));
+    yield this.#pods.map(({ networkNamespace: _, ...pod }) => ({ ...pod, announced: true, wantsAcceleration: false, probePorts: [], isInMesh: true, hasEnded: false }));
     const { promise, resolve } = Promise.withResolvers<void>();
     signal.addEventListener('abort', () => resolve(), { once: true });
     if (!signal.aborted) await promise;

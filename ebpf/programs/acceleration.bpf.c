@@ -160,6 +160,9 @@ int lb_joinable(struct bpf_sock_ops *ctx)
 	if (!bpf_map_lookup_elem(&accelerated_pods, &key.netns))
 		return 1;
 	key.local_ip = ctx->local_ip4;
+	/* An IPv6 socket has 127.0.0.6 here (LOOPBACK4_IPV6 of the kernel). */
+	if ((bpf_ntohl(key.local_ip) >> 24) == 127)
+		return 1;
 	key.local_port = ctx->local_port;
 	name_remote(&key, ctx->remote_ip4, ctx->remote_port);
 	if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) {

@@ -39,6 +39,7 @@ export class StaticAgent implements AsyncDisposable {
       trustDomain: TRUST_DOMAIN,
       network: '',
       node: 'west',
+      accelerations: { admit: () => undefined, dismiss: () => {} },
       discovery: {
         registry: this.#registry,
         policies: new Map(),
@@ -108,7 +109,7 @@ export class StaticAgent implements AsyncDisposable {
   }
 }
 
-const localPod = (name: string, address: string, uid: string): LocalPod => ({ uid, namespace: 'shop', name, serviceAccount: name, address, announced: true });
+const localPod = (name: string, address: string, uid: string): LocalPod => ({ uid, namespace: 'shop', name, serviceAccount: name, address, announced: true, wantsAcceleration: false });
 
 if (import.meta.main) {
   const [node, pod] = process.argv.slice(2).map((text) => JSON.parse(text) as unknown) as [Pick<MeshNode, 'cgroupRoot' | 'bpfRoot'>, Pick<MeshPod, 'name' | 'address' | 'place'>];
