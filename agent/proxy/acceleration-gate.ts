@@ -5,7 +5,7 @@ import type { ReaderWatch, WaitingForReader } from './reader-watch.ts';
 
 /**
  * Keeps what comes by TCP, the end of a direction too, until the application has read what came before past the agent.
- * Without, it could be read first, or an end could take unread bytes with it.
+ * Without, two queues would have bytes for it, and one edge (epoll) would tell of both.
  */
 export class AccelerationGate implements RelayGate {
   readonly #pair: AcceleratedPair;
