@@ -17,8 +17,8 @@ export interface CniGateOptions {
 export async function runCniGate({ installation, server, isUninstalled, log }: CniGateOptions, signal: AbortSignal, onInForce: () => void): Promise<void> {
   {
     // Before anybody is sent to it, and not after the signal: what it is asked then, the next agent answers.
-    await using _server = await CniServer.open(server);
-    await installation.run(signal, onInForce);
+    await using opened = await CniServer.open(server);
+    await installation.run(signal, { onInForce, isInCharge: () => opened.isCurrent });
   }
   if (!(await isUninstalled())) return;
   installation.remove();

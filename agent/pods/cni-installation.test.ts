@@ -20,6 +20,8 @@ class Node implements AsyncDisposable {
   readonly source = path.join(this.root, 'source');
   readonly problems: string[] = [];
   inForce = 0;
+  isInCharge = true;
+  looks = 0;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   readonly installation: CniInstallation;
@@ -32,7 +34,11 @@ class Node implements AsyncDisposable {
   }
 
   run(): void {
-    this.#running = this.installation.run(this.#stop.signal, () => void (this.inForce += 1));
+    const isInCharge = (): boolean => {
+      this.looks += 1;
+      return this.isInCharge;
+    };
+    this.#running = this.installation.run(this.#stop.signal, { onInForce: () => void (this.inForce += 1), isInCharge });
   }
 
   async stop(): Promise<void> {
@@ -149,6 +155,21 @@ test('a newer agent brings its own plugin', async (t) => {
   node.run();
   await node.until('the gate', () => node.inForce === 1);
   t.is(readFileSync(path.join(node.executables, CNI_TYPE), 'utf8'), 'program 1');
+});
+
+test('an agent that has a newer one beside it leaves everything to that one', async (t) => {
+  await using node = new Node();
+  node.write('10-lab.conflist', conflist('bridge'));
+  node.run();
+  await node.until('the gate', () => node.inForce === 1);
+  node.isInCharge = false;
+  writeFileSync(path.join(node.executables, CNI_TYPE), 'program 2');
+  node.write('10-lab.conflist', conflist('next'));
+  const { looks } = node;
+  await node.until('the agent to look', () => node.looks > looks);
+  t.is(readFileSync(path.join(node.executables, CNI_TYPE), 'utf8'), 'program 2');
+  t.deepEqual(node.plugins, ['bridge', CNI_TYPE]);
+  t.deepEqual(node.problems, []);
 });
 
 test('a folder that is not there is told, and what is not whole is waited for', async (t) => {

@@ -14,6 +14,7 @@ const RECHECK_MS = 10_000;
 /** More would be no CNI configuration. */
 const MAX_FILES = 256;
 const MAX_FILE_BYTES = 1 << 20;
+const NEWER = 'a newer agent keeps it';
 /** None of the endings that runtimes read. */
 const UNFINISHED = '.landbridge-unfinished';
 
@@ -21,6 +22,12 @@ export interface CniDirectories {
   /** The node's /etc/cni/net.d and /opt/cni/bin, as this process sees them. */
   readonly configuration: string;
   readonly executables: string;
+}
+
+export interface CniInstallationEvents {
+  readonly onInForce: () => void;
+  /** Whether there is no newer agent on the node. */
+  readonly isInCharge?: () => boolean;
 }
 
 /** Keeps the plugin and its configuration on the node: until {@link remove}, also while no agent runs. */
@@ -39,12 +46,13 @@ export class CniInstallation {
   }
 
   /** Puts back whatever others take away, until the signal aborts. Calls back when the gate is in force for the first time. */
-  async run(signal: AbortSignal, onInForce: () => void): Promise<void> {
+  async run(signal: AbortSignal, { onInForce, isInCharge = () => true }: CniInstallationEvents): Promise<void> {
     let wasInForce = false;
     while (!signal.aborted) {
       using changes = new DirectoryChanges(Object.values(this.#directories));
-      const problem = this.#apply();
-      metrics.cniGate.set(problem === undefined ? 1 : 0);
+      // What a newer agent brings is its own.
+      const problem = isInCharge() ? this.#apply() : NEWER;
+      if (problem !== NEWER) metrics.cniGate.set(problem === undefined ? 1 : 0);
       if (problem === undefined && !wasInForce) onInForce();
       wasInForce ||= problem === undefined;
       this.#tell(problem);
@@ -93,6 +101,7 @@ export class CniInstallation {
     if (told === this.#told) return;
     this.#told = told;
     if (problem === undefined) this.#log.info('pods start by the gate');
+    else if (problem === NEWER) this.#log.info('a newer agent keeps the gate');
     else this.#log.warn({ error: problem }, 'the gate is not in force');
   }
 }

@@ -35,6 +35,10 @@ class Node implements AsyncDisposable {
     this.#server = await CniServer.open({ socket: this.socket, gate: this.gate, admissionMs, log });
   }
 
+  get isCurrent(): boolean | undefined {
+    return this.#server?.isCurrent;
+  }
+
   async stop(): Promise<void> {
     await this.#server?.[Symbol.asyncDispose]();
     this.#server = undefined;
@@ -148,7 +152,8 @@ test('a newer agent takes over the socket, and the end of the older one takes no
   await using node = new Node();
   await node.serve();
   const newer = new TestGate();
-  await using _server = await CniServer.open({ socket: node.socket, gate: newer, admissionMs: 20_000, log });
+  await using server = await CniServer.open({ socket: node.socket, gate: newer, admissionMs: 20_000, log });
+  t.deepEqual([node.isCurrent, server.isCurrent], [false, true]);
   await node.stop();
   t.is((await node.run('ADD')).status, 0);
   t.deepEqual([node.gate.asked.length, newer.asked.length], [0, 1]);

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import path from 'node:path';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
@@ -37,6 +37,7 @@ export class CniServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #stop = new AbortController();
   readonly #sockets = new Set<Socket>();
+  #inode = 0;
 
   private constructor(options: CniServerOptions) {
     this.#options = options;
@@ -60,12 +61,18 @@ export class CniServer implements AsyncDisposable {
       server.#server.listen(fresh, resolve);
       await promise;
       chmodSync(fresh, 0o600);
+      server.#inode = statSync(fresh).ino;
       renameSync(fresh, options.socket);
       return server;
     } catch (thrown) {
       server.#server.close();
       throw new LandbridgeError('cni', `the socket ${options.socket} can not be made: ${LandbridgeError.from(thrown).message}`, { cause: thrown, hint: 'The chart mounts a folder of the node for it.' });
     }
+  }
+
+  /** Whether plugins come here, and not to a newer agent. */
+  get isCurrent(): boolean {
+    return statSync(this.#options.socket, { throwIfNoEntry: false })?.ino === this.#inode;
   }
 
   async #serve(socket: Socket): Promise<void> {

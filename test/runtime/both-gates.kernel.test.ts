@@ -55,7 +55,7 @@ test.serial('both ask of one pod, which is captured once, and ended by whoever i
   await using _server = await CniServer.open({ socket, gate: named(agent, 'cni', asked), admissionMs: 5000, log });
   const stop = new AbortController();
   const inForce = Promise.withResolvers<void>();
-  const running = installation.run(stop.signal, () => inForce.resolve());
+  const running = installation.run(stop.signal, { onInForce: () => inForce.resolve() });
   await inForce.promise;
   await agent.connect(named(agent, 'nri', asked));
   const pod = agent.pod('both');
