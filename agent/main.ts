@@ -127,7 +127,7 @@ function servePods(environment: AgentEnvironment, { traffic, trafficMetrics, thr
 
 /** One pod, the gateway itself, at the HBONE port of its own network namespace. */
 function serveGateway({ POD_NAME, POD_NAMESPACE, SERVICE_ACCOUNT, INSTANCE_IP }: AgentEnvironment, traffic: PodTraffic, threads: number): Served {
-  const pod: LocalPod = { uid: 'gateway', namespace: POD_NAMESPACE, name: POD_NAME, serviceAccount: SERVICE_ACCOUNT, address: INSTANCE_IP, announced: true, wantsAcceleration: false };
+  const pod: LocalPod = { uid: 'gateway', namespace: POD_NAMESPACE, name: POD_NAME, serviceAccount: SERVICE_ACCOUNT, addresses: [INSTANCE_IP], announced: true, wantsAcceleration: false };
   return {
     pods: () => [pod],
     isFollowing: () => false,

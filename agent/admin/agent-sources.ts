@@ -37,7 +37,7 @@ export function agentSources({ environment, levels, discovery, certificates, pod
     *certificates() {
       for (const { identity, certificate } of certificates.statuses(Date.now())) yield { identity, state: certificate === undefined ? 'Initializing' : 'Available', chainPem: certificate?.chainPem ?? '', rootsPem: certificate?.rootsPem ?? '' };
     },
-    pods: () => pods().map(({ uid, name, namespace, serviceAccount, address }) => ({ uid, name, namespace, serviceAccount, trustDomain, addresses: [address], isUp: true })),
+    pods: () => pods().map(({ uid, name, namespace, serviceAccount, addresses }) => ({ uid, name, namespace, serviceAccount, trustDomain, addresses, isUp: true })),
     connections: async () => await plane.connections(CONNECTIONS_TIMEOUT_MS),
     // The same for as long as the machine runs, and it takes time to ask for.
     kernel: () => (kernel ??= reportKernel()),

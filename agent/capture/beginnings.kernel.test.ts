@@ -1,13 +1,17 @@
 /* Every way to begin a connection, by either family, to every kind of destination: what becomes of it in a captured pod. */
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { packetsIn } from '../../test/e2e/packet-capture.ts';
 import { answerFor } from '../../test/mesh/answering-agent.ts';
+import { echo } from '../../test/replacement/load.ts';
 import { greeter } from '../../test/mesh/applications.ts';
 import { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
-import { BEGINNINGS, type Beginning, beginner } from '../../test/mesh/raw-programs.ts';
+import { BEGINNINGS, type Beginning, beginner, earlyCaller, strangerCaller } from '../../test/mesh/raw-programs.ts';
 import { Capture } from './capture.ts';
 
 const PORT = 8080;
@@ -133,6 +137,29 @@ test.serial('a family that only the pod knows of is no way around the agent', as
   const calls = ['192.0.2.7', '::ffff:192.0.2.7'].map((host): Beginning => ({ how: 'tcp', host, port: PORT, source: '' }));
   t.is(await pod.run(beginner(calls)), 'ENETUNREACH\nENETUNREACH');
   t.is(packetsIn(await packets.stop()), 0);
+});
+
+test.serial('a socket is of the network namespace that it was made in, whoever connects it', async (t) => {
+  const [both, peer, other] = [mesh.pod('both'), mesh.pod('peer'), mesh.pod('four')];
+  await using _app = await other.start(greeter(PORT, '::'));
+  using capture = new Capture(mesh.node('west'));
+  await using _agent = await answerFor(capture, both);
+  t.is(await peer.run(strangerCaller(both.place.namespacePath, other.address, PORT)), `outbound from ${both.address} to ${other.address} ${PORT}`, "a captured pod's, in a process of another pod");
+  t.is(await both.run(strangerCaller(peer.place.namespacePath, other.address, PORT)), `app saw ::ffff:${peer.address}`, "another pod's, in a process of a captured one");
+});
+
+test.serial('a socket that was made before is captured when it connects, and one that was connected goes on', async (t) => {
+  const [pod, peer] = [mesh.pod('both'), mesh.pod('peer')];
+  await using _app = await peer.start(echo(PORT));
+  const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-early-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const go = path.join(directory, 'go');
+  await using program = await pod.start(earlyCaller(peer.address, PORT, go));
+  using capture = new Capture(mesh.node('west'));
+  await using _agent = await answerFor(capture, pod);
+  writeFileSync(go, '');
+  t.is(await program.line(), `outbound from ${pod.address} to ${peer.address} ${PORT}`);
+  t.is(await program.line(), 'y');
 });
 
 test.serial('data in the SYN, where neither end asks for a cookie first', async (t) => {

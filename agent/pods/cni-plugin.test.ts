@@ -68,7 +68,7 @@ test('ADD asks for the sandbox and prints the result that came before', async (t
   const { status, stdout } = await node.run('ADD');
   t.is(status, 0);
   t.deepEqual(JSON.parse(stdout), RESULT);
-  t.deepEqual(node.gate.asked, [{ uid, namespace: 'demo', name: 'one', address: '10.1.2.3', namespacePath: '/var/run/netns/cni-1' }]);
+  t.deepEqual(node.gate.asked, [{ uid, namespace: 'demo', name: 'one', addresses: ['10.1.2.3'], namespacePath: '/var/run/netns/cni-1' }]);
 });
 
 test('a pod that is refused does not start, and the runtime hears why', async (t) => {

@@ -1,7 +1,7 @@
-import { isIPv4 } from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
 import { CNI_ERRORS, MAX_REQUEST_BYTES, parseCniRequest } from './cni-request.ts';
+import { podAddresses } from './pod-addresses.ts';
 
 const uid = '0f0f0f0f-1111-2222-3333-444444444444';
 const request = (variables: Readonly<Record<string, string>>, configuration: string): Uint8Array => Buffer.from(`${Object.entries(variables).map(([name, value]) => `${name}=${value}\n`).join('')}\n${configuration}`);
@@ -12,14 +12,15 @@ test('a sandbox is known by what the runtime says, and its result is passed on a
   const parsed = parseCniRequest(request(ADD, JSON.stringify({ cniVersion: '1.1.0', name: 'lab', prevResult: { ...RESULT, other: { deep: [1] } } })));
   t.true(parsed.ok);
   if (!parsed.ok || parsed.value.kind !== 'add') return t.fail();
-  t.deepEqual(parsed.value.sandbox, { uid, namespace: 'demo', name: 'one-abc', address: '10.1.2.3', namespacePath: '/var/run/netns/cni-1' });
+  t.deepEqual(parsed.value.sandbox, { uid, namespace: 'demo', name: 'one-abc', addresses: ['fd00::2', '10.1.2.3'], namespacePath: '/var/run/netns/cni-1' });
   t.deepEqual(JSON.parse(parsed.value.result), { ...RESULT, cniVersion: '1.1.0', other: { deep: [1] } });
   t.like(parseCniRequest(request({ ...ADD, CNI_COMMAND: 'CHECK' }, JSON.stringify({ prevResult: RESULT }))), { value: { kind: 'check' } });
 });
 
-test('a pod without IPv4 has no address', (t) => {
-  for (const ips of [[{ address: 'fd00::2/64' }], [], undefined, 'none', [null, { address: 7 }]]) {
-    t.like(parseCniRequest(request(ADD, JSON.stringify({ prevResult: { ips } }))), { value: { sandbox: { address: undefined } } });
+test('a pod of IPv6 only has its address, and one without a network none', (t) => {
+  t.like(parseCniRequest(request(ADD, JSON.stringify({ prevResult: { ips: [{ address: 'fd00::2/64' }] } }))), { value: { sandbox: { addresses: ['fd00::2'] } } });
+  for (const ips of [[], undefined, 'none', [null, { address: 7 }]]) {
+    t.like(parseCniRequest(request(ADD, JSON.stringify({ prevResult: { ips } }))), { value: { sandbox: { addresses: [] } } });
   }
 });
 
@@ -58,7 +59,7 @@ test('whatever comes, there is an answer of bounded size', (t) => {
       const { sandbox, result, version } = parsed.value;
       t.true(sandbox.namespacePath.startsWith('/') && !sandbox.namespacePath.includes('\0'));
       t.true([sandbox.uid, sandbox.name, sandbox.namespace].every((name) => /^[0-9A-Za-z.-]+$/.test(name)));
-      t.true(sandbox.address === undefined || isIPv4(sandbox.address));
+      t.deepEqual(sandbox.addresses, podAddresses(sandbox.addresses));
       t.is(JSON.parse(result).cniVersion, version);
     }),
   );

@@ -1,6 +1,6 @@
-import { isIPv4 } from 'node:net';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { parseExactJson } from '@landbridge/wire/exact-json.ts';
+import { podAddresses } from './pod-addresses.ts';
 import type { Sandbox } from './sandbox.ts';
 
 /** The plugin sends at most 64 KiB of variables and 1 MiB of configuration. */
@@ -55,7 +55,7 @@ export function parseCniRequest(bytes: Uint8Array): Result<CniRequest, CniError>
   if (!isPath(namespacePath)) return refuse(CNI_ERRORS.invalidEnvironment, 'CNI_NETNS is not a path', version);
   const result = configuration['prevResult'];
   if (typeof result !== 'object' || result === null || Array.isArray(result)) return refuse(CNI_ERRORS.invalidConfiguration, 'there is no prevResult: the plugin must follow one that makes interfaces', version);
-  return ok({ kind: command === 'ADD' ? 'add' : 'check', version, sandbox: { uid, namespace, name, address: firstIpv4(fields(result)['ips']), namespacePath }, result: JSON.stringify({ ...result, cniVersion: version }) });
+  return ok({ kind: command === 'ADD' ? 'add' : 'check', version, sandbox: { uid, namespace, name, addresses: podAddresses(texts(fields(result)['ips'])), namespacePath }, result: JSON.stringify({ ...result, cniVersion: version }) });
 }
 
 /** `K=V` with something between; of a name that comes twice, the first. */
@@ -70,9 +70,9 @@ function pairs(text: string, between: string): Map<string, string> {
 }
 
 /** Addresses have the length of their prefix behind them. */
-function firstIpv4(ips: unknown): string | undefined {
-  if (!Array.isArray(ips)) return undefined;
-  return ips.map((entry) => fields(entry)['address']).filter((address) => typeof address === 'string').map((address) => address.split('/', 1)[0] ?? '').find((address) => isIPv4(address));
+function texts(ips: unknown): readonly string[] {
+  if (!Array.isArray(ips)) return [];
+  return ips.map((entry) => fields(entry)['address']).filter((address) => typeof address === 'string').map((address) => address.split('/', 1)[0] ?? '');
 }
 
 const isPath = (text: string): boolean => text.startsWith('/') && text.length <= MAX_PATH && !text.includes('\0');

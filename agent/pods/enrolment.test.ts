@@ -33,8 +33,8 @@ test('labels decide: the pod’s own before the namespace’s, ours before Istio
   t.true(wantsCapture({ ...ambient, 'istio.io/dataplane-mode': 'none' }, {}));
 });
 
-test('a running pod with an IPv4 address is captured', (t) => {
-  t.like(enrolled(pod(), namespace(ambient)), { uid, name: 'a', namespace: 'demo', address: '10.0.0.1', serviceAccount: 'sa', announced: false });
+test('a running pod with an address is captured', (t) => {
+  t.like(enrolled(pod(), namespace(ambient)), { uid, name: 'a', namespace: 'demo', addresses: ['fd00::1', '10.0.0.1'], serviceAccount: 'sa', announced: false });
 });
 
 test('pods in the host’s network, ended ones and those without an address are not', (t) => {
@@ -46,8 +46,8 @@ test('pods in the host’s network, ended ones and those without an address are 
 
 test('a new sandbox has an address before the pod’s status has one', (t) => {
   const early = known(pod({ status: { phase: 'Pending', podIPs: [] } }), namespace(ambient));
-  t.like(early, { uid, isInMesh: true, address: undefined });
-  if (early !== undefined) t.like(localPod(early, '10.0.0.7'), { uid, address: '10.0.0.7' });
+  t.like(early, { uid, isInMesh: true, addresses: [] });
+  if (early !== undefined) t.like(localPod(early, ['10.0.0.7']), { uid, addresses: ['10.0.0.7'] });
 });
 
 test('nobody knows of a pod without its namespace whether it is to be captured', (t) => {

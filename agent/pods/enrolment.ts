@@ -16,13 +16,13 @@ export function wantsCapture(podLabels: Labels, namespaceLabels: Labels): boolea
 /** What its labels make of a pod. Undefined without its namespace, as nobody knows then whether it is to be captured. */
 export function nodePod(pod: PodFacts, namespaceOfPod: NamespaceFacts | undefined): NodePod | undefined {
   if (namespaceOfPod === undefined) return undefined;
-  const { uid, namespace, name, labels, wantsAcceleration, serviceAccount, isHostNetwork, hasEnded, address, announced, probePorts } = pod;
+  const { uid, namespace, name, labels, wantsAcceleration, serviceAccount, isHostNetwork, hasEnded, addresses, announced, probePorts } = pod;
   // A pod in the host's network namespace shares it with the agent and the kubelet.
   const isInMesh = !isHostNetwork && wantsCapture(labels, namespaceOfPod.labels);
-  return { uid, namespace, name, serviceAccount, address, announced, wantsAcceleration, probePorts, isInMesh, hasEnded };
+  return { uid, namespace, name, serviceAccount, addresses, announced, wantsAcceleration, probePorts, isInMesh, hasEnded };
 }
 
 /** The pod as the agent captures it; undefined where it is not to be captured, has no address yet, or has ended. */
-export function localPod({ isInMesh, hasEnded, ...pod }: NodePod, address = pod.address): LocalPod | undefined {
-  return isInMesh && !hasEnded && address !== undefined ? { ...pod, address } : undefined;
+export function localPod({ isInMesh, hasEnded, ...pod }: NodePod, addresses = pod.addresses): LocalPod | undefined {
+  return isInMesh && !hasEnded && addresses.length > 0 ? { ...pod, addresses } : undefined;
 }

@@ -4,8 +4,8 @@ export interface LocalPod {
   readonly namespace: string;
   readonly name: string;
   readonly serviceAccount: string;
-  /** IPv4. */
-  readonly address: string;
+  /** One of each family that it has; none until its status has them, which is after its containers were started. */
+  readonly addresses: readonly string[];
   /** Whether its label asks for acceleration. */
   readonly wantsAcceleration: boolean;
   /** Whether its annotation already says that it is captured. */
@@ -15,9 +15,7 @@ export interface LocalPod {
 }
 
 /** A pod of this node, in the mesh or not. */
-export interface NodePod extends Omit<LocalPod, 'address'> {
-  /** Undefined until its status has one, which is after its containers were started. */
-  readonly address: string | undefined;
+export interface NodePod extends LocalPod {
   /** Whether its labels ask for capture, and it has a network of its own. */
   readonly isInMesh: boolean;
   /** Nothing of it will run any more; something may still, until the kubelet has ended it. */

@@ -12,7 +12,7 @@ import { type TestPluginConnection, TestRuntime } from './test-runtime.ts';
 const log = pino({ level: process.env['LANDBRIDGE_TEST_LOG'] ?? 'silent' });
 const NETNS = '/var/run/netns/cni-1';
 const CART = { uid: 'uid-cart', name: 'cart', networkNamespace: NETNS };
-const AS_SANDBOX = { uid: 'uid-cart', namespace: 'demo', name: 'cart', address: '10.0.0.1', namespacePath: NETNS };
+const AS_SANDBOX = { uid: 'uid-cart', namespace: 'demo', name: 'cart', addresses: ['fd00::1', '10.0.0.1'], namespacePath: NETNS };
 
 interface Setup extends AsyncDisposable {
   readonly runtime: TestRuntime;
@@ -128,10 +128,10 @@ test('the gate is not asked of what has no network of its own, or is not of Kube
   t.deepEqual(setup.gate.asked, []);
 });
 
-test('the gate decides on a pod without an IPv4 address too', async (t) => {
+test('the gate decides on a pod without an address too', async (t) => {
   await using setup = await open(t);
-  setup.gate.answer = async ({ address }) => (address === undefined ? { kind: 'refused', reason: 'no address' } : { kind: 'captured' });
-  for (const event of ['RunPodSandbox', 'CreateContainer']) t.false((await setup.plugin.event(event, { ...CART, ips: ['fd00::1'] })).ok);
+  setup.gate.answer = async ({ addresses }) => (addresses.length === 0 ? { kind: 'refused', reason: 'no address' } : { kind: 'captured' });
+  for (const event of ['RunPodSandbox', 'CreateContainer']) t.false((await setup.plugin.event(event, { ...CART, ips: ['pod'] })).ok);
 });
 
 test('a pod that is described in no usable way is refused', async (t) => {

@@ -1,9 +1,9 @@
-import { isIPv4 } from 'node:net';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { DEFAULT_REQUEST_TIMEOUT_MS, encodeConfigured, encodeSynchronized, NRI_EMPTY, type NriEvent, type NriPod, parseNriRequest } from '@landbridge/wire/nri.ts';
 import { TtrpcCode, type TtrpcStatus } from '@landbridge/wire/ttrpc.ts';
 import type { Logger } from 'pino';
 import { metrics } from '../metrics.ts';
+import { podAddresses } from './pod-addresses.ts';
 import type { Admission, PodGate, Sandbox } from './sandbox.ts';
 
 const EVENTS: readonly NriEvent[] = ['RunPodSandbox', 'StopPodSandbox', 'RemovePodSandbox', 'CreateContainer'];
@@ -113,7 +113,7 @@ export class NriPlugin {
 function sandboxOf({ uid, namespace, name, networkNamespace, addresses }: NriPod): Sandbox | undefined {
   // Without a uid it is none of Kubernetes'.
   if (uid === '' || networkNamespace === undefined) return undefined;
-  return { uid, namespace, name, address: addresses.find((text) => isIPv4(text)), namespacePath: networkNamespace };
+  return { uid, namespace, name, addresses: podAddresses(addresses), namespacePath: networkNamespace };
 }
 
 function whenAborted(signal: AbortSignal): Promise<void> {

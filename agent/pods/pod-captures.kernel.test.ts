@@ -42,7 +42,7 @@ class Traffic {
   readonly #captured = new Map<string, CapturedPod>();
 
   add(pod: LocalPod, captured: CapturedPod): void {
-    this.calls.push(`add ${pod.address}`);
+    this.calls.push(`add ${pod.addresses[0]}`);
     this.#captured.set(pod.uid, captured);
   }
 
@@ -102,7 +102,7 @@ class Agent implements AsyncDisposable {
   }
 }
 
-const sandbox = (pod: MeshPod, over: Partial<Sandbox> = {}): Sandbox & { readonly address: string } => ({ uid, namespace: 'demo', name: 'one', namespacePath: `/run/netns/${pod.netns}`, ...over, address: pod.address });
+const sandbox = (pod: MeshPod, over: Partial<Sandbox> = {}): Sandbox => ({ uid, namespace: 'demo', name: 'one', addresses: pod.addresses, namespacePath: `/run/netns/${pod.netns}`, ...over });
 const until = async (what: string, is: () => boolean): Promise<void> => void (await waitFor(() => is() || undefined, { signal: never, timeoutMs: 20_000, everyMs: 5, what }));
 const traces = (): object[] => ['a', 'b'].map((name) => captureTraces(mesh.pod(name), path.join(mesh.node('west').bpfRoot, 'landbridge', String(CAPTURE_ABI))));
 
@@ -133,12 +133,12 @@ test.serial('a pod is captured before the API server knows its address, once, wh
   t.true(agent.captures.isCaptured(uid));
   t.deepEqual(await Promise.all([agent.captures.admit(a, never), agent.captures.admit(a, never)]), [{ kind: 'captured' }, { kind: 'captured' }]);
   await until('the pod to be announced', () => agent.isAnnounced);
-  agent.setPod({ phase: 'Running', podIPs: [{ ip: a.address }] });
+  agent.setPod({ phase: 'Running', podIPs: a.addresses.map((ip) => ({ ip })) });
   await agent.settled.promise;
-  t.deepEqual(agent.traffic.calls, [`add ${a.address}`]);
+  t.deepEqual(agent.traffic.calls, [`add ${a.addresses[0]}`]);
   await agent.captures.end(a);
   t.false(agent.captures.isCaptured(uid));
-  t.deepEqual(agent.traffic.calls, [`add ${a.address}`, 'remove']);
+  t.deepEqual(agent.traffic.calls, [`add ${a.addresses[0]}`, 'remove']);
   t.deepEqual(traces(), before);
 });
 
@@ -148,15 +148,15 @@ test.serial('another sandbox of the same pod takes its place, and the end of the
   const [a, b] = [sandbox(mesh.pod('a')), sandbox(mesh.pod('b'))];
   t.deepEqual(await agent.captures.admit(a, never), { kind: 'captured' });
   // What the API server says still of the sandbox before.
-  agent.setPod({ phase: 'Running', podIPs: [{ ip: a.address }] });
+  agent.setPod({ phase: 'Running', podIPs: a.addresses.map((ip) => ({ ip })) });
   t.deepEqual(await Promise.all([agent.captures.admit(b, never), agent.captures.admit(b, never)]), [{ kind: 'captured' }, { kind: 'captured' }]);
   await agent.captures.end(a);
   t.true(agent.captures.isCaptured(uid));
-  t.deepEqual(agent.captures.pods.map(({ address }) => address), [b.address]);
+  t.deepEqual(agent.captures.pods.map(({ addresses }) => addresses), [b.addresses]);
   await agent.captures.end({ uid, namespacePath: '' });
   t.true(agent.captures.isCaptured(uid));
   await Promise.all([agent.captures.end(b), agent.captures.end(b)]);
-  t.deepEqual(agent.traffic.calls, [`add ${a.address}`, 'remove', `add ${b.address}`, 'remove']);
+  t.deepEqual(agent.traffic.calls, [`add ${a.addresses[0]}`, 'remove', `add ${b.addresses[0]}`, 'remove']);
   t.deepEqual(traces(), before);
 });
 
@@ -184,7 +184,7 @@ test.serial('a pod that leaves the mesh gets time to end its connections, and on
   await agent.captures.admit(a, never);
   agent.source.setNamespace({ metadata: { name: 'demo', labels: {} } });
   await until('the pod to be released', () => !agent.captures.isCaptured(uid) && !agent.isAnnounced);
-  t.deepEqual(agent.traffic.calls, [`add ${a.address}`, 'remove and drain']);
+  t.deepEqual(agent.traffic.calls, [`add ${a.addresses[0]}`, 'remove and drain']);
   agent.source.setNamespace({ metadata: { name: 'demo', labels: { 'istio.io/dataplane-mode': 'ambient' } } });
   // The agent hears of the labels a moment later.
   while ((await agent.captures.admit(a, never)).kind !== 'captured') await delay(1);

@@ -11,6 +11,7 @@ import type { PodTraffic } from '../proxy/pod-traffic.ts';
 import { localPod } from './enrolment.ts';
 import type { LocalPod, NodePod, PodSource } from './local-pod.ts';
 import { findPodNamespaces } from './network-namespaces.ts';
+import { areSameAddresses, shareAnAddress } from './pod-addresses.ts';
 import type { Admission, PodGate, Sandbox } from './sandbox.ts';
 
 /** A pod is announced by the API server before its sandbox has processes: how often to look for them. */
@@ -100,21 +101,21 @@ export class PodCaptures implements PodGate {
   }
 
   async #admit(sandbox: Sandbox, signal: AbortSignal): Promise<Admission> {
-    const { uid, namespace, name, address } = sandbox;
+    const { uid, namespace, name, addresses } = sandbox;
     const untilKnown = AbortSignal.any([signal, AbortSignal.timeout(this.#admissionWaitMs)]);
     for (;;) {
       await this.#until(() => this.#find(sandbox) !== undefined, untilKnown);
-      await this.#until(() => !this.#isReleasing(uid, address), signal);
+      await this.#until(() => !this.#isReleasing(uid, addresses), signal);
       if (signal.aborted) return { kind: 'refused', reason: `there was no time left to capture pod ${namespace}/${name}` };
       // From here to the capture nobody else gets a word in.
-      if (this.#isReleasing(uid, address)) continue;
+      if (this.#isReleasing(uid, addresses)) continue;
       const known = this.#find(sandbox);
       if (known === undefined) return { kind: 'refused', reason: `the API server has not told the agent of pod ${namespace}/${name} with uid ${uid}` };
       if (!known.isInMesh) return { kind: 'not-in-mesh' };
-      const pod = address === undefined ? undefined : localPod(known, address);
-      if (pod === undefined) return { kind: 'refused', reason: `pod ${namespace}/${name} ${known.hasEnded ? 'has ended' : 'has no IPv4 address'}` };
+      const pod = localPod(known, addresses);
+      if (pod === undefined) return { kind: 'refused', reason: `pod ${namespace}/${name} ${known.hasEnded ? 'has ended' : 'has no address'}` };
       try {
-        const holder = this.#holder(uid, pod.address);
+        const holder = this.#holder(uid, addresses);
         if (holder === undefined) this.#add(pod, sandbox.namespacePath, 'before-start');
         if (this.#holds(sandbox)) break;
         // Of a sandbox that is gone.
@@ -153,13 +154,13 @@ export class PodCaptures implements PodGate {
     return known?.namespace === namespace && known.name === name ? known : undefined;
   }
 
-  #isReleasing(uid: string, address?: string): boolean {
-    return [...this.#releases.keys()].some(({ pod }) => pod.uid === uid || pod.address === address);
+  #isReleasing(uid: string, addresses: readonly string[] = []): boolean {
+    return [...this.#releases.keys()].some(({ pod }) => pod.uid === uid || shareAnAddress(pod.addresses, addresses));
   }
 
-  #holds({ uid, address, namespacePath }: Sandbox): boolean {
+  #holds({ uid, addresses, namespacePath }: Sandbox): boolean {
     const entry = this.#entries.get(uid);
-    return entry !== undefined && entry.pod.address === address && entry.captured.cookie === cookieAt(namespacePath);
+    return entry !== undefined && areSameAddresses(entry.pod.addresses, addresses) && entry.captured.cookie === cookieAt(namespacePath);
   }
 
   /** Waits until something is so, or the signal aborts. */
@@ -181,8 +182,8 @@ export class PodCaptures implements PodGate {
       await this.#announce(entry.pod, false, signal);
     }
     const wanted = [...this.#known.values()].map((pod) => localPod(pod)).filter((pod) => pod !== undefined);
-    // A status tells an address late: one that is not the captured one's is of the sandbox before, or of the next.
-    const unsettled = wanted.filter(({ uid, address }) => this.#entries.get(uid)?.pod.address !== address);
+    // A status tells addresses late: those that are not the captured one's are of the sandbox before, or of the next.
+    const unsettled = wanted.filter(({ uid, addresses }) => !areSameAddresses(this.#entries.get(uid)?.pod.addresses ?? [], addresses));
     const over = [...this.#entries.keys()].filter((uid) => this.#known.get(uid)?.hasEnded !== false);
     const namespaces = unsettled.length + over.length === 0 ? new Map<string, string>() : findPodNamespaces(new Set([...unsettled.map(({ uid }) => uid), ...over]));
     for (const uid of over) {
@@ -201,10 +202,10 @@ export class PodCaptures implements PodGate {
         again(passedOver === undefined ? NAMESPACE_RETRY_MS : FAILURE_RETRY_MS);
         continue;
       }
-      const holder = this.#holder(pod.uid, pod.address);
+      const holder = this.#holder(pod.uid, pod.addresses);
       if (holder !== undefined) await this.#release(holder, false);
       // Gates do their work while others wait.
-      if (this.#holder(pod.uid, pod.address) !== undefined || this.#isReleasing(pod.uid, pod.address) || this.#known.get(pod.uid)?.isInMesh !== true) {
+      if (this.#holder(pod.uid, pod.addresses) !== undefined || this.#isReleasing(pod.uid, pod.addresses) || this.#known.get(pod.uid)?.isInMesh !== true) {
         again(NAMESPACE_RETRY_MS);
         continue;
       }
@@ -250,9 +251,9 @@ export class PodCaptures implements PodGate {
     return [...this.#entries.values()].every(({ captured }) => this.#capture.isRelieved(captured));
   }
 
-  /** Who is captured as this pod or with its address: an address is of one pod. */
-  #holder(uid: string, address: string): Entry | undefined {
-    return this.#entries.get(uid) ?? [...this.#entries.values()].find(({ pod }) => pod.address === address);
+  /** Who is captured as this pod or with an address of it: an address is of one pod. */
+  #holder(uid: string, addresses: readonly string[]): Entry | undefined {
+    return this.#entries.get(uid) ?? [...this.#entries.values()].find(({ pod }) => shareAnAddress(pod.addresses, addresses));
   }
 
   /**
@@ -269,7 +270,7 @@ export class PodCaptures implements PodGate {
   }
 
   #add(pod: LocalPod, namespacePath: string, moment: 'before-start' | 'running'): void {
-    const captured = this.#capture.capture({ uid: pod.uid, addresses: [pod.address], namespacePath });
+    const captured = this.#capture.capture({ uid: pod.uid, addresses: pod.addresses, namespacePath });
     try {
       this.#traffic.add(pod, captured);
     } catch (thrown) {
@@ -283,14 +284,14 @@ export class PodCaptures implements PodGate {
     this.#tellProbePorts();
     metrics.capturedPods.set(this.#entries.size);
     metrics.podCaptures.inc({ moment });
-    this.#log.info({ pod: pod.name, namespace: pod.namespace, address: pod.address, moment }, 'pod captured');
+    this.#log.info({ pod: pod.name, namespace: pod.namespace, addresses: pod.addresses, moment }, 'pod captured');
   }
 
   /** Of all pods that are captured or will be: an agent that follows another one leaves no gap. */
   #tellProbePorts(): void {
     const pods = [...this.pods, ...[...this.#known.values()].map((pod) => localPod(pod)).filter((pod) => pod !== undefined)];
     try {
-      this.#capture.kubeletProbes.setPorts(pods.flatMap(({ address, probePorts = [ANY_PORT] }) => probePorts.map((port) => ({ address, port }))));
+      this.#capture.kubeletProbes.setPorts(pods.flatMap(({ addresses, probePorts = [ANY_PORT] }) => addresses.flatMap((address) => probePorts.map((port) => ({ address, port })))));
     } catch (thrown) {
       // What is missing is judged by policies.
       this.#log.warn({ error: LandbridgeError.from(thrown).message }, 'not all ports that the kubelet probes could be told');

@@ -1,6 +1,6 @@
-import { isIPv4 } from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
+import { podAddresses } from './pod-addresses.ts';
 import { ACCELERATION_LABEL, MODE_LABELS, parseNamespace, parsePod } from './pod-facts.ts';
 
 const uid = '0f0f0f0f-1111-2222-3333-444444444444';
@@ -22,11 +22,11 @@ test('whatever an object is, what is told of a pod has its types and nothing els
     fc.property(or(pod), (value) => {
       const parsed = parsePod(value);
       if (!parsed.ok) return;
-      const { uid, namespace, name, labels, serviceAccount, isHostNetwork, hasEnded, address, announced, wantsAcceleration } = parsed.value;
+      const { uid, namespace, name, labels, serviceAccount, isHostNetwork, hasEnded, addresses, announced, wantsAcceleration } = parsed.value;
       t.regex(uid, /^[0-9A-Za-z-]{1,64}$/);
       t.true([namespace, name, serviceAccount].every((word) => word !== ''));
       t.true(Object.entries(labels).every(([label, mode]) => MODE_LABELS.includes(label as never) && typeof mode === 'string'));
-      t.true(address === undefined || isIPv4(address));
+      t.deepEqual(addresses, podAddresses(addresses));
       t.true([isHostNetwork, hasEnded, announced, wantsAcceleration].every((is) => typeof is === 'boolean'));
       t.true(parsed.value.probePorts.every((port) => Number.isInteger(port)));
       t.is(Object.keys(parsed.value).length, 11);
@@ -39,7 +39,7 @@ test('a pod is told whatever else it has', (t) => {
     fc.property(fc.dictionary(fc.string(), fc.jsonValue()), text, text, labels, (more, namespace, name, labels) => {
       const parsed = parsePod({ ...more, metadata: { ...more, uid, namespace, name, labels }, spec: { ...more, hostNetwork: false }, status: { ...more, phase: 'Running', podIPs: [{ ip: 'fd00::1' }, { ip: '10.0.0.1' }, { ip: '10.0.0.2' }] } });
       t.true(parsed.ok);
-      if (parsed.ok) t.like(parsed.value, { uid, namespace, name, address: '10.0.0.1', hasEnded: false, isHostNetwork: false });
+      if (parsed.ok) t.like(parsed.value, { uid, namespace, name, addresses: ['fd00::1', '10.0.0.1'], hasEnded: false, isHostNetwork: false });
     }),
   );
 });

@@ -1,6 +1,6 @@
-import { isIPv4 } from 'node:net';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
+import { podAddresses } from './pod-addresses.ts';
 import { probePorts } from './probe-ports.ts';
 
 /** Istio's label and ours mean the same; ours wins where both are set. */
@@ -29,8 +29,8 @@ export interface PodFacts {
   readonly isHostNetwork: boolean;
   /** `Succeeded` or `Failed`: nothing of it runs any more, or will. */
   readonly hasEnded: boolean;
-  /** The first one that is IPv4. */
-  readonly address: string | undefined;
+  /** One of each family; none before it has a network. */
+  readonly addresses: readonly string[];
   /** Whether its annotation says that it is captured. */
   readonly announced: boolean;
   readonly probePorts: readonly number[];
@@ -61,7 +61,7 @@ export function parsePod(value: unknown): Result<PodFacts> {
     serviceAccount: isText(serviceAccountName) ? serviceAccountName : 'default',
     isHostNetwork: spec['hostNetwork'] === true,
     hasEnded: status['phase'] === 'Succeeded' || status['phase'] === 'Failed',
-    address: addresses(status['podIPs']).find((address) => isIPv4(address)),
+    addresses: podAddresses(texts(status['podIPs'])),
     announced: fields(metadata['annotations'])[REDIRECTION_ANNOTATION] === 'enabled',
     probePorts: probePorts(spec),
   });
@@ -75,7 +75,7 @@ function modeLabels(labels: unknown): ModeLabels {
   }));
 }
 
-function addresses(podIPs: unknown): string[] {
+function texts(podIPs: unknown): string[] {
   return Array.isArray(podIPs) ? podIPs.map((entry) => fields(entry)['ip']).filter((ip) => typeof ip === 'string') : [];
 }
 

@@ -72,7 +72,7 @@ export function podSourceContract(test: TestFn | SerialFn, name: string, open: (
     await setup.setPod({ namespace, node, name: 'a', addresses: ['10.1.0.1', 'fd00::1'], phase: 'Running' });
     const sets = setup.source.watch(soon())[Symbol.asyncIterator]();
     const [pod] = await readUntil(sets, 'a');
-    t.like(pod, { namespace, name: 'a', serviceAccount: 'default', address: '10.1.0.1', announced: false });
+    t.like(pod, { namespace, name: 'a', serviceAccount: 'default', addresses: ['10.1.0.1', 'fd00::1'], announced: false });
     t.regex(pod?.uid ?? '', /^[0-9a-f-]{36}$/);
     await sets.return?.();
   });

@@ -17,7 +17,7 @@ function setUp(): { readonly made: Made[]; readonly inner: TestGate; readonly ga
   return { made, inner, gate: new RefusalEvents(inner, client, 'n', pino({ level: 'silent' })) };
 }
 
-const sandbox = (uid = 'u1', name = 'one'): Sandbox => ({ uid, namespace: 'demo', name, address: '10.0.0.1', namespacePath: '/run/netns/x' });
+const sandbox = (uid = 'u1', name = 'one'): Sandbox => ({ uid, namespace: 'demo', name, addresses: ['10.0.0.1'], namespacePath: '/run/netns/x' });
 const never = new AbortController().signal;
 
 test('a pod that is refused has an event with the reason; others have none', async (t) => {

@@ -3,8 +3,8 @@ export interface Sandbox {
   readonly uid: string;
   readonly namespace: string;
   readonly name: string;
-  /** IPv4, where it has one. The API server does not know it yet. */
-  readonly address: string | undefined;
+  /** One of each family that it has. The API server does not know them yet. */
+  readonly addresses: readonly string[];
   /** A file of the network namespace, as the runtime names it, such as /var/run/netns/cni-UUID. */
   readonly namespacePath: string;
 }

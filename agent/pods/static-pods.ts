@@ -1,10 +1,10 @@
-import { isIPv4 } from 'node:net';
 import { waitFor } from '@landbridge/core/retry-delay.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import type { Logger } from 'pino';
 import * as Type from 'typebox';
 import { Check, Errors } from 'typebox/value';
 import type { NodePod, PodSource } from './local-pod.ts';
+import { podAddresses } from './pod-addresses.ts';
 import type { PodGate } from './sandbox.ts';
 
 /** How often a pod that could not be captured is tried again. */
@@ -21,8 +21,8 @@ const StaticPodsSchema = Type.Array(
       namespace: Name,
       name: Name,
       serviceAccount: Name,
-      /** IPv4. */
-      address: Type.String({ maxLength: 15 }),
+      /** One of each family that it has. */
+      addresses: Type.Array(Type.String({ maxLength: 45 }), { minItems: 1, maxItems: 2 }),
       /** A file of the network namespace, such as /run/netns/NAME. */
       networkNamespace: Type.String({ pattern: '^/', maxLength: 4096 }),
     },
@@ -47,10 +47,11 @@ export function parseStaticPods(text: string): Result<readonly StaticPod[]> {
     // The path has keys of the file in it.
     return err(`${first?.instancePath || 'the list'}: ${first?.message ?? 'wrong'}`.slice(0, MAX_REASON_CHARACTERS));
   }
-  const wrong = value.find(({ address }) => !isIPv4(address));
-  if (wrong !== undefined) return err(`${wrong.name} has no IPv4 address`);
-  for (const key of ['uid', 'address'] as const) if (new Set(value.map((pod) => pod[key])).size < value.length) return err(`two pods have the same ${key}`);
-  return ok(value);
+  const pods = value.map((pod) => ({ ...pod, addresses: [...podAddresses(pod.addresses)] }));
+  const wrong = value.find(({ addresses }, at) => pods[at]?.addresses.length !== addresses.length);
+  if (wrong !== undefined) return err(`${wrong.name} must have an address, and at most one of each family`);
+  for (const [what, all] of [['uid', pods.map(({ uid }) => uid)], ['address', pods.flatMap(({ addresses }) => addresses)]] as const) if (new Set(all).size < all.length) return err(`two pods have the same ${what}`);
+  return ok(pods);
 }
 
 /** Pods that somebody wrote down, all of them in the mesh: for machines without Kubernetes. */

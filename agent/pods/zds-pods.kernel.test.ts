@@ -45,7 +45,7 @@ test.serial('a pod is captured by the namespace that istio-cni passes on, and le
   };
   const traffic = {
     add: (pod: LocalPod, of: CapturedPod): void => {
-      calls.push(`add ${pod.name} ${pod.address}`);
+      calls.push(`add ${pod.name} ${pod.addresses.join()}`);
       captured.set(pod.uid, of);
     },
     equipped: async (uids: readonly string[]): Promise<ReadonlySet<string>> => new Set(uids),
@@ -62,7 +62,7 @@ test.serial('a pod is captured by the namespace that istio-cni passes on, and le
   t.is(await first.add('uid-a', file('a'), 'cart'), '');
   t.is(await first.add('uid-b', file('b'), 'till'), '');
   t.is(await first.snapshotSent(), '');
-  t.deepEqual(calls, [`add cart ${mesh.pod('a').address}`, `add till ${mesh.pod('b').address}`]);
+  t.deepEqual(calls, [`add cart ${mesh.pod('a').addresses.join()}`, `add till ${mesh.pod('b').addresses.join()}`]);
   t.true(captures.isCaptured('uid-a') && captures.isCaptured('uid-b'));
 
   // Told again by another connection it stays the same capture; what that does not name is released.

@@ -27,7 +27,7 @@ async function open(t: ExecutionContext, { pendingRetryMs = 60_000, answerMs = 2
   const addresses = new Map<string, string>();
   const lookAt = ({ number }: FileDescriptor): NamespaceFacts => {
     const name = path.basename(readlinkSync(`/proc/self/fd/${number}`));
-    return { inode: fstatSync(number).ino, isOfNode: name === 'node', address: name === 'addressless' ? undefined : (addresses.get(name) ?? '10.0.0.1') };
+    return { inode: fstatSync(number).ino, isOfNode: name === 'node', addresses: name === 'addressless' ? [] : [addresses.get(name) ?? '10.0.0.1'] };
   };
   const gate = new TestGate();
   let snapshots = 0;
@@ -68,9 +68,9 @@ test.serial('a pod is known with all that istio-cni says of it, and answered for
   await using setup = await open(t);
   setup.addresses.set('net-a', '10.1.0.7');
   t.is(await setup.connection.add('uid-a', setup.namespace('net-a'), 'cart'), '');
-  t.deepEqual(await known(setup.pods), [{ uid: 'uid-a', namespace: 'demo', name: 'cart', serviceAccount: 'sa', address: '10.1.0.7', announced: true, wantsAcceleration: false, isInMesh: true, hasEnded: false }]);
+  t.deepEqual(await known(setup.pods), [{ uid: 'uid-a', namespace: 'demo', name: 'cart', serviceAccount: 'sa', addresses: ['10.1.0.7'], announced: true, wantsAcceleration: false, isInMesh: true, hasEnded: false }]);
   const [sandbox] = setup.gate.asked;
-  t.like(sandbox, { uid: 'uid-a', namespace: 'demo', name: 'cart', address: '10.1.0.7' });
+  t.like(sandbox, { uid: 'uid-a', namespace: 'demo', name: 'cart', addresses: ['10.1.0.7'] });
   t.is(readlinkSync(sandbox?.namespacePath ?? ''), path.join(setup.istio.directory, 'net-a'));
   t.is(setup.snapshots(), 0);
   t.is(await setup.connection.snapshotSent(), '');
@@ -171,7 +171,7 @@ test.serial('a pod with another network namespace is another sandbox; with the s
   setup.addresses.set('a2', '10.0.0.9');
   t.is(await setup.connection.add('a', setup.namespace('a2')), '');
   t.is(setup.gate.ended.length, 1);
-  t.is((await known(setup.pods))[0]?.address, '10.0.0.9');
+  t.is((await known(setup.pods))[0]?.addresses[0], '10.0.0.9');
 });
 
 test.serial('an answer comes in time, whatever the capture does, and a deletion is not held up by it', async (t) => {
@@ -184,7 +184,7 @@ test.serial('an answer comes in time, whatever the capture does, and a deletion 
 for (const [what, ask, expected] of [
   ['without a namespace', async ({ connection }: Setup) => await connection.add('a', undefined), 'pod a came with 0 descriptors'],
   ['in the network of the node', async ({ connection, namespace }: Setup) => await connection.add('a', namespace('node')), 'pod a has the network of its node'],
-  ['without an address', async ({ connection, namespace }: Setup) => await connection.add('a', namespace('addressless')), 'pod a has no IPv4 address'],
+  ['without an address', async ({ connection, namespace }: Setup) => await connection.add('a', namespace('addressless')), 'pod a has no address'],
   ['that nobody knows', async ({ connection }: Setup) => await connection.keep('a'), 'nothing is known of pod a'],
 ] as const) {
   test.serial(`a pod ${what} is refused, and the connection goes on`, async (t) => {

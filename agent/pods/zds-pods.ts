@@ -1,4 +1,3 @@
-import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
@@ -9,6 +8,7 @@ import { encodeZdsAck, encodeZdsHello, MAX_ZDS_PACKET_BYTES, parseZdsRequest, ty
 import type { Logger } from 'pino';
 import { metrics } from '../metrics.ts';
 import type { NodePod, PodSource } from './local-pod.ts';
+import { podAddresses } from './pod-addresses.ts';
 import type { PodGate, Sandbox } from './sandbox.ts';
 
 const RECONNECT = { firstMs: 10, mostMs: 15_000 };
@@ -34,8 +34,8 @@ export interface NamespaceFacts {
   readonly inode: number;
   /** Whether it is the agent's own, which is the node's. */
   readonly isOfNode: boolean;
-  /** The first IPv4 address that is not of its loopback. */
-  readonly address: string | undefined;
+  /** The first of each family that is valid beyond the namespace and its links. */
+  readonly addresses: readonly string[];
 }
 
 /** A descriptor as a path that all threads of this process can open. */
@@ -170,7 +170,7 @@ export class ZdsPods implements PodSource {
     if (descriptor === undefined || others.length > 0) return `pod ${uid} came with ${descriptors.length} descriptors`;
     let held = this.#held.get(uid);
     try {
-      const { inode, isOfNode, address } = (this.#options.lookAt ?? lookAt)(descriptor);
+      const { inode, isOfNode, addresses } = (this.#options.lookAt ?? lookAt)(descriptor);
       if (held !== undefined && held.inode !== inode) {
         await this.#drop(uid, gate);
         held = undefined;
@@ -178,11 +178,11 @@ export class ZdsPods implements PodSource {
       if (held === undefined) {
         if (this.#held.size >= MAX_PODS) return `more than ${MAX_PODS} pods`;
         if (isOfNode) return `pod ${uid} has the network of its node`;
-        if (address === undefined) return `pod ${uid} has no IPv4 address`;
+        if (addresses.length === 0) return `pod ${uid} has no address`;
         descriptors.length = 0;
         held = {
-          pod: { uid, namespace, name, serviceAccount, address, announced: true, wantsAcceleration: false, isInMesh: true, hasEnded: false },
-          sandbox: { uid, namespace, name, address, namespacePath: pathOf(descriptor) },
+          pod: { uid, namespace, name, serviceAccount, addresses, announced: true, wantsAcceleration: false, isInMesh: true, hasEnded: false },
+          sandbox: { uid, namespace, name, addresses, namespacePath: pathOf(descriptor) },
           namespace: descriptor,
           inode,
           stop: new AbortController(),
@@ -245,6 +245,6 @@ export class ZdsPods implements PodSource {
 function lookAt(namespace: FileDescriptor): NamespaceFacts {
   const inode = namespaceInode(pathOf(namespace));
   const interfaces = inNetworkNamespace(namespace.number, () => networkInterfaces());
-  const address = Object.values(interfaces).flat().find((of) => of !== undefined && !of.internal && isIPv4(of.address))?.address;
-  return { inode, isOfNode: inode === namespaceInode('/proc/self/ns/net'), address };
+  const addresses = Object.values(interfaces).flatMap((of = []) => of).filter(({ internal, scopeid = 0 }) => !internal && scopeid === 0).map(({ address }) => address);
+  return { inode, isOfNode: inode === namespaceInode('/proc/self/ns/net'), addresses: podAddresses(addresses) };
 }

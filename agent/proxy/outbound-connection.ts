@@ -21,6 +21,7 @@ import { dial, neverAccelerate } from './dialer.ts';
 import { DoubleTunnel } from './double-tunnel.ts';
 import { LocalDelivery } from './local-delivery.ts';
 import { PendingDial } from './pending-dial.ts';
+import { sourceFor } from './pod-identity.ts';
 import type { Route, RouteWaiter } from './route-cache.ts';
 import type { PodConnection, ThreadPod } from './thread-pod.ts';
 import type { Carriage, ConnectionView, ResponseFlag } from './thread-messages.ts';
@@ -190,7 +191,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   #deliver(candidate: Candidate, local: ThreadPod): void {
     const target = candidate.target as SocketAddress;
     this.#peer = local.spec.identity;
-    this.#local = new LocalDelivery(this.#thread, { client: this.#pod, server: local, socket: this.#socket, source: this.#source, target, service: undefined }, {
+    this.#local = new LocalDelivery(this.#thread, { client: this.#pod, server: local, socket: this.#socket, source: sourceFor(this.#pod.spec, this.#source, target), target, service: undefined }, {
       onOpen: () => this.#opened(),
       onRefused: (flag, text, mayRetry) => {
         this.#socket.owner = this;

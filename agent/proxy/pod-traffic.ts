@@ -115,7 +115,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
       this.#context.accelerations.dismiss(pod.uid);
       throw thrown;
     }
-    this.#uidByAddress.set(pod.address, pod.uid);
+    for (const address of pod.addresses) this.#uidByAddress.set(address, pod.uid);
     this.#localPodsChanged(pod);
   }
 
@@ -159,7 +159,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     if (entry === undefined) return;
     this.#entries.delete(uid);
     this.#handles.delete(uid);
-    if (this.#uidByAddress.get(entry.pod.address) === uid) this.#uidByAddress.delete(entry.pod.address);
+    for (const address of entry.pod.addresses) if (this.#uidByAddress.get(address) === uid) this.#uidByAddress.delete(address);
     entry.stop.abort();
     this.#direct?.withdrawPod(uid);
     this.#localPodsChanged(entry.pod);
@@ -181,7 +181,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
       uid: pod.uid,
       kind,
       identity,
-      addresses: [pod.address],
+      addresses: pod.addresses,
       labels: workload === undefined ? this.#labelsOf(pod, identity) : labelsOf(workload),
       baggage: this.#baggageOf(pod, workload),
       network: this.#context.network,
@@ -215,7 +215,13 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   }
 
   #workloadOf(pod: LocalPod): Workload | undefined {
-    return this.#context.discovery.registry.localWorkload(networkAddress(this.#context.network, pod.address as IpAddress), pod);
+    const { discovery, network } = this.#context;
+    // Discovery may know of one family only.
+    for (const address of pod.addresses) {
+      const workload = discovery.registry.localWorkload(networkAddress(network, address as IpAddress), pod);
+      if (workload !== undefined) return workload;
+    }
+    return undefined;
   }
 
   #labelsOf({ name, namespace }: LocalPod, principal: SpiffeId): WorkloadLabels {
@@ -284,7 +290,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   #sourceOf({ pod, identity }: Entry): RouteSource {
     const workload = this.#workloadOf(pod);
     const { cluster, network, node } = this.#context;
-    return { namespace: pod.namespace, identity, address: pod.address as IpAddress, network, node, cluster, region: workload?.region ?? '', zone: workload?.zone ?? '', subzone: workload?.subzone ?? '' };
+    return { namespace: pod.namespace, identity, address: pod.addresses[0] as IpAddress, network, node, cluster, region: workload?.region ?? '', zone: workload?.zone ?? '', subzone: workload?.subzone ?? '' };
   }
 
   /** The captured pod of this node that a workload is. */
@@ -319,9 +325,9 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   #registryChanged(change: RegistryChange): void {
     this.#replan(change);
     for (const entry of this.#entries.values()) {
-      const at = networkAddress(this.#context.network, entry.pod.address as IpAddress);
+      const isChanged = entry.pod.addresses.some((address) => change.addresses.has(networkAddress(this.#context.network, address as IpAddress)));
       // A pod's own labels and services are told anew with it, or with a service that came after it.
-      if (change.addresses.has(at) || change.services.size > 0) this.#tell(entry, undefined);
+      if (isChanged || change.services.size > 0) this.#tell(entry, undefined);
     }
   }
 

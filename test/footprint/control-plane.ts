@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isIPv6 } from 'node:net';
 import path from 'node:path';
 import { fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
 import { pino } from 'pino';
@@ -20,7 +21,7 @@ import { AdsService } from '@landbridge/federation/xds/ads-service.ts';
 import { addressResources, type Resource, trustBundleResources } from '@landbridge/federation/xds/resources.ts';
 import { AuthorizationSchema } from '@landbridge/wire/gen/authorization_pb.js';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
-import { type IdlePod, NAMESPACE, namespaceObject, NODE, podObject, serviceAddress, SERVICE_PORT, TARGET_PORT } from './pod-objects.ts';
+import { type IdlePod, NAMESPACE, namespaceObject, NODE, podObject, serviceAddress, serviceAddress6, SERVICE_PORT, TARGET_PORT } from './pod-objects.ts';
 
 const [directory = '', discoveryPort = '', apiPort = ''] = process.argv.slice(2);
 const TRUST_DOMAIN = 'west.landbridge';
@@ -48,8 +49,8 @@ const objectOf = (pod: IdlePod) => {
 /** Each pod is an endpoint of a Service of its own, whose address other pods would call. */
 function publish(): void {
   const objects = pods.map(objectOf);
-  const services = pods.map(({ name }, i) => ({ metadata: { namespace: NAMESPACE, name, uid: name }, spec: { clusterIPs: [serviceAddress(i)], ports: [{ name: 'http', port: SERVICE_PORT, protocol: 'TCP' }] } }));
-  const slices = pods.map(({ name, address, node = NODE }) => ({ addressType: 'IPv4', metadata: { namespace: NAMESPACE, name, labels: { 'kubernetes.io/service-name': name } }, ports: [{ name: 'http', port: TARGET_PORT, protocol: 'TCP' }], endpoints: [{ addresses: [address], conditions: { ready: true }, nodeName: node, targetRef: { kind: 'Pod', namespace: NAMESPACE, name } }] }));
+  const services = pods.map(({ name }, i) => ({ metadata: { namespace: NAMESPACE, name, uid: name }, spec: { clusterIPs: [serviceAddress(i), serviceAddress6(i)], ports: [{ name: 'http', port: SERVICE_PORT, protocol: 'TCP' }] } }));
+  const slices = pods.flatMap(({ name, address, addresses = [address], node = NODE }) => addresses.map((each, i) => ({ addressType: isIPv6(each) ? 'IPv6' : 'IPv4', metadata: { namespace: NAMESPACE, name: `${name}-${i}`, labels: { 'kubernetes.io/service-name': name } }, ports: [{ name: 'http', port: TARGET_PORT, protocol: 'TCP' }], endpoints: [{ addresses: [each], conditions: { ready: true }, nodeName: node, targetRef: { kind: 'Pod', namespace: NAMESPACE, name } }] })));
   const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', pods: objects, services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
   const types = new Map<string, ReadonlyMap<string, Resource>>([[ADDRESS_TYPE, addressResources(inputs)], [AUTHORIZATION_TYPE, policies], [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([[TRUST_DOMAIN, [authority.rootDer]]]))]]);
   ads.publish({ types, isComplete: () => true, allComplete: true, allListed: true });

@@ -4,6 +4,8 @@ export interface IdlePod {
   readonly uid: string;
   readonly name: string;
   readonly address: string;
+  /** All of them. Default: {@link address}. */
+  readonly addresses?: readonly string[];
   /** Default: {@link NODE}. */
   readonly node?: string;
 }
@@ -14,11 +16,12 @@ export const NODE = 'west';
 export const SERVICE_PORT = 80;
 export const TARGET_PORT = 8080;
 export const serviceAddress = (index: number): string => `10.250.${index >> 8}.${index & 255}`;
+export const serviceAddress6 = (index: number): string => `fd98::${index.toString(16)}`;
 
 export const namespaceObject: V1Namespace = { metadata: { name: NAMESPACE, resourceVersion: '1', labels: { 'landbridge.dev/dataplane-mode': 'ambient', 'kubernetes.io/metadata.name': NAMESPACE } }, spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } };
 
 /** A pod as an API server tells it, with all that an agent does not look at: about 8 KB of JSON. Each has an identity of its own. */
-export function podObject({ uid, name, address, node = NODE }: IdlePod, announced: boolean): V1Pod {
+export function podObject({ uid, name, address, addresses = [address], node = NODE }: IdlePod, announced: boolean): V1Pod {
   const time = new Date(0);
   const containers = ['app', 'exporter'].map((container) => ({
     name: container,
@@ -42,7 +45,7 @@ export function podObject({ uid, name, address, node = NODE }: IdlePod, announce
     },
     spec: { containers, nodeName: node, serviceAccountName: name, restartPolicy: 'Always', dnsPolicy: 'ClusterFirst', schedulerName: 'default-scheduler', volumes: [{ name: 'kube-api-access', projected: { sources: [{ serviceAccountToken: { expirationSeconds: 3607, path: 'token' } }] } }] },
     status: {
-      phase: 'Running', podIP: address, podIPs: [{ ip: address }],
+      phase: 'Running', podIP: address, podIPs: addresses.map((ip) => ({ ip })),
       conditions: ['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'].map((type) => ({ type, status: 'True', lastTransitionTime: time })),
       containerStatuses: containers.map(({ name: container, image }) => ({ name: container, image, imageID: `${image}@sha256:${'0'.repeat(64)}`, containerID: `containerd://${'0'.repeat(64)}`, ready: true, restartCount: 0, started: true, state: { running: { startedAt: time } } })),
     },

@@ -212,7 +212,7 @@ const apiServer: FuzzTarget = {
 
 function checkObject(object: unknown): void {
   const pod = parsePod(object);
-  if (pod.ok) expect(/^[0-9A-Za-z-]{1,64}$/.test(pod.value.uid) && (pod.value.address === undefined || parseIp(pod.value.address).ok), 'a pod of something else');
+  if (pod.ok) expect(/^[0-9A-Za-z-]{1,64}$/.test(pod.value.uid) && pod.value.addresses.every((address) => parseIp(address).ok), 'a pod of something else');
   const namespace = parseNamespace(object);
   if (namespace.ok) expect(Object.keys(namespace.value.labels).length <= 2, 'labels that nobody looks at');
 }

@@ -5,6 +5,7 @@ import { CNI_FILE, planCniFile } from '@landbridge/agent/pods/cni-configuration.
 import { parseCniRequest } from '@landbridge/agent/pods/cni-request.ts';
 import { ConfigureRequestSchema, EventRequestSchema, StateChangeEventSchema, SynchronizeRequestSchema } from '@landbridge/wire/gen/nri_pb.js';
 import { WorkloadRequestSchema } from '@landbridge/wire/gen/zds_pb.js';
+import { parseIp } from '@landbridge/core/ip-address.ts';
 import { MAX_STATIC_PODS, parseStaticPods } from '@landbridge/agent/pods/static-pods.ts';
 import { encodeDescriptor, parseDescriptors } from '@landbridge/native/passed-descriptors.ts';
 import { parseExactJson } from '@landbridge/wire/exact-json.ts';
@@ -151,9 +152,9 @@ const cniRequest: FuzzTarget = {
     if (!parsed.ok) return void expect(parsed.error.message.length <= MAX_REASON, 'reason is too long');
     const request = parsed.value;
     if (request.kind !== 'add' && request.kind !== 'check') return;
-    const { uid, namespace, name, address = '0.0.0.0', namespacePath } = request.sandbox;
+    const { uid, namespace, name, addresses, namespacePath } = request.sandbox;
     expect(/^[0-9A-Za-z-]{1,64}$/.test(uid) && [namespace, name].every((text) => /^[-a-z0-9.]{1,253}$/.test(text)), 'a name that none is');
-    expect(/^[0-9.]{7,15}$/.test(address), 'an address that is none');
+    expect(addresses.length <= 2 && addresses.every((address) => parseIp(address).ok), 'an address that is none');
     expect(namespacePath.startsWith('/') && !namespacePath.includes('\0'), 'a path that is none');
     expect((JSON.parse(request.result) as { cniVersion: unknown }).cniVersion === request.version, 'a result of another version');
   },
@@ -188,13 +189,13 @@ const descriptors: FuzzTarget = {
 
 const staticPods: FuzzTarget = {
   name: 'static-pods',
-  examples: [utf8(JSON.stringify([{ uid: 'uid-1', namespace: 'shop', name: 'cart', serviceAccount: 'cart', address: '10.0.0.1', networkNamespace: '/run/netns/cart' }, { uid: 'uid-2', namespace: 'shop', name: 'till', serviceAccount: 'till', address: '10.0.0.2', networkNamespace: '/run/netns/till' }])), utf8('[]')],
-  dictionary: ['{', '}', '[', ']', '"', ',', ':', '\\u0000', 'null', '"__proto__":', '"uid":', '"address":', '10.0.0.1', '../'].map(utf8),
+  examples: [utf8(JSON.stringify([{ uid: 'uid-1', namespace: 'shop', name: 'cart', serviceAccount: 'cart', addresses: ['10.0.0.1', 'fd00::1'], networkNamespace: '/run/netns/cart' }, { uid: 'uid-2', namespace: 'shop', name: 'till', serviceAccount: 'till', addresses: ['10.0.0.2'], networkNamespace: '/run/netns/till' }])), utf8('[]')],
+  dictionary: ['{', '}', '[', ']', '"', ',', ':', '\\u0000', 'null', '"__proto__":', '"uid":', '"addresses":', '10.0.0.1', '../'].map(utf8),
   check: (input) => {
     const parsed = parseStaticPods(Buffer.from(input).toString());
     if (!parsed.ok) return void expect(parsed.error.length <= MAX_REASON, 'reason is too long');
     expect(parsed.value.length <= MAX_STATIC_PODS, 'too many pods');
-    for (const { uid, address, networkNamespace } of parsed.value) expect(/^[0-9A-Za-z-]{1,64}$/.test(uid) && /^[0-9.]{7,15}$/.test(address) && networkNamespace.startsWith('/'), 'a pod of something else');
+    for (const { uid, addresses, networkNamespace } of parsed.value) expect(/^[0-9A-Za-z-]{1,64}$/.test(uid) && addresses.length <= 2 && addresses.every((address) => parseIp(address).ok) && networkNamespace.startsWith('/'), 'a pod of something else');
   },
 };
 

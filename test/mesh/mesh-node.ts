@@ -21,6 +21,7 @@ export class MeshNode {
   readonly bpfRoot: string;
   readonly pods: readonly MeshPod[];
   readonly #directory: string;
+  #captures = 0;
 
   /** `prefix`: of the names of network namespaces. */
   constructor(plan: PlannedNode, prefix: string, root: { readonly cgroup: string; readonly bpf: string; readonly directory: string }) {
@@ -86,7 +87,8 @@ export class MeshNode {
 
   /** Captures packets on the link to the other nodes until `stop`; see e2e/packet-capture.ts. */
   async captureWan(filter = 'tcp'): Promise<PacketCapture> {
-    return await startCapture(this.netns, 'wan', path.join(this.#directory, `${this.name}.pcap`), filter);
+    const file = `${this.name}-${++this.#captures}.pcap`;
+    return await startCapture(this.netns, 'wan', path.join(this.#directory, file), filter);
   }
 
   /** Captures packets on the link of one of the node's pods until `stop`; see e2e/packet-capture.ts. */

@@ -21,6 +21,45 @@ except OSError as e:
 `);
 }
 
+/** Connects by a socket that was made in another network namespace, as one that was passed on (unix(7), SCM_RIGHTS), and writes what the peer said, or the name of the error. */
+export function strangerCaller(namespacePath: string, host: string, port: number): readonly string[] {
+  return program(`
+import ctypes, errno, os, socket, struct
+libc, home = ctypes.CDLL(None), os.open('/proc/self/ns/net', os.O_RDONLY)
+def enter(namespace):
+    if libc.setns(namespace, 0x40000000): raise OSError('setns')
+enter(os.open(${JSON.stringify(namespacePath)}, os.O_RDONLY))
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+enter(home)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', 1, 0))
+try:
+    s.connect((${JSON.stringify(host)}, ${port}))
+    print(s.recv(1000).decode())
+except OSError as e:
+    print(errno.errorcode.get(e.errno, str(e)))
+`);
+}
+
+/**
+ * Makes a socket, and connects another one, which says `x`. Once the file `go` is there it connects the first one, says
+ * `y` by the other, and writes what each was told since. Ready when the other one was answered.
+ */
+export function earlyCaller(host: string, port: number, go: string): readonly string[] {
+  return program(`
+import os, socket, time
+early, other = (socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(2))
+other.connect((${JSON.stringify(host)}, ${port}))
+other.send(b'x')
+other.recv(1)
+print('ready', flush=True)
+while not os.path.exists(${JSON.stringify(go)}): time.sleep(0.01)
+early.connect((${JSON.stringify(host)}, ${port}))
+other.send(b'y')
+print(early.recv(1000).decode(), flush=True)
+print(other.recv(1).decode(), flush=True)
+`);
+}
+
 /** Connects one socket to a first place and, dissolved from it (connect(2), AF_UNSPEC), to a second one, and writes what the peers said. */
 export function twiceCaller(first: readonly [host: string, port: number], second: readonly [host: string, port: number]): readonly string[] {
   return program(`
@@ -60,7 +99,7 @@ while True: threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).s
 `);
 }
 
-/** Calls an {@link ender} with each ending and writes \`done\`. */
+/** Calls an {@link ender} with each ending and writes `done`. */
 export function enderCaller(host: string, port: number, endings: readonly Ending[]): readonly string[] {
   return program(`
 import socket

@@ -3,7 +3,7 @@
  * discovery says what a test says. As a program it serves one pod until it is killed, and knows nothing of any other.
  */
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { Capture, type PodHandles } from '@landbridge/agent/capture/capture.ts';
+import { Capture, type PodHandles, type PodPlace } from '@landbridge/agent/capture/capture.ts';
 import { Registry, type AddressDelta, type RegistryChange } from '@landbridge/agent/discovery/registry.ts';
 import type { LocalPod } from '@landbridge/agent/pods/local-pod.ts';
 import { DataPlane, DEFAULT_TUNING } from '@landbridge/agent/proxy/data-plane.ts';
@@ -65,13 +65,13 @@ export class StaticAgent implements AsyncDisposable {
     this.#running = this.direct.run(this.#stop.signal, this.#stop.signal);
   }
 
-  static async start(node: Pick<MeshNode, 'cgroupRoot' | 'bpfRoot'>, pods: readonly Pick<MeshPod, 'name' | 'address' | 'place'>[]): Promise<StaticAgent> {
+  static async start(node: Pick<MeshNode, 'cgroupRoot' | 'bpfRoot'>, pods: readonly Pick<MeshPod, 'name' | 'place'>[]): Promise<StaticAgent> {
     const agent = new StaticAgent(node);
     await agent.plane.ready;
     agent.#traffic.serve(agent.plane);
-    for (const { name, address, place } of pods) {
+    for (const { name, place } of pods) {
       const captured = agent.capture.capture(place);
-      agent.#traffic.add(localPod(name, address, place.uid), captured);
+      agent.#traffic.add(localPod(name, place), captured);
       agent.#handles.set(name, captured.handles);
     }
     return agent;
@@ -109,13 +109,13 @@ export class StaticAgent implements AsyncDisposable {
   }
 }
 
-const localPod = (name: string, address: string, uid: string): LocalPod => ({ uid, namespace: 'shop', name, serviceAccount: name, address, announced: true, wantsAcceleration: false });
+const localPod = (name: string, { uid, addresses }: PodPlace): LocalPod => ({ uid, namespace: 'shop', name, serviceAccount: name, addresses, announced: true, wantsAcceleration: false });
 
 if (import.meta.main) {
-  const [node, pod] = process.argv.slice(2).map((text) => JSON.parse(text) as unknown) as [Pick<MeshNode, 'cgroupRoot' | 'bpfRoot'>, Pick<MeshPod, 'name' | 'address' | 'place'>];
+  const [node, pod] = process.argv.slice(2).map((text) => JSON.parse(text) as unknown) as [Pick<MeshNode, 'cgroupRoot' | 'bpfRoot'>, Pick<MeshPod, 'name' | 'place'>];
   await StaticAgent.start(node, [pod]);
   process.stdout.write('ready\n');
 }
 
 /** The command line of an agent that serves a pod. */
-export const staticAgent = ({ cgroupRoot, bpfRoot }: MeshNode, { name, address, place }: MeshPod): readonly string[] => [process.execPath, import.meta.filename, JSON.stringify({ cgroupRoot, bpfRoot }), JSON.stringify({ name, address, place })];
+export const staticAgent = ({ cgroupRoot, bpfRoot }: MeshNode, { name, place }: MeshPod): readonly string[] => [process.execPath, import.meta.filename, JSON.stringify({ cgroupRoot, bpfRoot }), JSON.stringify({ name, place })];

@@ -14,7 +14,7 @@ const END_MS = 30_000;
 test('under a policy that allows nothing the kubelet probes a pod of a real agent, and nobody reaches it otherwise', async (t) => {
   buildCaptureObject();
   bundleAgent();
-  await using nodes = await AgentNodes.open({ west: ['server', 'client'], east: [] }, [NOTHING]);
+  await using nodes = await AgentNodes.open({ west: ['server', 'client'], east: [] }, { policies: [NOTHING] });
   const { mesh } = nodes;
   const [west, server, client] = [mesh.node('west'), mesh.pod('server'), mesh.pod('client')];
   for (const port of [TARGET_PORT, OTHER_PORT]) await server.start(greeter(port));

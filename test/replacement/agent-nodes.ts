@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { waitFor } from '@landbridge/lab/wait.ts';
 import { agentCommand } from '../footprint/agent-command.ts';
-import { type IdlePod, serviceAddress } from '../footprint/pod-objects.ts';
+import { type IdlePod, serviceAddress, serviceAddress6 } from '../footprint/pod-objects.ts';
 import { Mesh } from '../mesh/mesh.ts';
 import type { MeshNode } from '../mesh/mesh-node.ts';
+import type { Families, Family } from '../mesh/mesh-plan.ts';
 import type { MeshPod } from '../mesh/mesh-pod.ts';
 import { type Program, startProgram } from '../mesh/program.ts';
 
@@ -35,12 +36,12 @@ export class AgentNodes implements AsyncDisposable {
   }
 
   /** `policies`: each as the JSON of `istio.security.Authorization`. */
-  static async open(shape: Readonly<Record<'west' | 'east', readonly string[]>>, policies: readonly object[] = []): Promise<AgentNodes> {
-    const mesh = await Mesh.open(shape);
+  static async open(shape: Readonly<Record<'west' | 'east', readonly string[]>>, { policies = [], families = {} }: { readonly policies?: readonly object[]; readonly families?: Families } = {}): Promise<AgentNodes> {
+    const mesh = await Mesh.open(shape, families);
     const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-replacement-'));
     const nodes = new AgentNodes(mesh, directory);
     try {
-      const pods = mesh.nodes.flatMap((node) => node.pods.map((pod, i): IdlePod & { readonly pod: MeshPod } => ({ uid: uidOf(node, i), name: pod.name, address: pod.address, node: node.name, pod })));
+      const pods = mesh.nodes.flatMap((node) => node.pods.map((pod, i): IdlePod & { readonly pod: MeshPod } => ({ uid: uidOf(node, i), name: pod.name, address: pod.addresses[0] ?? '', addresses: pod.addresses, node: node.name, pod })));
       writeFileSync(path.join(directory, 'pods.json'), JSON.stringify(pods.map(({ pod: _, ...facts }) => facts)));
       writeFileSync(path.join(directory, 'policies.json'), JSON.stringify(policies));
       for (const { uid, node = '', pod } of pods) await nodes.#holdNamespace(mesh.node(node), uid, pod);
@@ -62,9 +63,10 @@ export class AgentNodes implements AsyncDisposable {
     await startProgram({ netns, group: path.join(group, 'cgroup.procs') }, ['sh', '-c', 'echo ready; exec sleep infinity']);
   }
 
-  /** The address of the Service that a pod has for itself. */
-  service(name: string): string {
-    return serviceAddress(this.mesh.nodes.flatMap(({ pods }) => pods).findIndex((pod) => pod.name === name));
+  /** An address of the Service that a pod has for itself. */
+  service(name: string, family: Family = 'IPv4'): string {
+    const index = this.mesh.nodes.flatMap(({ pods }) => pods).findIndex((pod) => pod.name === name);
+    return family === 'IPv4' ? serviceAddress(index) : serviceAddress6(index);
   }
 
   /** Starts another agent on a node, in a control group of its own. */
