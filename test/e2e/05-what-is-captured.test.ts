@@ -12,6 +12,8 @@ import { accessLog, eventually } from './running-lab.ts';
 const CLUSTER = 'west';
 const EMPTY_PCAP_BYTES = 24;
 const HBONE_PORT = 15008;
+/** Reports come each second. */
+const LOG_MS = 15_000;
 const NOBODY_THERE: ReadonlySet<Destination> = new Set(['metadata', 'elsewhere']);
 
 /** Why a row of the table is begun in network namespaces only. */
@@ -86,12 +88,15 @@ test.serial('pods of the lab are captured as the documents say', async (t) => {
   const link = await linkOf(CLUSTER, pods.captured, nodeOf());
   const all: Seen[] = [];
   for (const row of rows) all.push(await begin(row, pods.captured, pods, link, directory));
-  // The log has a line for each connection when it ended, so once it has the last one it has all.
+  // Each data thread reports by itself: the log has all once it has what must be in it, and a last connection that came after the others.
   const last = await begin({ traffic: '', origin: 'pod', manner: 'tcp', family: 4, destination: 'other-pod', port: APPLICATION_PORT, outcome: 'captured' }, pods.captured, pods, link, directory);
-  const lines = await eventually('the last connection in the access log', async () => {
-    const log = await accessLog(CLUSTER);
-    return log.some((line) => line['src.addr'] === last.from) ? log : undefined;
-  });
+  const awaited = [last, ...all.filter(({ row }) => row.outcome === 'captured' && !NOBODY_THERE.has(row.destination))].map(({ from }) => from);
+  let lines: Record<string, unknown>[] = [];
+  await eventually('lines in the access log', async () => {
+    lines = await accessLog(CLUSTER);
+    const told = new Set(lines.map((line) => line['src.addr']));
+    return awaited.every((from) => told.has(from)) || undefined;
+  }, LOG_MS).catch(() => t.log('the access log lacks connections'));
   const differing = all.flatMap(({ row, said, from, left }) => {
     const hasLine = lines.some((line) => line['src.addr'] === from && line['direction'] === (row.destination === 'pod' ? 'inbound' : 'outbound'));
     // Refused connections of one pod have a line in a second at most; but who else would accept what goes to an address that nobody has?
