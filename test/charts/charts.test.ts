@@ -76,7 +76,7 @@ test('what the charts have the kubelet start is in the image, with what it start
     const program = args.find((arg) => !arg.startsWith('-'));
     t.true(files.has(program ?? ''), `${chart} starts ${program}`);
   }
-  for (const file of ['/app/dist/data-thread-main.cjs', '/app/ebpf/dist/capture.bpf.o', '/app/ebpf/dist/acceleration.bpf.o']) t.true(files.has(file), file);
+  for (const file of ['/app/dist/data-thread-main.cjs', '/app/dist/readiness-probe.cjs', '/app/ebpf/dist/capture.bpf.o', '/app/ebpf/dist/acceleration.bpf.o']) t.true(files.has(file), file);
   t.deepEqual([...files].filter((file) => /^\/app\/(agent|native)\//.test(file)), [], 'sources of what is bundled');
 });
 
@@ -128,6 +128,11 @@ test('agent: the control group of the kubelet', async (t) => {
   t.is(await environmentOf({}), '');
   t.is(await environmentOf({ 'kubelet.cgroup': '/podruntime/kubelet' }), '/podruntime/kubelet');
   for (const cgroup of ['/', 'kubelet.service', '/a/../b']) await t.throwsAsync(async () => await environmentOf({ 'kubelet.cgroup': cgroup }), { message: /don't meet the specifications of the schema/ }, cgroup);
+});
+
+test('agent: how many nodes are replaced at once is a number or a percentage', async (t) => {
+  for (const maxSurge of [3, '25%']) t.is(only(await render('agent', { ...EAST, maxSurge }), 'DaemonSet').spec.updateStrategy.rollingUpdate.maxSurge, maxSurge);
+  for (const maxSurge of [0, '0%', 'all']) await t.throwsAsync(async () => await render('agent', { ...EAST, maxSurge }), { message: /don't meet the specifications of the schema/ });
 });
 
 test('agent: a gate or a source that does not exist is refused', async (t) => {
@@ -196,9 +201,15 @@ test('agent: files that its environment names are mounted', async (t) => {
   for (const folder of ['/sys/fs/cgroup', '/sys/fs/bpf']) t.is((mounts.get(folder) as Manifest).hostPath.path, folder);
 });
 
-test('agent: it runs on every node and is replaced on one at a time', async (t) => {
+test('agent: it runs on every node, and one follows another', async (t) => {
   const { spec } = only(await render('agent', EAST), 'DaemonSet');
-  t.deepEqual(spec.updateStrategy, { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1 } });
+  t.deepEqual(spec.updateStrategy, { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } });
+  const [{ ports, env, startupProbe, volumeMounts }] = spec.template.spec.containers as [Manifest];
+  t.is(ports, undefined, 'ports of the node, which two can not have');
+  const socket = env.find(({ name }: Manifest) => name === 'HEALTH_SOCKET').value;
+  t.deepEqual(startupProbe.exec.command, ['node', '/app/dist/readiness-probe.cjs', socket]);
+  const { name } = volumeMounts.find(({ mountPath }: Manifest) => mountPath === path.dirname(socket));
+  t.truthy(spec.template.spec.volumes.find((volume: Manifest) => volume.name === name).emptyDir, 'of this pod alone');
   t.like(spec.template.spec, { hostNetwork: true, hostPID: true, priorityClassName: 'system-node-critical', dnsPolicy: 'ClusterFirstWithHostNet', tolerations: [{ operator: 'Exists' }] });
   t.is(spec.template.spec.containers[0].livenessProbe, undefined);
 });

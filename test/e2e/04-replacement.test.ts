@@ -1,0 +1,55 @@
+import path from 'node:path';
+import test from 'ava';
+import { DEMO_NAMESPACE, ECHO_URL } from '@landbridge/lab/demo.ts';
+import { clusterEnvironment } from '@landbridge/lab/kubectl.ts';
+import { inWan } from '@landbridge/lab/network.ts';
+import { run } from '@landbridge/lab/run.ts';
+import { toolPath } from '@landbridge/lab/tools.ts';
+import { eventually, holdConnection, kubectl, REPOSITORY } from './running-lab.ts';
+
+const NAMESPACE = 'landbridge-system';
+const SELECTOR = 'app.kubernetes.io/name=landbridge-agent';
+/** Calls one after the other, each on a connection of its own, until it is told to stop; what fails is told and goes on. */
+const CALLING = `rm -f /tmp/calls.*; while [ ! -e /tmp/calls.stop ]; do /bin/demo get ${ECHO_URL} --count 50 --timeout 10s >> /tmp/calls.done 2>> /tmp/calls.failed; done`;
+
+const inClient = async (script: string): Promise<string> => await kubectl('west', '-n', DEMO_NAMESPACE, 'exec', 'deploy/client', '--', '/bin/sh', '-c', script);
+const answered = async (): Promise<number> => Number(await inClient('grep -c pod /tmp/calls.done || true'));
+
+/** Names of a cluster's agents that are not ending. */
+async function agents(cluster: string): Promise<string[]> {
+  const { items } = JSON.parse(await kubectl(cluster, '-n', NAMESPACE, 'get', 'pods', '-l', SELECTOR, '-o', 'json')) as { items: { metadata: { name: string; deletionTimestamp?: string } }[] };
+  return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined).map(({ metadata }) => metadata.name).sort();
+}
+
+/** Has Helm roll the agents by another value, and waits until all are new. Earlier tests have patched the DaemonSet: Helm takes its fields back. */
+async function roll(cluster: string, value: string): Promise<void> {
+  const before = await agents(cluster);
+  await run(inWan([toolPath('helm'), 'upgrade', 'landbridge-agent', path.join(REPOSITORY, 'charts/agent'), '--namespace', NAMESPACE, '--reuse-values', '--force-conflicts', '--set', value]), { signal: new AbortController().signal, env: clusterEnvironment(cluster) });
+  await kubectl(cluster, '-n', NAMESPACE, 'rollout', 'status', 'daemonset/landbridge-agent', '--timeout=180s');
+  await eventually(`other agents in ${cluster}`, async () => {
+    const now = await agents(cluster);
+    return now.length === before.length && !now.some((name) => before.includes(name)) ? true : undefined;
+  });
+}
+
+test.serial('a changed value rolls the agents of both clusters, and no new connection breaks', async (t) => {
+  const calling = inClient(CALLING);
+  const done: number[] = [];
+  try {
+    await eventually('the first calls', async () => ((await answered()) > 50 ? true : undefined));
+    const held = await holdConnection(10);
+    for (const [cluster, value] of [['west', 'logLevel=debug'], ['east', 'logLevel=debug'], ['west', 'logLevel=info'], ['east', 'logLevel=info']] as const) {
+      const before = await answered();
+      await roll(cluster, value);
+      done.push((await answered()) - before);
+    }
+    const outcome = await held.done;
+    t.is(outcome.status, 0, `one of the old agent goes on while it has time: ${outcome.stderr}`);
+  } finally {
+    await inClient(': > /tmp/calls.stop');
+    await calling;
+  }
+  t.log(`calls answered while agents were replaced: ${done.join(', ')}`);
+  t.is(await inClient('cat /tmp/calls.failed'), '');
+  t.true(done.every((count) => count > 100), done.join());
+});
