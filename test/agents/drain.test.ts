@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
-import { balancePlan } from './agent.ts';
-import { dial, readAll } from './applications.ts';
+import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
+import { balancePlan, hboneCandidate } from './agent.ts';
+import { AgentProcess } from './agent-process.ts';
+import { dial, echo, readAll, startApplication } from './applications.ts';
 import { eventually } from './eventually.ts';
 import { type FleetServer, ranked, startFleet } from './fleet.ts';
 
@@ -72,6 +74,26 @@ test.serial('connections that are made while an agent begins to drain fail nowhe
   await eventually(() => second.app.accepted, (accepted) => accepted > before + 200, 10_000);
   isOver = true;
   await Promise.all(callers);
+});
+
+test.serial('connections that wait to be accepted when an agent begins to drain are served', async (t) => {
+  await using app = await startApplication(echo);
+  using authority = new TestAuthority('east.example');
+  const { identity } = authority.certificate('client');
+  const plan = balancePlan([hboneCandidate('app', app.port, { ip: '127.0.0.1', port: app.port }, [], { hop: 'plain' })]);
+  await using agent = await AgentProcess.start({ trust: [], certificates: [], pods: [{ uid: 'client', identity, listens: ['outbound'], destination: { ip: '127.0.0.1', port: 1 }, plan }] });
+  const port = agent.port('client', 'outbound');
+  // While it stands still the kernel makes handshakes for it; then it is told to drain before it can have accepted all.
+  agent.signal('SIGSTOP');
+  const sockets = await Promise.all(Array.from({ length: 1000 }, async () => await dial(port)));
+  const drained = agent.call('drain', DEADLINE_MS);
+  agent.signal('SIGCONT');
+  const answers = await Promise.all(sockets.map(async (socket, i) => {
+    socket.end(`call ${i}`);
+    return await readAll(socket);
+  }));
+  t.deepEqual(answers.filter(({ text, end }, i) => text !== `call ${i}` || end !== 'end').slice(0, 3), []);
+  await drained;
 });
 
 test.serial('what was sent last arrives although the agent drains: answers that clients take slowly', async (t) => {
