@@ -1,7 +1,7 @@
 /**
  * What an agent speaks with, in one process: certificates and discovery of the federation service, and as much of an
  * API server as tells pods. Arguments: a folder with `pods.json` and `policies.json`, for the files that the agent reads
- * as well, and two ports.
+ * as well, and two ports. SIGHUP has it read `pods.json` again.
  */
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { isIPv6 } from 'node:net';
 import path from 'node:path';
 import { fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
 import { pino } from 'pino';
-import { spiffeId } from '@landbridge/core/identity.ts';
+import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
 import { Authenticator } from '@landbridge/federation/ca/authenticator.ts';
 import { Authority, makeRoot } from '@landbridge/federation/ca/authority.ts';
 import { CertificateService } from '@landbridge/federation/ca/certificate-service.ts';
@@ -26,7 +26,8 @@ import { type IdlePod, NAMESPACE, namespaceObject, NODE, podObject, serviceAddre
 const [directory = '', discoveryPort = '', apiPort = ''] = process.argv.slice(2);
 const TRUST_DOMAIN = 'west.landbridge';
 const log = pino({ level: 'warn' }, pino.destination(2));
-const pods = JSON.parse(readFileSync(path.join(directory, 'pods.json'), 'utf8')) as readonly IdlePod[];
+const readPods = (): readonly IdlePod[] => JSON.parse(readFileSync(path.join(directory, 'pods.json'), 'utf8')) as readonly IdlePod[];
+let pods = readPods();
 const policies = new Map((JSON.parse(readFileSync(path.join(directory, 'policies.json'), 'utf8')) as readonly JsonValue[]).map((json) => fromJson(AuthorizationSchema, json)).map((policy): [string, Resource] => [`${policy.namespace}/${policy.name}`, { version: '1', bytes: toBinary(AuthorizationSchema, policy) }]));
 const announced = new Set<string>();
 let version = 1;
@@ -37,12 +38,12 @@ const authority = new Authority(makeRoot(TRUST_DOMAIN, Date.now()), TRUST_DOMAIN
 const { certificatePem, keyPem } = authority.issueServer(['localhost'], Date.now());
 for (const [name, text] of [['ca.crt', authority.rootPem], ['token', 'a-token']] as const) writeFileSync(path.join(directory, name), text);
 
-const identities = new Set(pods.map(({ name }) => spiffeId({ trustDomain: TRUST_DOMAIN, namespace: NAMESPACE, serviceAccount: name })).flatMap((id) => (id.ok ? [id.value] : [])));
+const identities = (): ReadonlySet<SpiffeId> => new Set(pods.map(({ name }) => spiffeId({ trustDomain: TRUST_DOMAIN, namespace: NAMESPACE, serviceAccount: name })).flatMap((id) => (id.ok ? [id.value] : [])));
 const authenticator = new Authenticator(async () => ({ username: 'system:serviceaccount:landbridge-system:landbridge-agent', node: NODE, pod: 'agent' }), 'landbridge-system', Date.now);
 const ads = new AdsService(authenticator, log);
 
 const objectOf = (pod: IdlePod) => {
-  const object = podObject(pod, announced.has(pod.name));
+  const object = podObject(pod, announced.has(pod.uid));
   return { ...object, metadata: { ...object.metadata, resourceVersion: String(version) } };
 };
 
@@ -56,8 +57,34 @@ function publish(): void {
   ads.publish({ types, isComplete: () => true, allComplete: true, allListed: true });
 }
 
+function tell(type: 'ADDED' | 'MODIFIED' | 'DELETED', pod: IdlePod): void {
+  version++;
+  for (const [watcher, node] of watchers) if (node === (pod.node ?? NODE)) watcher.write(`${JSON.stringify({ type, object: objectOf(pod) })}\n`);
+}
+
+/** What is not in the file any more is deleted, what is new in it was added. */
+function reload(): void {
+  const before = pods;
+  pods = readPods();
+  publish();
+  const missing = (from: readonly IdlePod[], other: readonly IdlePod[]): IdlePod[] => from.filter(({ uid }) => !other.some((pod) => pod.uid === uid));
+  for (const pod of missing(before, pods)) tell('DELETED', pod);
+  for (const pod of missing(pods, before)) tell('ADDED', pod);
+}
+
 /** Of the field selector `spec.nodeName=NODE`. */
 const nodeIn = (url: URL): string => (url.searchParams.get('fieldSelector') ?? '').replace(/^spec\.nodeName=/, '');
+
+/** That a pod takes tunnels is told to all; once for what comes together. */
+let isPublishing = false;
+function publishSoon(): void {
+  if (isPublishing) return;
+  isPublishing = true;
+  setImmediate(() => {
+    isPublishing = false;
+    publish();
+  });
+}
 
 async function serveApi(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? '', 'https://localhost');
@@ -66,9 +93,9 @@ async function serveApi(request: IncomingMessage, response: ServerResponse): Pro
     for await (const _ of request);
     const pod = pods.find(({ name }) => name === url.pathname.split('/').at(-1));
     if (pod === undefined) return void response.writeHead(404).end();
-    announced.add(pod.name);
-    version++;
-    for (const [watcher, node] of watchers) if (node === (pod.node ?? NODE)) watcher.write(`${JSON.stringify({ type: 'MODIFIED', object: objectOf(pod) })}\n`);
+    announced.add(pod.uid);
+    tell('MODIFIED', pod);
+    publishSoon();
     return void response.end(JSON.stringify(objectOf(pod)));
   }
   if (url.searchParams.get('watch') === '1') {
@@ -82,7 +109,8 @@ async function serveApi(request: IncomingMessage, response: ServerResponse): Pro
 }
 
 publish();
-await startGrpcServer({ port: Number(discoveryPort), certificatePem, keyPem, createCertificate: new CertificateService(authority, authenticator, () => identities, log).handle, deltaAggregatedResources: ads.handle });
+process.on('SIGHUP', reload);
+await startGrpcServer({ port: Number(discoveryPort), certificatePem, keyPem, createCertificate: new CertificateService(authority, authenticator, identities, log).handle, deltaAggregatedResources: ads.handle });
 const server = createServer({ cert: certificatePem, key: keyPem }, (request, response) => void serveApi(request, response)).listen(Number(apiPort));
 await once(server, 'listening');
 process.stdout.write('ready\n');

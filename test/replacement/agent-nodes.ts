@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { waitFor } from '@landbridge/lab/wait.ts';
 import { agentCommand } from '../footprint/agent-command.ts';
-import { type IdlePod, serviceAddress, serviceAddress6 } from '../footprint/pod-objects.ts';
+import { type IdlePod, SERVICE_PORT, serviceAddress, serviceAddress6 } from '../footprint/pod-objects.ts';
 import { Mesh } from '../mesh/mesh.ts';
 import type { MeshNode } from '../mesh/mesh-node.ts';
 import type { Families, Family } from '../mesh/mesh-plan.ts';
 import type { MeshPod } from '../mesh/mesh-pod.ts';
 import { type Program, startProgram } from '../mesh/program.ts';
+import { persistentCall } from './load.ts';
 
 const PORTS = { discovery: 15012, api: 6443 };
 const CONTROL_PLANE = path.resolve(import.meta.dirname, '../footprint/control-plane.ts');
@@ -23,7 +24,7 @@ export interface NodeAgent extends Program {
 
 /**
  * A mesh whose nodes have agents as the chart starts them, each a process of its own, with one control plane for all. The
- * bundle and the BPF programs must be there. Pods `west` and `east` are nodes; all their pods are enrolled.
+ * bundle and the BPF programs must be there. All pods are enrolled.
  */
 export class AgentNodes implements AsyncDisposable {
   readonly mesh: Mesh;
@@ -84,6 +85,21 @@ export class AgentNodes implements AsyncDisposable {
     return agent;
   }
 
+  /** Calls a pod's Service until the caller's agent goes there by a tunnel: discovery says that the pod takes some soon after its agent has told so. */
+  async untilTunnelled(node: 'west' | 'east', from: MeshPod, to: string): Promise<void> {
+    const call = async (): Promise<boolean> => {
+      await using calling = await from.start(persistentCall(this.service(to), SERVICE_PORT));
+      await calling.line();
+      return /^landbridge_connections_total\{[^}]*outbound[^}]*hbone[^}]*\} [1-9]/m.test(await this.metrics(node));
+    };
+    await waitFor(async () => ((await call()) ? true : undefined), { signal: never, timeoutMs: READY_MS, what: `${to} to be called by a tunnel` });
+  }
+
+  /** What the agent that has the node's port says; empty while nobody has. */
+  async metrics(node: 'west' | 'east'): Promise<string> {
+    return await this.mesh.node(node).run(['busybox', 'wget', '-qO-', 'http://127.0.0.1:15020/metrics']);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.mesh[Symbol.asyncDispose]();
     rmSync(this.#directory, { recursive: true, force: true });
@@ -106,7 +122,7 @@ export async function health(socketPath: string): Promise<string> {
   return await promise;
 }
 
-/** Ends as the kubelet has it end; resolves when it has. */
+/** Resolves once a process has ended. */
 export async function untilEnded(pid: number, timeoutMs: number): Promise<void> {
   await waitFor(() => !isRunning(pid) || undefined, { signal: never, timeoutMs, everyMs: 10, what: `process ${pid} to end` });
 }

@@ -1,4 +1,4 @@
-/** Programs of Node.js that make connections for as long as a test wants, as command lines. SIGTERM asks each for what it has seen. */
+/** Programs of Node.js that make connections for as long as a test wants, as command lines. */
 
 export interface ShortCalls {
   readonly done: number;
@@ -13,6 +13,9 @@ export interface LongCall {
   readonly end: string;
 }
 
+/** What connections say that must never be seen outside. */
+export const MARKER = 'in plaintext for nobody to read';
+
 const program = (script: string): readonly string[] => [process.execPath, '-e', `const net = require('net'); ${script}`];
 
 /** Answers each message with the same, and the end with the end. */
@@ -20,7 +23,10 @@ export function echo(port: number): readonly string[] {
   return program(`net.createServer({ allowHalfOpen: true, noDelay: true }, (s) => s.on('error', () => {}).pipe(s)).listen({ port: ${port}, host: '0.0.0.0', backlog: 1024 }, () => console.log('ready'))`);
 }
 
-/** One connection after the other, `lanes` at a time: a message, its answer, the end of both directions. */
+/**
+ * One connection after the other, `lanes` at a time: a message, its answer, the end of both directions. Writes how many
+ * there were at SIGHUP, and {@link ShortCalls} at SIGTERM, with which it ends.
+ */
 export function shortCalls(host: string, port: number, lanes: number): readonly string[] {
   return program(`
     let done = 0, slowestMs = 0, isOver = false, open = 0; const errors = {};
@@ -44,12 +50,42 @@ export function shortCalls(host: string, port: number, lanes: number): readonly 
       });
     };
     const tell = () => { console.log(JSON.stringify({ done, errors, slowestMs })); process.exit(0); };
+    process.on('SIGHUP', () => console.log(done));
     process.on('SIGTERM', () => isOver = true);
     for (let i = 0; i < ${lanes}; i++) call();
     console.log('ready');`);
 }
 
-/** One connection for all the time, with a message every 20 ms. Ready once it was answered. */
+/** `count` connections at once, which stay open. Ready once all were answered; then writes how many ended in which way, once all have. */
+export function openCalls(host: string, port: number, count: number): readonly string[] {
+  return program(`
+    let answered = 0, left = ${count}; const ends = {};
+    for (let i = 0; i < ${count}; i++) {
+      let how = 'end';
+      const s = net.connect({ port: ${port}, host: '${host}', noDelay: true }, () => s.write('${MARKER}'));
+      s.once('data', () => { if (++answered === ${count}) console.log('ready'); });
+      s.on('error', (e) => how = e.code);
+      s.on('close', () => { ends[how] = (ends[how] ?? 0) + 1; if (--left === 0) console.log(JSON.stringify(ends)); });
+    }
+    setInterval(() => {}, 1e6);`);
+}
+
+/** Tries to connect until it is answered. Ready when it has begun; then writes how many tries failed before, by reason. */
+export function persistentCall(host: string, port: number): readonly string[] {
+  return program(`
+    const failures = {};
+    const call = () => {
+      let how = 'end';
+      const s = net.connect({ port: ${port}, host: '${host}', noDelay: true }, () => s.write('${MARKER}'));
+      s.once('data', () => { console.log(JSON.stringify(failures)); process.exit(0); });
+      s.on('error', (e) => how = e.code);
+      s.on('close', () => { failures[how] = (failures[how] ?? 0) + 1; setTimeout(call, 10); });
+    };
+    console.log('ready');
+    call();`);
+}
+
+/** One connection for all the time, with a message every 20 ms. Ready once it was answered; writes {@link LongCall} at SIGTERM, with which it ends. */
 export function longCall(host: string, port: number): readonly string[] {
   return program(`
     let answers = 0, end = '';
