@@ -27,6 +27,7 @@ export async function agentCommand(directory: string, { name, cgroupRoot, bpfRoo
     SYSCTL_ROOT: '/proc/sys',
     // No network of this machine is to have the plugin.
     CNI_SOCKET: '',
+    NRI_SOCKET: '',
     HEALTH_SOCKET: '',
     ...over,
   };
