@@ -17,7 +17,7 @@ test.serial('uninstalling gives the node its CNI files back as they were, and po
   execFileSync(command, args, { env: { ...process.env, ...clusterEnvironment(CLUSTER) } });
   await eventually('the agent to be gone', async () => ((await agentPod()) === '' ? true : undefined));
   t.is(await onNode(`${files}${NODE_HOME}/etc/cni.conflist`), '10-lab.conflist\n');
-  t.is(await onNode('ls /opt/cni/bin | grep landbridge || echo none; ls /sys/fs/bpf'), 'none\n');
+  t.is(await onNode('for folder in /opt/cni/bin /sys/fs/bpf; do ls $folder | grep landbridge || echo none; done'), 'none\nnone\n');
   const before = await aroundTheMesh();
   await startPods([connecting('after', address)]);
   t.is((await aroundTheMesh()).length, before.length + 1, 'it is not in the mesh any more');
