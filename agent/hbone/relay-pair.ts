@@ -38,6 +38,15 @@ export class RelayPair implements NearOwner, Task {
     this.#gate = gate;
   }
 
+  /** What was taken from the client for a way that led nowhere, a few kilobytes at most: goes before all else. */
+  sendFirst(chunks: readonly Buffer[]): void {
+    for (const chunk of chunks) {
+      passing.bytes.set(chunk);
+      if (!this.#server.push(passing.bytes, passing.address, 0, chunk.length)) return;
+      this.sentBytes += chunk.length;
+    }
+  }
+
   onNear(): void {
     this.run();
   }

@@ -24,6 +24,8 @@ export interface LocalEnds {
   /** The server application's address. */
   readonly target: SocketAddress;
   readonly service: ServiceLabels | undefined;
+  /** What was taken from the client for another way. */
+  readonly eager: readonly Buffer[];
 }
 
 export interface LocalListener {
@@ -117,6 +119,7 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
     const pair = new RelayPair(this.#thread.loop, client, server, (end) => this.#close(end === 'complete' ? '-' : 'CONNECT', end === 'complete' ? undefined : end === 'client-failed' ? 'reset by the client' : 'reset by the server'), this.#gate);
     this.#pair = pair;
     client.owner = server.owner = pair;
+    pair.sendFirst(this.#ends.eager);
     pair.run();
   }
 

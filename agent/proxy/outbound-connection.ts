@@ -65,6 +65,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   #local: LocalDelivery | undefined;
   #upstream: PendingDial | undefined;
   #peer: SpiffeId | undefined;
+  /** What a way that led nowhere took from the application, until another one carries it. */
   #eager: readonly Buffer[] = [];
   #refusals = 0;
   #traceparent = '';
@@ -183,6 +184,8 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     const pair = new RelayPair(this.#thread.loop, this.#socket, socket, (end) => this.#end(end === 'complete' ? '-' : 'CONNECT', end === 'complete' ? undefined : end === 'client-failed' ? 'reset by the client' : 'reset by the server'));
     this.#pair = pair;
     this.#socket.owner = socket.owner = pair;
+    pair.sendFirst(this.#eager);
+    this.#eager = [];
     pair.run();
   }
 
@@ -191,8 +194,11 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   #deliver(candidate: Candidate, local: ThreadPod): void {
     const target = candidate.target as SocketAddress;
     this.#peer = local.spec.identity;
-    this.#local = new LocalDelivery(this.#thread, { client: this.#pod, server: local, socket: this.#socket, source: sourceFor(this.#pod.spec, this.#source, target), target, service: undefined }, {
-      onOpen: () => this.#opened(),
+    this.#local = new LocalDelivery(this.#thread, { client: this.#pod, server: local, socket: this.#socket, source: sourceFor(this.#pod.spec, this.#source, target), target, service: undefined, eager: this.#eager }, {
+      onOpen: () => {
+        this.#eager = [];
+        this.#opened();
+      },
       onRefused: (flag, text, mayRetry) => {
         this.#socket.owner = this;
         this.#local = undefined;

@@ -3,6 +3,7 @@ import { createSecureServer, type Http2SecureServer } from 'node:http2';
 import { connect, createServer } from 'node:net';
 import test from 'ava';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
+import type { Candidate } from '@landbridge/core/route-plan.ts';
 import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
 import { balancePlan } from './agent.ts';
 import { dial, readAll } from './applications.ts';
@@ -68,6 +69,29 @@ test.serial('what the application sent first reaches the second endpoint where t
     t.deepEqual(await say(fleet, text), { text, end: 'end' }, `${size} bytes and the end`);
   }
   t.is(fleet.servers[0]?.app.accepted, 0);
+});
+
+test.serial('what the application sent first reaches an endpoint without a tunnel where the tunnel before could not deliver it', async (t) => {
+  const fleet = await startFleet(t, { servers: 2 });
+  const { client, authority, servers } = fleet;
+  const [first, second] = servers as [FleetServer, FleetServer];
+  const { identity } = authority.certificate('client');
+  client.addPod({ uid: 'near', identity, listens: [], policies: [] });
+  const dead = { ...first.candidate, authority: `127.0.0.1:${await deadPort()}` };
+  const ways: Readonly<Record<string, Partial<Candidate>>> = {
+    plain: { hop: 'plain', address: '127.0.0.1', port: second.app.port, authority: '', identities: [] },
+    local: { identities: [identity], localPod: 'near' },
+  };
+  for (const [how, over] of Object.entries(ways)) {
+    client.setPlan('client', balancePlan([ranked({ ...dead, id: `dead ${how}` }, 0), ranked({ ...second.candidate, id: how, ...over }, 1)]));
+    for (const size of [5, 8 * 1024, 300_000]) {
+      const text = 'x'.repeat(size - 1).concat('y');
+      t.deepEqual(await say(fleet, text), { text, end: 'end' }, `${how}: ${size} bytes and the end`);
+    }
+  }
+  // Within the node, both halves of a connection are this agent's to count.
+  const { ends } = await eventually(async () => await client.totals(), ({ ends }) => ends.length === 9, 5000);
+  t.deepEqual(ends.map(({ sentBytes }) => sentBytes).sort((a, b) => a - b), [5, 8 * 1024, 300_000].flatMap((size) => [size, size, size]));
 });
 
 test.serial('what is sent again keeps to the window of the second peer', async (t) => {
