@@ -21,6 +21,9 @@ export function parseClusterName(text: string): Result<ClusterName> {
   return ok(text as ClusterName);
 }
 
+/** A pod's uid, which becomes part of paths: a UUID, or what the kubelet makes for pods of its own files. */
+export const POD_UID = /^[0-9A-Za-z-]{1,64}$/;
+
 export const CLUSTERSET_DOMAIN = 'clusterset.local';
 export const CLUSTER_DOMAIN = 'cluster.local';
 

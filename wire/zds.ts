@@ -1,5 +1,6 @@
 /** ZDS, package istio.workload.zds: by which istio-cni tells the agent of its node which pods to capture. One packet is one message. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { POD_UID } from '@landbridge/core/names.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { Version, WorkloadRequestSchema, WorkloadResponseSchema, ZdsHelloSchema } from './gen/zds_pb.js';
 
@@ -17,8 +18,6 @@ export const MAX_ZDS_PACKET_BYTES = 1024;
 /** So that an answer is no longer than a packet, whatever the characters are. */
 const MAX_ERROR_CHARACTERS = 250;
 const MAX_NAME_CHARACTERS = 253;
-/** As of a pod in Kubernetes: becomes part of paths. */
-const UID = /^[0-9A-Za-z-]{1,64}$/;
 
 /** The agent's first packet. */
 export function encodeZdsHello(): Uint8Array {
@@ -37,16 +36,16 @@ export function parseZdsRequest(packet: Uint8Array): Result<ZdsRequest> {
     switch (payload.case) {
       case 'add': {
         const { uid, workloadInfo } = payload.value;
-        if (!UID.test(uid)) return err('a workload without a uid');
+        if (!POD_UID.test(uid)) return err('a workload without a uid');
         if (workloadInfo === undefined) return err(`workload ${uid} is not described`);
         const { namespace, name, serviceAccount } = workloadInfo;
         for (const text of [namespace, name, serviceAccount]) if (text === '' || text.length > MAX_NAME_CHARACTERS) return err(`workload ${uid} has no name, namespace or service account`);
         return ok({ kind: 'add', uid, namespace, name, serviceAccount });
       }
       case 'keep':
-        return UID.test(payload.value.uid) ? ok({ kind: 'keep', uid: payload.value.uid }) : err('a workload without a uid');
+        return POD_UID.test(payload.value.uid) ? ok({ kind: 'keep', uid: payload.value.uid }) : err('a workload without a uid');
       case 'del':
-        return UID.test(payload.value.uid) ? ok({ kind: 'delete', uid: payload.value.uid }) : err('a workload without a uid');
+        return POD_UID.test(payload.value.uid) ? ok({ kind: 'delete', uid: payload.value.uid }) : err('a workload without a uid');
       case 'snapshotSent':
         return ok({ kind: 'snapshot-sent' });
       case undefined:

@@ -1,3 +1,4 @@
+import { POD_UID } from '@landbridge/core/names.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { parseExactJson } from '@landbridge/wire/exact-json.ts';
 import { podAddresses } from './pod-addresses.ts';
@@ -7,7 +8,6 @@ import type { Sandbox } from './sandbox.ts';
 export const MAX_REQUEST_BYTES = (1 << 20) + (1 << 16);
 const MAX_PATH = 4095;
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
-const UID = /^[0-9A-Za-z-]{1,64}$/;
 const VERSION = /^[0-9]{1,4}(\.[0-9]{1,4}){0,2}$/;
 /** Of the specification, where a configuration does not say. */
 const DEFAULT_VERSION = '0.2.0';
@@ -48,7 +48,7 @@ export function parseCniRequest(bytes: Uint8Array): Result<CniRequest, CniError>
   const names = pairs(variables.get('CNI_ARGS') ?? '', ';');
   const uid = names.get('K8S_POD_UID') ?? '';
   const namespacePath = variables.get('CNI_NETNS') ?? '';
-  if (!UID.test(uid)) return refuse(CNI_ERRORS.invalidEnvironment, 'CNI_ARGS has no K8S_POD_UID: only sandboxes of pods are captured', version);
+  if (!POD_UID.test(uid)) return refuse(CNI_ERRORS.invalidEnvironment, 'CNI_ARGS has no K8S_POD_UID: only sandboxes of pods are captured', version);
   if (command === 'DEL') return ok({ kind: 'del', uid, namespacePath: isPath(namespacePath) ? namespacePath : '' });
   const [namespace, name] = [names.get('K8S_POD_NAMESPACE') ?? '', names.get('K8S_POD_NAME') ?? ''];
   if (!NAME.test(namespace) || !NAME.test(name)) return refuse(CNI_ERRORS.invalidEnvironment, 'CNI_ARGS has no K8S_POD_NAMESPACE and K8S_POD_NAME', version);

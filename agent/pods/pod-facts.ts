@@ -1,3 +1,4 @@
+import { POD_UID } from '@landbridge/core/names.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import { podAddresses } from './pod-addresses.ts';
@@ -36,9 +37,6 @@ export interface PodFacts {
   readonly probePorts: readonly number[];
 }
 
-/** Becomes part of paths: a UUID, or what the kubelet makes for pods of its own files. */
-const UID = /^[0-9A-Za-z-]{1,64}$/;
-
 type Fields = Readonly<Record<string, unknown>>;
 
 export function parseNamespace(value: unknown): Result<NamespaceFacts> {
@@ -50,7 +48,7 @@ export function parsePod(value: unknown): Result<PodFacts> {
   const [metadata, spec, status] = ['metadata', 'spec', 'status'].map((part) => fields(fields(value)[part])) as [Fields, Fields, Fields];
   const { uid, namespace, name, labels } = metadata;
   if (!isText(namespace) || !isText(name)) return err('a pod without a name');
-  if (!isText(uid) || !UID.test(uid)) return err(`pod ${namespace}/${name} has no uid`);
+  if (!isText(uid) || !POD_UID.test(uid)) return err(`pod ${namespace}/${name} has no uid`);
   const { serviceAccountName } = spec;
   return ok({
     uid,

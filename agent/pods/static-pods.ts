@@ -1,3 +1,4 @@
+import { POD_UID } from '@landbridge/core/names.ts';
 import { waitFor } from '@landbridge/core/retry-delay.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import type { Logger } from 'pino';
@@ -17,7 +18,7 @@ const Name = Type.String({ minLength: 1, maxLength: 253 });
 const StaticPodsSchema = Type.Array(
   Type.Object(
     {
-      uid: Type.String({ pattern: '^[0-9A-Za-z-]{1,64}$' }),
+      uid: Type.String({ pattern: POD_UID.source }),
       namespace: Name,
       name: Name,
       serviceAccount: Name,
