@@ -1,6 +1,7 @@
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { parseExactJson } from '@landbridge/wire/exact-json.ts';
 import { CNI_TYPE } from '../cni-executable.ts';
+import { type Fields, isObject } from './json-fields.ts';
 
 /**
  * The file that the agent keeps in the directory of CNI configurations. Runtimes take the first one by name, and nearly
@@ -29,8 +30,6 @@ export type CniPlan =
   | { readonly kind: 'remove' }
   /** As it is now there is no gate, or that of an earlier configuration. */
   | { readonly kind: 'wait'; readonly reason: string };
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /** What runtimes read; the order is that of bytes (Go's sort.Strings). */
 export const isCniFile = (name: string): boolean => /\.(conf|conflist|json)$/.test(name);
@@ -70,8 +69,4 @@ function listOf(name: string, value: unknown): Result<Fields & { readonly plugin
   }
   const plugins = value['plugins'];
   return Array.isArray(plugins) && plugins.every((plugin) => isObject(plugin) && typeof plugin['type'] === 'string') ? ok({ ...value, plugins }) : err('it has no list of plugins');
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
 import { POD_UID } from '@landbridge/core/names.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { parseExactJson } from '@landbridge/wire/exact-json.ts';
+import { fields, isObject, items } from './json-fields.ts';
 import { podAddresses } from './pod-addresses.ts';
 import type { Sandbox } from './sandbox.ts';
 
@@ -54,7 +55,7 @@ export function parseCniRequest(bytes: Uint8Array): Result<CniRequest, CniError>
   if (!NAME.test(namespace) || !NAME.test(name)) return refuse(CNI_ERRORS.invalidEnvironment, 'CNI_ARGS has no K8S_POD_NAMESPACE and K8S_POD_NAME', version);
   if (!isPath(namespacePath)) return refuse(CNI_ERRORS.invalidEnvironment, 'CNI_NETNS is not a path', version);
   const result = configuration['prevResult'];
-  if (typeof result !== 'object' || result === null || Array.isArray(result)) return refuse(CNI_ERRORS.invalidConfiguration, 'there is no prevResult: the plugin must follow one that makes interfaces', version);
+  if (!isObject(result)) return refuse(CNI_ERRORS.invalidConfiguration, 'there is no prevResult: the plugin must follow one that makes interfaces', version);
   return ok({ kind: command === 'ADD' ? 'add' : 'check', version, sandbox: { uid, namespace, name, addresses: podAddresses(texts(fields(result)['ips'])), namespacePath }, result: JSON.stringify({ ...result, cniVersion: version }) });
 }
 
@@ -71,13 +72,7 @@ function pairs(text: string, between: string): Map<string, string> {
 
 /** Addresses have the length of their prefix behind them. */
 function texts(ips: unknown): readonly string[] {
-  if (!Array.isArray(ips)) return [];
-  return ips.map((entry) => fields(entry)['address']).filter((address) => typeof address === 'string').map((address) => address.split('/', 1)[0] ?? '');
+  return items(ips).map((entry) => fields(entry)['address']).filter((address) => typeof address === 'string').map((address) => address.split('/', 1)[0] ?? '');
 }
 
 const isPath = (text: string): boolean => text.startsWith('/') && text.length <= MAX_PATH && !text.includes('\0');
-
-/** An object's own fields; none of anything else. */
-function fields(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value)) : {};
-}

@@ -1,6 +1,7 @@
 import { POD_UID } from '@landbridge/core/names.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
+import { type Fields, fields, items } from './json-fields.ts';
 import { podAddresses } from './pod-addresses.ts';
 import { probePorts } from './probe-ports.ts';
 
@@ -37,8 +38,6 @@ export interface PodFacts {
   readonly probePorts: readonly number[];
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 export function parseNamespace(value: unknown): Result<NamespaceFacts> {
   const { name, labels } = fields(fields(value)['metadata']);
   return isText(name) ? ok({ name, labels: modeLabels(labels) }) : err('a namespace without a name');
@@ -74,12 +73,7 @@ function modeLabels(labels: unknown): ModeLabels {
 }
 
 function texts(podIPs: unknown): string[] {
-  return Array.isArray(podIPs) ? podIPs.map((entry) => fields(entry)['ip']).filter((ip) => typeof ip === 'string') : [];
-}
-
-/** An object's own fields; none of anything else. */
-function fields(value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {};
+  return items(podIPs).map((entry) => fields(entry)['ip']).filter((ip) => typeof ip === 'string');
 }
 
 function isText(value: unknown): value is string {

@@ -1,4 +1,5 @@
 import { err, ok, type Result } from '@landbridge/core/result.ts';
+import { type Fields, fields, isObject } from './json-fields.ts';
 
 /** One line of a watch (Kubernetes API concepts, "Efficient detection of changes"). */
 export type WatchEvent =
@@ -54,7 +55,7 @@ export function parseListPage(text: string): Result<ListPage> {
   if (version === undefined) return err('a list without a resource version');
   // Go writes an empty list as null where nobody made one.
   if (items !== undefined && items !== null && !Array.isArray(items)) return err('a list without items');
-  const next = fieldsOf(parsed.value['metadata'])['continue'];
+  const next = fields(parsed.value['metadata'])['continue'];
   return ok({ version, next: typeof next === 'string' ? next : '', items: items ?? [] });
 }
 
@@ -71,8 +72,8 @@ export function parseRetryAfter(header: string | undefined): number | undefined 
 }
 
 function statusOf(value: unknown): ApiStatus {
-  const { code, message, details } = fieldsOf(value);
-  const { retryAfterSeconds } = fieldsOf(details);
+  const { code, message, details } = fields(value);
+  const { retryAfterSeconds } = fields(details);
   return {
     code: typeof code === 'number' && Number.isInteger(code) ? code : 0,
     message: typeof message === 'string' ? message.slice(0, MAX_MESSAGE_CHARACTERS) : '',
@@ -83,20 +84,16 @@ function statusOf(value: unknown): ApiStatus {
 const bounded = (seconds: number): number => Math.min(seconds * 1000, MAX_RETRY_AFTER_MS);
 
 function versionOf(object: unknown): string | undefined {
-  const version = fieldsOf(fieldsOf(object)['metadata'])['resourceVersion'];
+  const version = fields(fields(object)['metadata'])['resourceVersion'];
   return typeof version === 'string' && version !== '' ? version : undefined;
 }
 
-function parseObject(text: string): Result<Readonly<Record<string, unknown>>> {
+function parseObject(text: string): Result<Fields> {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? ok(value as Readonly<Record<string, unknown>>) : err('not an object');
+    return isObject(value) ? ok(value) : err('not an object');
   } catch {
     // What is wrong with it would quote it, and it may hold anything.
     return err('not JSON');
   }
-}
-
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 }
