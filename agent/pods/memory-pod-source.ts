@@ -1,5 +1,6 @@
 import type { V1Namespace, V1Pod } from '@kubernetes/client-node';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { whenAborted } from '@landbridge/core/when-aborted.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import { nodePod } from './enrolment.ts';
 import type { LocalPod, NodePod, PodSource } from './local-pod.ts';
@@ -45,7 +46,7 @@ export class MemoryPodSource implements PodSource {
   }
 
   async *watch(signal: AbortSignal): AsyncIterable<readonly NodePod[]> {
-    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    const aborted = whenAborted(signal);
     let last: string | undefined;
     while (!signal.aborted) {
       const { promise } = this.#changed;

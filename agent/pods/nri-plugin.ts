@@ -1,4 +1,5 @@
 import { err, ok, type Result } from '@landbridge/core/result.ts';
+import { whenAborted } from '@landbridge/core/when-aborted.ts';
 import { DEFAULT_REQUEST_TIMEOUT_MS, encodeConfigured, encodeSynchronized, NRI_EMPTY, type NriEvent, type NriPod, parseNriRequest } from '@landbridge/wire/nri.ts';
 import { TtrpcCode, type TtrpcStatus } from '@landbridge/wire/ttrpc.ts';
 import type { Logger } from 'pino';
@@ -114,11 +115,4 @@ function sandboxOf({ uid, namespace, name, networkNamespace, addresses }: NriPod
   // Without a uid it is none of Kubernetes'.
   if (uid === '' || networkNamespace === undefined) return undefined;
   return { uid, namespace, name, addresses: podAddresses(addresses), namespacePath: networkNamespace };
-}
-
-function whenAborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) resolve();
-  else signal.addEventListener('abort', () => resolve(), { once: true });
-  return promise;
 }

@@ -1,4 +1,5 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { orAborted } from '@landbridge/core/or-aborted.ts';
 import { waitFor } from '@landbridge/core/retry-delay.ts';
 import { FileDescriptor } from '@landbridge/native/libc.ts';
 import { openNetworkNamespace } from '@landbridge/native/network-namespace.ts';
@@ -165,8 +166,11 @@ export class PodCaptures implements PodGate {
 
   /** Waits until something is so, or the signal aborts. */
   async #until(is: () => boolean, signal: AbortSignal): Promise<void> {
-    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-    while (!is() && !signal.aborted) await Promise.race([this.#changed.promise, aborted]);
+    while (!is() && !signal.aborted) {
+      await orAborted(this.#changed.promise, signal).catch(() => {
+        // The loop ends by it.
+      });
+    }
   }
 
   /** One step towards the wanted set; returns after how many milliseconds to try again what could not be done. */

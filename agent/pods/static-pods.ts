@@ -1,6 +1,7 @@
 import { POD_UID } from '@landbridge/core/names.ts';
 import { waitFor } from '@landbridge/core/retry-delay.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
+import { whenAborted } from '@landbridge/core/when-aborted.ts';
 import type { Logger } from 'pino';
 import * as Type from 'typebox';
 import { Check, Errors } from 'typebox/value';
@@ -68,9 +69,7 @@ export class StaticPods implements PodSource {
   async *watch(signal: AbortSignal): AsyncIterable<readonly NodePod[]> {
     if (signal.aborted) return;
     yield this.#pods.map(({ networkNamespace: _, ...pod }) => ({ ...pod, announced: true, wantsAcceleration: false, probePorts: [], isInMesh: true, hasEnded: false }));
-    const { promise, resolve } = Promise.withResolvers<void>();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    if (!signal.aborted) await promise;
+    await whenAborted(signal);
   }
 
   /** There is nobody to tell. */

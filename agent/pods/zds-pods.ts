@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
+import { whenAborted } from '@landbridge/core/when-aborted.ts';
 import type { FileDescriptor } from '@landbridge/native/libc.ts';
 import { inNetworkNamespace, namespaceInode } from '@landbridge/native/network-namespace.ts';
 import { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
@@ -69,7 +70,7 @@ export class ZdsPods implements PodSource {
   }
 
   async *watch(signal: AbortSignal): AsyncIterable<readonly NodePod[]> {
-    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    const aborted = whenAborted(signal);
     while (!signal.aborted) {
       const { promise } = this.#changed;
       yield [...this.#held.values()].map(({ pod }) => pod);
