@@ -1,4 +1,4 @@
-import { closeSync, copyFileSync, fchmodSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, watch, writeFileSync } from 'node:fs';
+import { closeSync, fchmodSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { waitFor } from '@landbridge/core/retry-delay.ts';
@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { CNI_EXECUTABLE, CNI_TYPE } from '../cni-executable.ts';
 import { metrics } from '../metrics.ts';
 import { CNI_FILE, type CniEntry, type CniFiles, isCniFile, planCniFile } from './cni-configuration.ts';
+import { DirectoryChanges } from './directory-changes.ts';
 
 /** Others write in several steps. */
 const DEBOUNCE_MS = 50;
@@ -15,6 +16,9 @@ const RECHECK_MS = 10_000;
 const MAX_FILES = 256;
 const MAX_FILE_BYTES = 1 << 20;
 const NEWER = 'a newer agent keeps it';
+/** Modes: others' configurations can have secrets. */
+const OWNERS = 0o600;
+const EXECUTABLE = 0o755;
 /** None of the endings that runtimes read. */
 const UNFINISHED = '.landbridge-unfinished';
 
@@ -56,8 +60,7 @@ export class CniInstallation {
       if (problem === undefined && !wasInForce) onInForce();
       wasInForce ||= problem === undefined;
       this.#tell(problem);
-      await waitFor(RECHECK_MS, AbortSignal.any([signal, changes.signal]));
-      if (changes.signal.aborted) await waitFor(DEBOUNCE_MS, signal);
+      if (await changes.wait(RECHECK_MS, signal)) await waitFor(DEBOUNCE_MS, signal);
     }
   }
 
@@ -85,7 +88,7 @@ export class CniInstallation {
           rmSync(file);
           return 'there is no CNI configuration any more';
         case 'write':
-          writeWhole(file, plan.text);
+          replaceFile(file, plan.text, OWNERS);
           // Whether it is the first one by name now.
           return this.#apply();
         default:
@@ -106,31 +109,6 @@ export class CniInstallation {
   }
 }
 
-/** Notices the next change in directories; they may be missing. */
-class DirectoryChanges implements Disposable {
-  readonly #stop = new AbortController();
-  readonly #changed = new AbortController();
-
-  constructor(directories: readonly string[]) {
-    for (const directory of directories) {
-      try {
-        watch(directory, { signal: this.#stop.signal, persistent: false }, () => this.#changed.abort()).on('error', () => {});
-      } catch {
-        // It is not there: looked for again after a while.
-      }
-    }
-  }
-
-  /** Aborts at the change. */
-  get signal(): AbortSignal {
-    return this.#changed.signal;
-  }
-
-  [Symbol.dispose](): void {
-    this.#stop.abort();
-  }
-}
-
 function readFiles(directory: string): CniFiles {
   const names = readdirSync(directory).filter(isCniFile);
   if (names.length > MAX_FILES) throw new LandbridgeError('cni', `${directory} has more than ${MAX_FILES} files`);
@@ -144,13 +122,15 @@ function readFiles(directory: string): CniFiles {
   }));
 }
 
-/** Replaces a file as a whole, in its own directory: runtimes notice nothing else. Only the owner may read it, as others' files can have secrets. */
-function writeWhole(file: string, text: string): void {
+/** Replaces a file as a whole, in its own directory: runtimes notice nothing else, and a program that runs can not be written to. */
+function replaceFile(file: string, content: string | Buffer, mode: number): void {
   const fresh = `${file}${UNFINISHED}`;
   rmSync(fresh, { force: true });
-  const descriptor = openSync(fresh, 'wx', 0o600);
+  const descriptor = openSync(fresh, 'wx', mode);
   try {
-    writeFileSync(descriptor, text);
+    // Whatever this process' umask takes away.
+    fchmodSync(descriptor, mode);
+    writeFileSync(descriptor, content);
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
@@ -158,20 +138,9 @@ function writeWhole(file: string, text: string): void {
   renameSync(fresh, file);
 }
 
-/** A program that runs can not be written to, but replaced. */
 function putExecutable(source: string, target: string): void {
   const wanted = readFileSync(source);
   const status = statSync(target, { throwIfNoEntry: false });
-  if (status?.isFile() === true && (status.mode & 0o777) === 0o755 && status.size === wanted.length && readFileSync(target).equals(wanted)) return;
-  const fresh = `${target}${UNFINISHED}`;
-  rmSync(fresh, { force: true });
-  copyFileSync(source, fresh);
-  const descriptor = openSync(fresh, 'r');
-  try {
-    fchmodSync(descriptor, 0o755);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(fresh, target);
+  if (status?.isFile() === true && (status.mode & 0o777) === EXECUTABLE && status.size === wanted.length && readFileSync(target).equals(wanted)) return;
+  replaceFile(target, wanted, EXECUTABLE);
 }

@@ -1,8 +1,8 @@
-import { type FSWatcher, watch } from 'node:fs';
 import path from 'node:path';
-import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
+import { retryDelay } from '@landbridge/core/retry-delay.ts';
 import type { Logger } from 'pino';
 import { metrics } from '../metrics.ts';
+import { DirectoryChanges } from './directory-changes.ts';
 import { servePlugin } from './nri-connection.ts';
 import { NriPlugin } from './nri-plugin.ts';
 import type { PodGate } from './sandbox.ts';
@@ -23,8 +23,8 @@ export interface NriClientOptions {
 /** Keeps a plugin registered with the container runtime of the node, until the signal aborts. */
 export async function keepNriPlugin(gate: PodGate, { socket, isOnlyGate, onSynchronized, log }: NriClientOptions, signal: AbortSignal): Promise<void> {
   for (let failures = 0, last = ''; !signal.aborted; ) {
-    // Begun before the attempt, so that a socket which comes just after is not missed.
-    using appearance = new SocketAppearance(socket);
+    // Begun before the attempt, so that a socket which comes just after is not missed: pods that a runtime makes until it is found are not held back.
+    using appearance = new DirectoryChanges([path.dirname(socket)], (name) => name === path.basename(socket));
     const onList = (): void => {
       failures = 0;
       last = '';
@@ -38,33 +38,5 @@ export async function keepNriPlugin(gate: PodGate, { socket, isOnlyGate, onSynch
     if (reason !== last) log.warn({ socket, reason }, 'not connected to the container runtime');
     last = reason;
     await appearance.wait(retryDelay(failures++, RETRY), signal);
-  }
-}
-
-/** Tells when a socket's file appears: a runtime that begins again is found at once, since pods that it makes before are not held back. */
-class SocketAppearance implements Disposable {
-  readonly #watcher: FSWatcher | undefined;
-  readonly #appeared = new AbortController();
-
-  constructor(socket: string) {
-    try {
-      this.#watcher = watch(path.dirname(socket), (_, name) => {
-        if (name === path.basename(socket)) this.#appeared.abort();
-      });
-      this.#watcher.on('error', () => {
-        // The directory went: time alone decides.
-      });
-    } catch {
-      // There is no such directory: time alone decides.
-    }
-  }
-
-  /** Resolves when there was a change of the file since the beginning, after the time, or with the signal. */
-  async wait(milliseconds: number, signal: AbortSignal): Promise<void> {
-    await waitFor(milliseconds, AbortSignal.any([signal, this.#appeared.signal]));
-  }
-
-  [Symbol.dispose](): void {
-    this.#watcher?.close();
   }
 }
