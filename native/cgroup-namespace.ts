@@ -1,21 +1,15 @@
-import { checkLibc } from './errno.ts';
-import { libc, openForReading } from './libc.ts';
+import { inNamespace } from './in-namespace.ts';
+import { openForReading } from './libc.ts';
 
 const CLONE_NEWCGROUP = 0x02000000;
 
 /**
- * Runs a function with this thread in another cgroup namespace, given by a file such as /proc/PID/ns/cgroup: control
- * groups in /proc are named from its root. The function must be synchronous. A thread that can not come back would see
- * everything with another's eyes, so the process aborts.
- * @throws SystemCallError when the namespace can not be entered
+ * As {@link inNamespace}, with this thread in another cgroup namespace, given by a file such as /proc/PID/ns/cgroup:
+ * control groups in /proc are named from its root.
+ * @throws SystemCallError when it can not be entered
  */
 export function inCgroupNamespace<T>(path: string, work: () => T): T {
   using home = openForReading('/proc/thread-self/ns/cgroup');
   using namespace = openForReading(path);
-  checkLibc('setns', libc.setns(namespace.number, CLONE_NEWCGROUP));
-  try {
-    return work();
-  } finally {
-    if (libc.setns(home.number, CLONE_NEWCGROUP) !== 0) process.abort();
-  }
+  return inNamespace({ home: home.number, namespace: namespace.number, kind: CLONE_NEWCGROUP }, work);
 }

@@ -1,6 +1,7 @@
-import { readdirSync, statSync } from 'node:fs';
-import { checkLibc } from './errno.ts';
-import { type FileDescriptor, libc, openForReading } from './libc.ts';
+import { statSync } from 'node:fs';
+import { inNamespace } from './in-namespace.ts';
+import { type FileDescriptor, openForReading } from './libc.ts';
+import { processIds } from './process-ids.ts';
 
 const CLONE_NEWNET = 0x40000000;
 
@@ -16,8 +17,7 @@ export function namespaceInode(path: string): number {
 
 /** Opens the network namespace of an inode, by any process in it; undefined where none is. */
 export function findNetworkNamespace(inode: number): FileDescriptor | undefined {
-  for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
+  for (const pid of processIds()) {
     try {
       const path = `/proc/${pid}/ns/net`;
       if (namespaceInode(path) === inode) return openNetworkNamespace(path);
@@ -31,18 +31,8 @@ export function findNetworkNamespace(inode: number): FileDescriptor | undefined 
 /** Where this thread is at home: a worker has modules of its own. Kept open, since opening costs more than entering. */
 let home: FileDescriptor | undefined;
 
-/**
- * Runs a function with this thread in another network namespace, given by its descriptor. The function must be
- * synchronous: nothing else of the event loop may run meanwhile. A thread that cannot come back would do everything
- * afterwards in a pod's namespace, so the process aborts.
- * @throws SystemCallError when the namespace cannot be entered
- */
+/** As {@link inNamespace}, with this thread in another network namespace, given by its descriptor. @throws SystemCallError when it can not be entered */
 export function inNetworkNamespace<T>(namespace: number, work: () => T): T {
   home ??= openForReading('/proc/thread-self/ns/net');
-  checkLibc('setns', libc.setns(namespace, CLONE_NEWNET));
-  try {
-    return work();
-  } finally {
-    if (libc.setns(home.number, CLONE_NEWNET) !== 0) process.abort();
-  }
+  return inNamespace({ home: home.number, namespace, kind: CLONE_NEWNET }, work);
 }

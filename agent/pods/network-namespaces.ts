@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { namespaceInode } from '@landbridge/native/network-namespace.ts';
+import { processIds } from '@landbridge/native/process-ids.ts';
 
 /**
  * Finds the network namespaces of pods by the cgroups of their processes: works with every container runtime and
@@ -8,8 +9,7 @@ import { namespaceInode } from '@landbridge/native/network-namespace.ts';
 export function findPodNamespaces(uids: ReadonlySet<string>): ReadonlyMap<string, string> {
   const own = namespaceInode('/proc/self/ns/net');
   const found = new Map<string, string>();
-  for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
+  for (const pid of processIds()) {
     const uid = podOfProcess(`/proc/${pid}/cgroup`);
     if (uid === undefined || !uids.has(uid) || found.has(uid)) continue;
     const path = `/proc/${pid}/ns/net`;

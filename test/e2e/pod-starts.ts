@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { DEMO_IMAGE } from '@landbridge/lab/images.ts';
 import { inNode } from '@landbridge/lab/node.ts';
 import { findCluster, findNode, type NodePlan } from '@landbridge/lab/plan.ts';
 import { run } from '@landbridge/lab/run.ts';
 import { runningLab } from '@landbridge/lab/state.ts';
+import { processIds } from '@landbridge/native/process-ids.ts';
 import { accessLog, apply, eventually, kubectl } from './running-lab.ts';
 
 export const CLUSTER = 'west';
@@ -111,7 +112,7 @@ export async function agentProcess(): Promise<number> {
 /** Whether a container runtime waits for an answer at this moment. */
 export const isAsked = (): boolean => processes().some((pid) => read(pid, 'comm').trim() === 'landbridge-cni');
 
-const processes = (): number[] => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+const processes = (): number[] => processIds().map(Number);
 
 function read(pid: number, file: string): string {
   try {
