@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { CGROUP_KEY_BYTES } from '@landbridge/ebpf/capture-layout.ts';
 import type { BpfMap } from '@landbridge/native/bpf-map.ts';
+import { groupId } from './group-id.ts';
 
 /** Other agents of the node that live at this moment. */
 export interface Company {
@@ -74,10 +75,10 @@ export class AgentGroups {
   }
 }
 
-/** The id of a group is the inode of its directory (kernfs, on 64-bit machines). */
+/** The directory of a group, at or below one. */
 export function findGroup(directory: string, id: bigint): string | undefined {
   try {
-    if (statSync(directory, { bigint: true }).ino === id) return directory;
+    if (groupId(directory) === id) return directory;
     for (const entry of readdirSync(directory, { withFileTypes: true })) {
       const found = entry.isDirectory() ? findGroup(path.join(directory, entry.name), id) : undefined;
       if (found !== undefined) return found;

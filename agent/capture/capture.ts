@@ -21,6 +21,8 @@ import { type ListenerSlot, ListenerSlots, slotsOf } from './listener-slots.ts';
 import { AGENT_MARK } from './marks.ts';
 import { installReplyRouting, removeReplyRouting } from './reply-routing.ts';
 
+/** Folders of pinned links, in the order in which they are ended: those of pods first. */
+const LINKS = ['netns', 'guards', 'probes', 'links'] as const;
 /** Connections that wait in each listener for the agent to accept them; more are refused by the kernel. */
 const BACKLOG = 1024;
 
@@ -95,6 +97,7 @@ export class Capture implements Disposable {
   readonly #guard: InterfaceProgram;
   /** On the way into pods: knows probes. */
   readonly #probes: InterfaceProgram;
+  readonly #ofInterfaces: readonly InterfaceProgram[];
   readonly #sysctls: string;
   /** Destinations that need no agent; none at the start. */
   readonly directRoutes: DirectRoutes;
@@ -106,7 +109,7 @@ export class Capture implements Disposable {
     this.#sysctls = sysctlRoot;
     this.#threads = threads;
     this.#pins = path.join(bpfRoot, 'landbridge', String(CAPTURE_ABI));
-    for (const directory of ['maps', 'links', 'netns', 'guards', 'probes']) mkdirSync(path.join(this.#pins, directory), { recursive: true, mode: 0o700 });
+    for (const directory of ['maps', ...LINKS]) mkdirSync(path.join(this.#pins, directory), { recursive: true, mode: 0o700 });
     this.#object = BpfObject.open(CAPTURE_OBJECT);
     for (const name of Object.keys(maps)) this.#object.pinMap(name, path.join(this.#pins, 'maps', name));
     load(this.#object);
@@ -122,6 +125,7 @@ export class Capture implements Disposable {
     this.#hook = hook ?? hookOfKernel(guard);
     this.#guard = new InterfaceProgram(guard, 'egress', path.join(this.#pins, 'guards'), this.#hook);
     this.#probes = new InterfaceProgram(this.#object.program('lb_probe'), 'ingress', path.join(this.#pins, 'probes'), this.#hook);
+    this.#ofInterfaces = [this.#guard, this.#probes];
     this.#inbound = this.#object.program('lb_inbound');
     this.#object.program('lb_register_agent').runOnce();
     this.#agents = new AgentGroups(map('agents'), cgroupRoot);
@@ -162,7 +166,7 @@ export class Capture implements Disposable {
         // What is pinned for this pod is attached to a sandbox that it had before.
         if (!isKnown) {
           BpfLink.end(this.#netnsPin(pod.uid));
-          for (const program of [this.#guard, this.#probes]) program.forget(pod.uid);
+          for (const program of this.#ofInterfaces) program.forget(pod.uid);
         }
         const families = pod.addresses.every((address) => isIPv4(address)) ? 'IPv4' : 'both';
         const listen = (port: number): FileDescriptor[] => {
@@ -185,7 +189,7 @@ export class Capture implements Disposable {
       } catch (thrown) {
         if (!isKnown) {
           this.#pods.delete(netnsKey(cookie));
-          for (const program of [this.#guard, this.#probes]) program.forget(pod.uid);
+          for (const program of this.#ofInterfaces) program.forget(pod.uid);
         }
         throw thrown;
       }
@@ -247,7 +251,7 @@ export class Capture implements Disposable {
     const uids = new Set(pods.map((pod) => pod.place.uid));
     for (const key of this.#pods.keys(NETNS_KEY_BYTES)) if (!cookies.has(key.readBigUInt64LE())) this.#pods.delete(key);
     for (const uid of this.pinned()) if (!uids.has(uid)) this.#forget(uid);
-    for (const program of [this.#guard, this.#probes]) program.forgetAllBut(uids);
+    for (const program of this.#ofInterfaces) program.forgetAllBut(uids);
     const layouts = path.dirname(this.#pins);
     for (const layout of readdirSync(layouts)) if (layout !== String(CAPTURE_ABI)) rmSync(path.join(layouts, layout), { recursive: true, force: true });
   }
@@ -260,7 +264,7 @@ export class Capture implements Disposable {
       const inode = link?.namespaceInode();
       // A classifier has no pin to end it by: it is looked for where the pod still lives. Of a namespace without a process nothing leaves.
       using namespace = this.#hook === 'tcx' || inode === undefined ? undefined : findNetworkNamespace(inode);
-      if (namespace !== undefined) for (const program of [this.#guard, this.#probes]) program.remove(namespace.number, uid);
+      if (namespace !== undefined) for (const program of this.#ofInterfaces) program.remove(namespace.number, uid);
     }
     BpfLink.end(pin);
   }
@@ -272,7 +276,7 @@ export class Capture implements Disposable {
 
   /** Detaches everything and removes all pins: for uninstalling, when no pod is captured any more. */
   remove(): void {
-    for (const directory of ['netns', 'guards', 'probes', 'links']) for (const name of readdirSync(path.join(this.#pins, directory))) BpfLink.end(path.join(this.#pins, directory, name));
+    for (const directory of LINKS) for (const name of readdirSync(path.join(this.#pins, directory))) BpfLink.end(path.join(this.#pins, directory, name));
     rmSync(path.dirname(this.#pins), { recursive: true, force: true });
   }
 

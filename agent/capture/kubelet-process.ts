@@ -1,8 +1,10 @@
 /** Finds the node's kubelet, and the control group that tells its connections from all others. Needs the node's /proc. */
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 import { inCgroupNamespace } from '@landbridge/native/cgroup-namespace.ts';
+import { processIds } from '@landbridge/native/process-ids.ts';
 import { parsePodUid } from '../pods/network-namespaces.ts';
+import { groupId } from './group-id.ts';
 
 export interface Kubelet {
   /** Undefined where its control group was told, and not found by its process. */
@@ -49,8 +51,7 @@ export function parseGroup(cgroup: string): string | undefined {
 /** Undefined where there is no such group. */
 export function kubeletOfGroup(cgroupRoot: string, group: string): Kubelet | undefined {
   try {
-    // The id of a control group is the inode of its directory (kernfs, on 64-bit machines).
-    return { pid: undefined, group, groupId: statSync(path.join(cgroupRoot, group), { bigint: true }).ino };
+    return { pid: undefined, group, groupId: groupId(path.join(cgroupRoot, group)) };
   } catch {
     // Not there yet, or not any more.
     return undefined;
@@ -81,7 +82,7 @@ export function kubeletOfProcess(pid: number, { cgroupRoot, proc = '/proc', node
 
 /** Of several the one with the lowest process id. */
 export function findKubelet(view: NodeView): Kubelet | undefined {
-  const pids = readdirSync(view.proc ?? '/proc').filter((name) => /^\d+$/.test(name)).map(Number).sort((a, b) => a - b);
+  const pids = processIds(view.proc).map(Number).sort((a, b) => a - b);
   for (const pid of pids) {
     const kubelet = kubeletOfProcess(pid, view);
     if (kubelet !== undefined) return kubelet;
