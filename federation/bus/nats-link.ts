@@ -1,10 +1,11 @@
 /** A connection to the hub that is opened again for ever. */
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { orAborted } from '@landbridge/core/or-aborted.ts';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import type { BusState } from './bus.ts';
 import type { HubAccess } from './hub-access.ts';
+import { connectToHub } from './hub-transport.ts';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 
 export interface NatsLinkOptions {
@@ -89,7 +90,7 @@ export class NatsLink implements AsyncDisposable {
 
   #dial(): Promise<NatsConnection> {
     const { access, name } = this.#options;
-    return connect({
+    return connectToHub({
       servers: [...access.servers],
       name,
       timeout: DIAL_TIMEOUT_MS,
