@@ -1,0 +1,39 @@
+/** Parsers of what pods ask about names. */
+import { Buffer } from 'node:buffer';
+import { parseDnsQuery } from '@landbridge/wire/dns-message.ts';
+import { bareAnswer, encodeDnsAnswer, encodeDnsRefusal, maxAnswerBytes } from '@landbridge/wire/dns-response.ts';
+import { exampleQueryBytes } from '@landbridge/wire/example-dns.ts';
+import { expect, type FuzzTarget, hex } from './fuzz-target.ts';
+
+const EXAMPLES = [
+  exampleQueryBytes('cart.shop.svc.clusterset.local', 'A', { udpBytes: 1232, wantsSignatures: true }),
+  exampleQueryBytes('_http._tcp.Cart.shop.svc.cluster.local', 'SRV'),
+  exampleQueryBytes('', 'NS', {}),
+  // A cookie, an update of a zone, a transfer with the version that is known.
+  hex('1234 0100 0001 0000 0000 0001 01 61 00 0001 0001 00 0029 04d0 00000000 000c 000a 0008 0102030405060708'),
+  hex('1234 2800 0001 0000 0001 0000 04 7a6f6e65 00 0006 0001 01 61 c00c 00ff 00ff 00000000 0000'),
+  hex('1234 0000 0001 0000 0001 0000 04 7a6f6e65 00 00fb 0001 c00c 0006 0001 00000000 0016 00 00 00000001 00000001 00000001 00000001 00000001'),
+];
+const DICTIONARY = ['c00c', 'c000', 'ffff', '0001', '0029', '00fa', '002e', '000a', '3f', '40', '80', '0000290fa0000080000000', '0a636c7573746572736574056c6f63616c00'].map(hex);
+
+const dnsQuery: FuzzTarget = {
+  name: 'dns-query',
+  examples: EXAMPLES,
+  dictionary: DICTIONARY,
+  check: (input) => {
+    const parsed = parseDnsQuery(input);
+    if (parsed.kind === 'no-query') return;
+    if (parsed.kind === 'malformed') return void expect(encodeDnsRefusal(input, 'FORMERR').length === 12, 'a refusal is a header');
+    const { query } = parsed;
+    const { name, labels, bytes } = query.question;
+    expect(name === undefined || name === labels.join('.'), 'a name is its labels');
+    expect(name === undefined || /^[a-z0-9_*.-]*$/.test(name), 'a name has other characters');
+    expect(Buffer.compare(bytes, input.subarray(12, 12 + bytes.length)) === 0, 'the question is not as it came');
+    const max = maxAnswerBytes(query, 'udp');
+    const encoded = encodeDnsAnswer(query, { ...bareAnswer('NOERROR'), answers: Array.from({ length: 100 }, () => ({ type: 'TXT', owner: name ?? 'x', ttlSeconds: 1, text: '1.0.0' })) }, max);
+    expect(encoded.length <= max && max <= 1232, 'an answer is too long');
+    expect(parseDnsQuery(encoded).kind === 'no-query', 'an answer is a query');
+  },
+};
+
+export const NAME_TARGETS: readonly FuzzTarget[] = [dnsQuery];
