@@ -8,8 +8,8 @@ import { parseNamespace, parsePod } from './pod-facts.ts';
 const ambient = { 'landbridge.dev/dataplane-mode': 'ambient' };
 const uid = '0f0f0f0f-1111-2222-3333-444444444444';
 const namespace = (labels: Record<string, string>): V1Namespace => ({ metadata: { name: 'demo', labels } });
-const pod = (over: { labels?: Record<string, string>; spec?: object; status?: object } = {}): V1Pod =>
-  ({ metadata: { name: 'a', namespace: 'demo', uid, labels: over.labels ?? {} }, spec: { containers: [], serviceAccountName: 'sa', ...over.spec }, status: { phase: 'Running', podIPs: [{ ip: 'fd00::1' }, { ip: '10.0.0.1' }], ...over.status } }) as V1Pod;
+const pod = (over: { labels?: Record<string, string>; annotations?: Record<string, string>; spec?: object; status?: object } = {}): V1Pod =>
+  ({ metadata: { name: 'a', namespace: 'demo', uid, labels: over.labels ?? {}, annotations: over.annotations ?? {} }, spec: { containers: [], serviceAccountName: 'sa', ...over.spec }, status: { phase: 'Running', podIPs: [{ ip: 'fd00::1' }, { ip: '10.0.0.1' }], ...over.status } }) as V1Pod;
 
 function known(pod: V1Pod, namespace: V1Namespace | undefined): NodePod | undefined {
   const facts = parsePod(pod);
@@ -50,6 +50,14 @@ test('a new sandbox has an address before the pod’s status has one', (t) => {
   if (early !== undefined) t.like(localPod(early, ['10.0.0.7']), { uid, addresses: ['10.0.0.7'] });
 });
 
+test('a pod of a file of the kubelet’s is known by the uid that the runtime has, which its mirror tells', (t) => {
+  const mirror = (value: string): NodePod | undefined => known(pod({ annotations: { 'kubernetes.io/config.mirror': value } }), namespace(ambient));
+  t.like(mirror('0123456789abcdef0123456789abcdef'), { uid: '0123456789abcdef0123456789abcdef', mirrorUid: uid, isInMesh: true });
+  const refused = mirror('../../etc');
+  t.like(refused, { uid });
+  t.false(refused !== undefined && 'mirrorUid' in refused);
+});
+
 test('nobody knows of a pod without its namespace whether it is to be captured', (t) => {
   t.is(known(pod(), undefined), undefined);
   t.is(known(pod({ labels: ambient }), undefined), undefined);
@@ -63,6 +71,11 @@ for (const [what, text] of [
   ['a view from inside a cgroup namespace', `0::/../../pod${uid}/abc`],
 ] as const) test(`the pod of a process is read from its cgroup: ${what}`, (t) => t.is(parsePodUid(text), uid));
 
+test('a pod of a file of the kubelet’s has a sum for its uid', (t) => {
+  const sum = '0123456789abcdef0123456789abcdef';
+  for (const text of [`0::/kubepods/besteffort/pod${sum}/abc`, `0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod${sum}.slice/cri-containerd-abc.scope`]) t.is(parsePodUid(text), sum);
+});
+
 test('other cgroups are of no pod', (t) => {
-  for (const text of ['', '0::/', '0::/system.slice/ssh.service', '0::/kubepods/besteffort/podnonsense/abc', `0::/xpod${uid}`]) t.is(parsePodUid(text), undefined, text);
+  for (const text of ['', '0::/', '0::/system.slice/ssh.service', '0::/kubepods/besteffort/podnonsense/abc', `0::/xpod${uid}`, `0::/machine.slice/libpod-${'ab'.repeat(32)}.scope`, `0::/pod${'ab'.repeat(32)}`]) t.is(parsePodUid(text), undefined, text);
 });

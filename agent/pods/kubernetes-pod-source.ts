@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { ApiServerAccess } from './api-server-access.ts';
 import { ApiServerClient } from './api-server-client.ts';
 import { nodePod } from './enrolment.ts';
-import type { LocalPod, NodePod, PodSource } from './local-pod.ts';
+import type { AnnouncedPod, NodePod, PodSource } from './local-pod.ts';
 import { type NamespaceFacts, type PodFacts, parseNamespace, parsePod } from './pod-facts.ts';
 import { Reflector } from './reflector.ts';
 
@@ -42,9 +42,9 @@ export class KubernetesPodSource implements PodSource {
     }
   }
 
-  async announce(pod: Pick<LocalPod, 'uid' | 'namespace' | 'name'>, captured: boolean, signal: AbortSignal): Promise<void> {
+  async announce(pod: AnnouncedPod, captured: boolean, signal: AbortSignal): Promise<void> {
     // The uid holds a namesake back: it can not be changed, so that the patch is refused.
-    const patch = { metadata: { uid: pod.uid, annotations: { [REDIRECTION_ANNOTATION]: captured ? 'enabled' : null } } };
+    const patch = { metadata: { uid: pod.mirrorUid ?? pod.uid, annotations: { [REDIRECTION_ANNOTATION]: captured ? 'enabled' : null } } };
     await this.#client.mergePatch(`/api/v1/namespaces/${encodeURIComponent(pod.namespace)}/pods/${encodeURIComponent(pod.name)}`, patch, signal);
   }
 }

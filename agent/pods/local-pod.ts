@@ -1,6 +1,9 @@
 /** A pod of this node that wants to be captured. */
 export interface LocalPod {
+  /** By which the container runtime knows it, and the kernel. */
   readonly uid: string;
+  /** By which the API server knows the mirror of a pod that the kubelet has from a file of its own. */
+  readonly mirrorUid?: string;
   readonly namespace: string;
   readonly name: string;
   readonly serviceAccount: string;
@@ -22,6 +25,9 @@ export interface NodePod extends LocalPod {
   readonly hasEnded: boolean;
 }
 
+/** Whom the API server is told of. */
+export type AnnouncedPod = Pick<LocalPod, 'uid' | 'mirrorUid' | 'namespace' | 'name'>;
+
 /**
  * Tells which pods this node has. Contract: yields the whole set at once and after each change; changes that come while
  * a set is handled are one set; ends when the signal aborts.
@@ -29,5 +35,5 @@ export interface NodePod extends LocalPod {
 export interface PodSource {
   watch(signal: AbortSignal): AsyncIterable<readonly NodePod[]>;
   /** Tells everyone that the pod's traffic now passes through the agent, or does so no more. */
-  announce(pod: Pick<LocalPod, 'uid' | 'namespace' | 'name'>, captured: boolean, signal: AbortSignal): Promise<void>;
+  announce(pod: AnnouncedPod, captured: boolean, signal: AbortSignal): Promise<void>;
 }

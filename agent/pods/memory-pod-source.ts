@@ -3,7 +3,7 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { whenAborted } from '@landbridge/core/when-aborted.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import { nodePod } from './enrolment.ts';
-import type { LocalPod, NodePod, PodSource } from './local-pod.ts';
+import type { AnnouncedPod, NodePod, PodSource } from './local-pod.ts';
 import { parseNamespace, parsePod } from './pod-facts.ts';
 
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
@@ -58,10 +58,10 @@ export class MemoryPodSource implements PodSource {
     }
   }
 
-  async announce(pod: Pick<LocalPod, 'uid' | 'namespace' | 'name'>, captured: boolean, signal: AbortSignal): Promise<void> {
+  async announce(pod: AnnouncedPod, captured: boolean, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const known = this.getPod(pod.namespace, pod.name);
-    if (!this.#isReachable || known?.metadata?.uid !== pod.uid) throw new LandbridgeError('kubernetes', `pod ${pod.name} can not be annotated`);
+    if (!this.#isReachable || known?.metadata?.uid !== (pod.mirrorUid ?? pod.uid)) throw new LandbridgeError('kubernetes', `pod ${pod.name} can not be annotated`);
     const { [REDIRECTION_ANNOTATION]: _, ...annotations } = known.metadata.annotations ?? {};
     this.setPod({ ...known, metadata: { ...known.metadata, annotations: captured ? { ...annotations, [REDIRECTION_ANNOTATION]: 'enabled' } : annotations } });
   }

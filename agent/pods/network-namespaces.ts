@@ -23,9 +23,12 @@ export function findPodNamespaces(uids: ReadonlySet<string>): ReadonlyMap<string
   return found;
 }
 
-/** The pod's UID in a text of /proc/PID/cgroup, of the cgroupfs driver (`/pod<uid>/`) or systemd's (`-pod<uid with _>.slice`). */
+/**
+ * The pod's UID in a text of /proc/PID/cgroup, of the cgroupfs driver (`/pod<uid>/`) or systemd's (`-pod<uid with _>.slice`).
+ * Of pods that the kubelet has from files of its own it is an MD5 sum (pkg/kubelet/config/common.go, applyDefaults).
+ */
 export function parsePodUid(cgroup: string): string | undefined {
-  const match = /[/-]pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})(?:\.slice)?(?:\/|$)/m.exec(cgroup);
+  const match = /[/-]pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?(?:\/|$)/m.exec(cgroup);
   return match?.[1]?.replaceAll('_', '-');
 }
 

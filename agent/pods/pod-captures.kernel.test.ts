@@ -171,6 +171,28 @@ test.serial('an address is of one pod: who had it before is gone', async (t) => 
   t.true(agent.captures.isCaptured(other));
 });
 
+test.serial('a pod of a file of the kubelet’s is captured by the uid of the runtime, and stays so when its mirror is made anew', async (t) => {
+  const before = traces();
+  await using agent = new Agent();
+  const sum = '0123456789abcdef0123456789abcdef';
+  const mirror = (mirrorUid: string, labels = {}, name = 'one'): V1Pod => ({ metadata: { namespace: 'demo', name, uid: mirrorUid, labels, annotations: { 'kubernetes.io/config.mirror': sum } }, spec: { containers: [], nodeName: 'west' } });
+  const a = sandbox(mesh.pod('a'), { uid: sum });
+  agent.source.setPod(mirror(uid));
+  t.deepEqual(await agent.captures.admit(a, never), { kind: 'captured' });
+  await until('the mirror to be announced', () => agent.isAnnounced);
+  t.deepEqual(agent.capture.pinned(), [sum]);
+  agent.source.deletePod('demo', 'one');
+  agent.source.setPod(mirror(uid.replace('0', '1')));
+  await until('the next mirror to be announced', () => agent.isAnnounced);
+  // Whoever may make pods may write anybody's uid into one.
+  agent.source.setPod(mirror(uid.replace('0', '2'), { 'landbridge.dev/dataplane-mode': 'none' }, 'two'));
+  t.deepEqual(await agent.captures.admit({ ...a, name: 'two' }, never), { kind: 'not-in-mesh' });
+  t.deepEqual(await agent.captures.admit(a, never), { kind: 'captured' });
+  t.deepEqual(agent.traffic.calls, [`add ${a.addresses[0]}`]);
+  await agent.captures.end(a);
+  t.deepEqual(traces(), before);
+});
+
 test.serial('a pod that can not be captured is refused with the reason', async (t) => {
   await using agent = new Agent({ hasPod: true });
   const refused = await agent.captures.admit(sandbox(mesh.pod('a'), { namespacePath: '/run/netns/nowhere' }), never);

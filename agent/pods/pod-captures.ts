@@ -10,7 +10,8 @@ import { ANY_PORT } from '../capture/kubelet-probes.ts';
 import { metrics } from '../metrics.ts';
 import type { PodTraffic } from '../proxy/pod-traffic.ts';
 import { localPod } from './enrolment.ts';
-import type { LocalPod, NodePod, PodSource } from './local-pod.ts';
+import { KnownPods } from './known-pods.ts';
+import type { LocalPod, PodSource } from './local-pod.ts';
 import { findPodNamespaces } from './network-namespaces.ts';
 import { areSameAddresses, shareAnAddress } from './pod-addresses.ts';
 import type { Admission, PodGate, Sandbox } from './sandbox.ts';
@@ -44,7 +45,7 @@ export class PodCaptures implements PodGate {
   readonly #stopped = new Map<string, bigint>();
   /** Nothing is done with a pod while it is being released. */
   readonly #releases = new Map<Entry, Promise<void>>();
-  #known: ReadonlyMap<string, NodePod> = new Map();
+  #known = new KnownPods();
   #changed = Promise.withResolvers<void>();
   #wake = Promise.withResolvers<void>();
 
@@ -61,7 +62,7 @@ export class PodCaptures implements PodGate {
     let ended = false;
     const follow = (async () => {
       for await (const pods of this.#source.watch(signal)) {
-        this.#known = new Map(pods.map((pod) => [pod.uid, pod]));
+        this.#known = new KnownPods(pods);
         this.#notify();
         this.#wake.resolve();
       }
@@ -105,12 +106,12 @@ export class PodCaptures implements PodGate {
     const { uid, namespace, name, addresses } = sandbox;
     const untilKnown = AbortSignal.any([signal, AbortSignal.timeout(this.#admissionWaitMs)]);
     for (;;) {
-      await this.#until(() => this.#find(sandbox) !== undefined, untilKnown);
+      await this.#until(() => this.#known.get(sandbox) !== undefined, untilKnown);
       await this.#until(() => !this.#isReleasing(uid, addresses), signal);
       if (signal.aborted) return { kind: 'refused', reason: `there was no time left to capture pod ${namespace}/${name}` };
       // From here to the capture nobody else gets a word in.
       if (this.#isReleasing(uid, addresses)) continue;
-      const known = this.#find(sandbox);
+      const known = this.#known.get(sandbox);
       if (known === undefined) return { kind: 'refused', reason: `the API server has not told the agent of pod ${namespace}/${name} with uid ${uid}` };
       if (!known.isInMesh) return { kind: 'not-in-mesh' };
       const pod = localPod(known, addresses);
@@ -149,12 +150,6 @@ export class PodCaptures implements PodGate {
     return this.#entries.has(uid);
   }
 
-  /** By all its names: a uid alone is what the runtime was told. */
-  #find({ uid, namespace, name }: Sandbox): NodePod | undefined {
-    const known = this.#known.get(uid);
-    return known?.namespace === namespace && known.name === name ? known : undefined;
-  }
-
   #isReleasing(uid: string, addresses: readonly string[] = []): boolean {
     return [...this.#releases.keys()].some(({ pod }) => pod.uid === uid || shareAnAddress(pod.addresses, addresses));
   }
@@ -179,16 +174,17 @@ export class PodCaptures implements PodGate {
     const again = (ms: number): void => {
       retryMs = Math.min(retryMs ?? ms, ms);
     };
-    for (const uid of this.#stopped.keys()) if (!this.#known.has(uid)) this.#stopped.delete(uid);
-    for (const [uid, entry] of this.#entries) {
-      if (this.#known.get(uid)?.isInMesh !== false) continue;
+    for (const uid of this.#stopped.keys()) if (this.#known.ofUid(uid).length === 0) this.#stopped.delete(uid);
+    for (const entry of this.#entries.values()) {
+      const known = this.#known.get(entry.pod);
+      if (known?.isInMesh !== false) continue;
       await this.#release(entry, true);
-      await this.#announce(entry.pod, false, signal);
+      await this.#announce(known, false, signal);
     }
-    const wanted = [...this.#known.values()].map((pod) => localPod(pod)).filter((pod) => pod !== undefined);
+    const wanted = this.#known.all.map((pod) => localPod(pod)).filter((pod) => pod !== undefined);
     // A status tells addresses late: those that are not the captured one's are of the sandbox before, or of the next.
     const unsettled = wanted.filter(({ uid, addresses }) => !areSameAddresses(this.#entries.get(uid)?.pod.addresses ?? [], addresses));
-    const over = [...this.#entries.keys()].filter((uid) => this.#known.get(uid)?.hasEnded !== false);
+    const over = [...this.#entries.values()].filter(({ pod }) => this.#known.get(pod)?.hasEnded !== false).map(({ pod }) => pod.uid);
     const namespaces = unsettled.length + over.length === 0 ? new Map<string, string>() : findPodNamespaces(new Set([...unsettled.map(({ uid }) => uid), ...over]));
     for (const uid of over) {
       const entry = this.#entries.get(uid);
@@ -209,7 +205,7 @@ export class PodCaptures implements PodGate {
       const holder = this.#holder(pod.uid, pod.addresses);
       if (holder !== undefined) await this.#release(holder, false);
       // Gates do their work while others wait.
-      if (this.#holder(pod.uid, pod.addresses) !== undefined || this.#isReleasing(pod.uid, pod.addresses) || this.#known.get(pod.uid)?.isInMesh !== true) {
+      if (this.#holder(pod.uid, pod.addresses) !== undefined || this.#isReleasing(pod.uid, pod.addresses) || this.#known.get(pod)?.isInMesh !== true) {
         again(NAMESPACE_RETRY_MS);
         continue;
       }
@@ -221,7 +217,11 @@ export class PodCaptures implements PodGate {
       }
     }
     if (!(await this.#takeOver())) again(NAMESPACE_RETRY_MS);
-    for (const { pod } of this.#entries.values()) if (this.#known.get(pod.uid)?.announced === false && !(await this.#announce(pod, true, signal))) again(FAILURE_RETRY_MS);
+    for (const { pod } of this.#entries.values()) {
+      // As it is known now: a mirror may have been made anew.
+      const known = this.#known.get(pod);
+      if (known?.announced === false && !(await this.#announce(known, true, signal))) again(FAILURE_RETRY_MS);
+    }
     this.#tellProbePorts();
     return retryMs;
   }
@@ -268,7 +268,11 @@ export class PodCaptures implements PodGate {
     if (this.#capture.look().hasPredecessor) return false;
     const others = this.#capture.pinned().filter((uid) => !this.#entries.has(uid));
     const living = others.length === 0 ? new Map<string, string>() : findPodNamespaces(new Set(others));
-    if (others.some((uid) => this.#known.get(uid)?.isInMesh ?? living.has(uid))) return false;
+    const isAwaited = (uid: string): boolean => {
+      const known = this.#known.ofUid(uid);
+      return known.length === 0 ? living.has(uid) : known.some(({ isInMesh }) => isInMesh);
+    };
+    if (others.some(isAwaited)) return false;
     this.#capture.forgetAllBut([...this.#entries.values()].map(({ captured }) => captured));
     return true;
   }
@@ -293,7 +297,7 @@ export class PodCaptures implements PodGate {
 
   /** Of all pods that are captured or will be: an agent that follows another one leaves no gap. */
   #tellProbePorts(): void {
-    const pods = [...this.pods, ...[...this.#known.values()].map((pod) => localPod(pod)).filter((pod) => pod !== undefined)];
+    const pods = [...this.pods, ...this.#known.all.map((pod) => localPod(pod)).filter((pod) => pod !== undefined)];
     try {
       this.#capture.kubeletProbes.setPorts(pods.flatMap(({ addresses, probePorts = [ANY_PORT] }) => addresses.flatMap((address) => probePorts.map((port) => ({ address, port })))));
     } catch (thrown) {

@@ -10,7 +10,7 @@ const or = (wanted: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> => fc.oneof({ 
 const labels = fc.dictionary(fc.oneof(fc.constantFrom(...MODE_LABELS, ACCELERATION_LABEL), fc.string()), or(fc.string()));
 const pod = fc.record(
   {
-    metadata: or(fc.record({ uid: or(fc.oneof(fc.uuid(), fc.string())), name: or(text), namespace: or(text), labels: or(labels), annotations: or(fc.dictionary(fc.string(), fc.string())) }, { requiredKeys: [] })),
+    metadata: or(fc.record({ uid: or(fc.oneof(fc.uuid(), fc.string())), name: or(text), namespace: or(text), labels: or(labels), annotations: or(fc.dictionary(fc.oneof(fc.constant('kubernetes.io/config.mirror'), fc.string()), or(fc.oneof(fc.uuid(), fc.string())))) }, { requiredKeys: [] })),
     spec: or(fc.record({ serviceAccountName: or(text), hostNetwork: or(fc.boolean()) }, { requiredKeys: [] })),
     status: or(fc.record({ phase: or(text), podIPs: or(fc.array(or(fc.record({ ip: or(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string())) })))) }, { requiredKeys: [] })),
   },
@@ -22,14 +22,15 @@ test('whatever an object is, what is told of a pod has its types and nothing els
     fc.property(or(pod), (value) => {
       const parsed = parsePod(value);
       if (!parsed.ok) return;
-      const { uid, namespace, name, labels, serviceAccount, isHostNetwork, hasEnded, addresses, announced, wantsAcceleration } = parsed.value;
+      const { uid, mirroredUid, namespace, name, labels, serviceAccount, isHostNetwork, hasEnded, addresses, announced, wantsAcceleration } = parsed.value;
       t.regex(uid, /^[0-9A-Za-z-]{1,64}$/);
+      t.true(mirroredUid === undefined || /^[0-9A-Za-z-]{1,64}$/.test(mirroredUid));
       t.true([namespace, name, serviceAccount].every((word) => word !== ''));
       t.true(Object.entries(labels).every(([label, mode]) => MODE_LABELS.includes(label as never) && typeof mode === 'string'));
       t.deepEqual(addresses, podAddresses(addresses));
       t.true([isHostNetwork, hasEnded, announced, wantsAcceleration].every((is) => typeof is === 'boolean'));
       t.true(parsed.value.probePorts.every((port) => Number.isInteger(port)));
-      t.is(Object.keys(parsed.value).length, 11);
+      t.is(Object.keys(parsed.value).length, 12);
     }),
   );
 });

@@ -11,6 +11,12 @@ export const MODE_LABELS = ['landbridge.dev/dataplane-mode', 'istio.io/dataplane
 /** Asks for acceleration with the value `sockmap`; see docs/acceleration.md. */
 export const ACCELERATION_LABEL = 'landbridge.dev/acceleration';
 
+/**
+ * Of the object that the kubelet makes at the API server for a pod that it has from a file of its own. The value is the
+ * uid by which the kubelet and the runtime know that pod, which is the file's hash unless the file says one.
+ */
+const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+
 /** Those of {@link MODE_LABELS} that an object has. */
 export type ModeLabels = Readonly<Record<string, string>>;
 
@@ -23,6 +29,8 @@ export interface NamespaceFacts {
 /** What matters here of a Pod. */
 export interface PodFacts {
   readonly uid: string;
+  /** The runtime's uid of the pod that this one is a mirror of. */
+  readonly mirroredUid: string | undefined;
   readonly namespace: string;
   readonly name: string;
   readonly labels: ModeLabels;
@@ -49,8 +57,11 @@ export function parsePod(value: unknown): Result<PodFacts> {
   if (!isText(namespace) || !isText(name)) return err('a pod without a name');
   if (!isText(uid) || !POD_UID.test(uid)) return err(`pod ${namespace}/${name} has no uid`);
   const { serviceAccountName } = spec;
+  const annotations = fields(metadata['annotations']);
+  const mirroredUid = annotations[MIRROR_ANNOTATION];
   return ok({
     uid,
+    mirroredUid: isText(mirroredUid) && POD_UID.test(mirroredUid) ? mirroredUid : undefined,
     namespace,
     name,
     labels: modeLabels(labels),
@@ -59,7 +70,7 @@ export function parsePod(value: unknown): Result<PodFacts> {
     isHostNetwork: spec['hostNetwork'] === true,
     hasEnded: status['phase'] === 'Succeeded' || status['phase'] === 'Failed',
     addresses: podAddresses(texts(status['podIPs'])),
-    announced: fields(metadata['annotations'])[REDIRECTION_ANNOTATION] === 'enabled',
+    announced: annotations[REDIRECTION_ANNOTATION] === 'enabled',
     probePorts: probePorts(spec),
   });
 }

@@ -11,6 +11,8 @@ export interface WantedPod {
   readonly name: string;
   readonly node?: string;
   readonly labels?: Labels;
+  /** As it is made; no change of it changes them. */
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly hostNetwork?: boolean;
   /** None before its sandbox has a network. */
   readonly addresses?: readonly string[];
@@ -160,6 +162,22 @@ export function podSourceContract(test: TestFn | SerialFn, name: string, open: (
     await t.throwsAsync(source.announce(pod, true, soon()));
     t.is(await setup.annotation(namespace, 'a', REDIRECTION_ANNOTATION), undefined);
     await t.throwsAsync(source.announce(pod, true, AbortSignal.abort(new Error('enough'))), { message: 'enough' });
+    await sets.return?.();
+  });
+
+  test(`${name}: a pod of a file of the kubelet’s is told by the uid that the runtime has, and announced by its mirror’s`, async (t) => {
+    await using setup = await open();
+    const { namespace, node, source } = setup;
+    await setup.setNamespace(namespace, AMBIENT);
+    const mirroredUid = '0123456789abcdef0123456789abcdef';
+    await setup.setPod({ namespace, node, name: 'a', annotations: { 'kubernetes.io/config.mirror': mirroredUid }, addresses: ['10.1.0.1'], phase: 'Running' });
+    const sets = source.watch(soon())[Symbol.asyncIterator]();
+    const [pod] = await readUntil(sets, 'a');
+    if (pod === undefined) throw new Error('there is a pod');
+    t.is(pod.uid, mirroredUid);
+    t.regex(pod.mirrorUid ?? '', /^[0-9a-f-]{36}$/);
+    await source.announce(pod, true, soon());
+    t.is(await setup.annotation(namespace, 'a', REDIRECTION_ANNOTATION), 'enabled');
     await sets.return?.();
   });
 

@@ -40,8 +40,8 @@ async function openMemory(): Promise<PodSourceUnderTest> {
     node: 'n',
     namespace: 'demo',
     setNamespace: async (name, labels) => source.setNamespace({ metadata: { name, labels } }),
-    setPod: async ({ namespace, name, node, labels = {}, hostNetwork = false, addresses = [], phase = 'Pending' }) => {
-      const known: V1Pod = source.getPod(namespace, name) ?? { metadata: { namespace, name, uid: randomUUID() }, spec: { containers, nodeName: node ?? '', hostNetwork } };
+    setPod: async ({ namespace, name, node, labels = {}, annotations = {}, hostNetwork = false, addresses = [], phase = 'Pending' }) => {
+      const known: V1Pod = source.getPod(namespace, name) ?? { metadata: { namespace, name, uid: randomUUID(), annotations }, spec: { containers, nodeName: node ?? '', hostNetwork } };
       source.setPod({ ...known, metadata: { ...known.metadata, labels }, status: { phase, podIPs: addresses.map((ip) => ({ ip })) } });
     },
     deletePod: async (namespace, name) => source.deletePod(namespace, name),
@@ -63,12 +63,12 @@ async function openKubernetes(): Promise<PodSourceUnderTest & { readonly source:
     known.set(key, labels);
     return { ...labels, ...Object.fromEntries(gone.map((label) => [label, null])) };
   };
-  const setPod = async ({ namespace, name, node: nodeName = node, labels = {}, hostNetwork = false, addresses = [], phase = 'Pending' }: WantedPod): Promise<void> => {
+  const setPod = async ({ namespace, name, node: nodeName = node, labels = {}, annotations = {}, hostNetwork = false, addresses = [], phase = 'Pending' }: WantedPod): Promise<void> => {
     const key = `${namespace}/${name}`;
     const body = { metadata: { labels: labelsFor(key, labels) } };
     const isThere = await core.readNamespacedPod({ namespace, name }).then(() => true, () => false);
     if (isThere) await core.patchNamespacedPod({ namespace, name, body }, mergePatch);
-    else await core.createNamespacedPod({ namespace, body: { metadata: { name, labels }, spec: { nodeName, hostNetwork, containers } } });
+    else await core.createNamespacedPod({ namespace, body: { metadata: { name, labels, annotations }, spec: { nodeName, hostNetwork, containers } } });
     // The API server wants `podIP` to be the first of `podIPs`.
     const status = { phase, podIP: addresses[0] ?? null, podIPs: addresses.map((ip) => ({ ip })) };
     await core.patchNamespacedPodStatus({ namespace, name, body: { status } }, mergePatch);

@@ -42,7 +42,10 @@ const named = (gate: PodGate, name: string, asked: string[]): PodGate => ({
   isCaptured: (uid) => gate.isCaptured(uid),
 });
 
-test.serial('both ask of one pod, which is captured once, and ended by whoever is first', async (t) => {
+for (const [what, make] of [
+  ['one pod', (agent: RuntimeAgent) => agent.pod('both')],
+  ['a pod of a file of the kubelet’s', (agent: RuntimeAgent) => agent.staticPod('both')],
+] as const) test.serial(`both ask of ${what}, which is captured once, and ended by whoever is first`, async (t) => {
   const asked: string[] = [];
   await using agent = new RuntimeAgent(node);
   const installation = new CniInstallation(
@@ -58,7 +61,7 @@ test.serial('both ask of one pod, which is captured once, and ended by whoever i
   const running = installation.run(stop.signal, { onInForce: () => inForce.resolve() });
   await inForce.promise;
   await agent.connect(named(agent, 'nri', asked));
-  const pod = agent.pod('both');
+  const pod = make(agent);
   // The runtime reads the directory by itself, a moment after it has changed.
   let sandbox = await node.cri.runPodSandbox(pod);
   while (!asked.includes('cni both')) {

@@ -65,6 +65,13 @@ export class RuntimeAgent implements PodGate, AsyncDisposable {
     this.#source.setPod({ metadata: { namespace: CRI_NAMESPACE, name, uid }, spec: { containers: [], nodeName: NODE }, status: { phase: 'Pending' } });
   }
 
+  /** A pod that the kubelet has from a file of its own: the API server knows it as another object, by another uid. */
+  staticPod(name: string): CriPod {
+    const uid = randomUUID().replaceAll('-', '');
+    this.#source.setPod({ metadata: { namespace: CRI_NAMESPACE, name, uid: randomUUID(), annotations: { 'kubernetes.io/config.mirror': uid } }, spec: { containers: [], nodeName: NODE }, status: { phase: 'Pending' } });
+    return { name, uid };
+  }
+
   async admit(sandbox: Sandbox, signal: AbortSignal): Promise<Admission> {
     const seen = { ...sandbox, namespacePath: this.#node.fileOf(sandbox.namespacePath) };
     return await (this.ask === undefined ? this.#captures.admit(seen, signal) : this.ask(seen, signal));
