@@ -276,6 +276,8 @@ export class Capture implements Disposable {
 
   /** Detaches everything and removes all pins: for uninstalling, when no pod is captured any more. */
   remove(): void {
+    // Of a classifier no pin tells: it would hold back for good what the pod sends.
+    this.forgetAllBut([]);
     for (const directory of LINKS) for (const name of readdirSync(path.join(this.#pins, directory))) BpfLink.end(path.join(this.#pins, directory, name));
     rmSync(path.dirname(this.#pins), { recursive: true, force: true });
   }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { V1Pod } from '@kubernetes/client-node';
@@ -8,10 +9,13 @@ import { waitFor } from '@landbridge/lab/wait.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import pino from 'pino';
+import { caller, greeter } from '../../test/mesh/applications.ts';
 import { captureTraces } from '../../test/mesh/capture-traces.ts';
+import { HOOKS } from '../../test/mesh/interface-hooks.ts';
 import { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
 import { Capture, type CapturedPod } from '../capture/capture.ts';
+import type { InterfaceHook } from '../capture/interface-program.ts';
 import type { LocalPod } from './local-pod.ts';
 import { MemoryPodSource } from './memory-pod-source.ts';
 import { PodCaptures } from './pod-captures.ts';
@@ -66,16 +70,19 @@ class Traffic {
 /** An agent without data threads, in this process, and the API server that it asks. */
 class Agent implements AsyncDisposable {
   readonly source = new MemoryPodSource('west');
-  readonly capture = new Capture(mesh.node('west'));
+  readonly capture: Capture;
   readonly traffic = new Traffic();
-  readonly captures = new PodCaptures(this.capture, this.source, this.traffic, silent, { admissionWaitMs: 200 });
+  readonly captures: PodCaptures;
   readonly settled = Promise.withResolvers<void>();
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
-  constructor({ labels = { 'landbridge.dev/dataplane-mode': 'ambient' }, hasPod = false }: { readonly labels?: Record<string, string>; readonly hasPod?: boolean } = {}) {
+  constructor({ labels = { 'landbridge.dev/dataplane-mode': 'ambient' }, hasPod = false, others = [], ...options }: { readonly labels?: Record<string, string>; readonly hasPod?: boolean; readonly others?: readonly V1Pod[]; readonly hook?: InterfaceHook } = {}) {
+    this.capture = new Capture({ ...mesh.node('west'), ...options });
+    this.captures = new PodCaptures(this.capture, this.source, this.traffic, silent, { admissionWaitMs: 200 });
     this.source.setNamespace({ metadata: { name: 'demo', labels } });
     if (hasPod) this.setPod();
+    for (const pod of others) this.source.setPod(pod);
     this.#running = this.captures.run(this.#stop.signal, () => this.settled.resolve());
   }
 
@@ -235,3 +242,28 @@ test.serial('what an earlier agent captured stays while its address is not known
   await second.captures.end(a);
   t.deepEqual(traces(), before);
 });
+
+for (const { hook, runs } of HOOKS) {
+  (runs ? test.serial : test.serial.skip)(`an uninstalled agent leaves nothing of any capture, of an earlier agent’s neither, with programs attached by ${hook}`, async (t) => {
+    const [a, b] = [mesh.pod('a'), mesh.pod('b')];
+    await using _app = await b.start(greeter(8080));
+    const two: V1Pod = { metadata: { namespace: 'demo', name: 'two', uid: uid.replace('0', '1') }, spec: { containers: [], nodeName: 'west' } };
+    const first = new Agent({ hook, others: [two] });
+    t.deepEqual(await first.captures.admit(sandbox(b, { uid: uid.replace('0', '1'), name: 'two' }), never), { kind: 'captured' });
+    first.traffic.close(uid.replace('0', '1'));
+    await first.die();
+    // It leaves the other pod as it is until it hears of an address.
+    await using second = new Agent({ hook, hasPod: true, others: [two] });
+    t.deepEqual(await second.captures.admit(sandbox(a), never), { kind: 'captured' });
+    t.is(second.capture.pinned().length, 2);
+    t.is(await b.run(caller(a.address, 9)), 'ECONNREFUSED');
+    await second.captures.remove();
+    t.deepEqual(second.traffic.calls, [`add ${a.address}`, 'remove']);
+    t.false(existsSync(path.join(mesh.node('west').bpfRoot, 'landbridge')));
+    for (const pod of [a, b]) t.like(JSON.parse(await pod.run(['bpftool', '-j', 'net', 'show', 'dev', 'eth0'])), [{ tc: [] }], pod.name);
+    // Both ways: nothing is redirected, guarded, or handed to a listener.
+    t.regex(await a.run(caller(b.address, 8080)), /app saw/);
+    t.regex(await b.run(caller(b.address, 8080)), /app saw/);
+    t.is(await b.run(caller(a.address, 9)), 'ECONNREFUSED');
+  });
+}
