@@ -27,6 +27,9 @@ export interface Match {
   readonly notServiceAccounts: readonly ServiceAccountMatch[];
 }
 
+/** Of the lists that a match does not speak of. */
+export const EMPTY_MATCH: Match = { namespaces: [], notNamespaces: [], principals: [], notPrincipals: [], sourceIps: [], notSourceIps: [], destinationIps: [], notDestinationIps: [], destinationPorts: [], notDestinationPorts: [], serviceAccounts: [], notServiceAccounts: [] };
+
 /** Matches where any of its matches does, or where it has none. */
 export type Clause = readonly Match[];
 /** Matches where all its clauses do. */
@@ -116,7 +119,7 @@ function matchesPolicy({ rules }: AuthorizationPolicy, connection: Connection): 
 }
 
 function matches(match: Match, { source, destination, destinationPort, identity }: Connection): boolean {
-  if (isEmpty(match)) return false;
+  if (isEmptyMatch(match)) return false;
   // Without an identity the namespace is the empty text, and there is no principal that anything could match.
   const namespace = identity?.namespace ?? '';
   const principal = identity?.id.slice(SCHEME.length);
@@ -149,7 +152,7 @@ function matchesText(match: StringMatch, text: string): boolean {
   }
 }
 
-function isEmpty(match: Match): boolean {
+export function isEmptyMatch(match: Match): boolean {
   for (const list of Object.values(match) as (readonly unknown[])[]) if (list.length > 0) return false;
   return true;
 }

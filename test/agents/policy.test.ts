@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
-import type { AuthorizationPolicy, Match } from '@landbridge/core/authorization.ts';
+import { type AuthorizationPolicy, EMPTY_MATCH, type Match } from '@landbridge/core/authorization.ts';
 import { parsePrefix, type IpPrefix } from '@landbridge/core/ip-address.ts';
 import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
 import { Agent, balancePlan, hboneCandidate } from './agent.ts';
@@ -16,8 +16,7 @@ const RESOLVE_TIMEOUT_MS = 400;
 /** From the change of a policy to the end of connections that it forbids. */
 const CUT_WITHIN_MS = 1000;
 
-const ANYTHING: Match = { namespaces: [], notNamespaces: [], principals: [], notPrincipals: [], sourceIps: [], notSourceIps: [], destinationIps: [], notDestinationIps: [], destinationPorts: [], notDestinationPorts: [], serviceAccounts: [], notServiceAccounts: [] };
-const match = (over: Partial<Match>): Match => ({ ...ANYTHING, ...over });
+const match = (over: Partial<Match>): Match => ({ ...EMPTY_MATCH, ...over });
 const policy = (action: AuthorizationPolicy['action'], matches: readonly Partial<Match>[], over: Partial<AuthorizationPolicy> = {}): AuthorizationPolicy => ({ namespace: 'test', name: `${action}-it`, scope: 'namespace', action, rules: matches.map((each) => [[match(each)]]), dryRun: false, unevaluable: undefined, ...over });
 const CLIENT = { kind: 'exact', value: 'east.example/ns/test/sa/client' } as const;
 /** As istiod converts PeerAuthentication STRICT. */
