@@ -1,0 +1,85 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { KubernetesObjectApi } from '@kubernetes/client-node';
+import { type Definition, TestApiServer } from '@landbridge/lab/test-api-server.ts';
+import test from 'ava';
+import pino from 'pino';
+import { parse } from 'yaml';
+import type { ResourceKind } from '../kubernetes/object-source.ts';
+import { CRDS, OptionalSource } from '../kubernetes/optional-source.ts';
+import { Reflector } from '../kubernetes/reflector.ts';
+import { convertAuthorizationPolicy } from './authorization-policy.ts';
+import { exampleAuthentication, exampleAuthorization, type PolicyObject } from './example-policies.ts';
+
+const FOLDER = path.resolve(import.meta.dirname, '../../charts/federation/definitions');
+const KIND = { group: 'security.istio.io', versions: ['v1'], kind: 'AuthorizationPolicy', plural: 'authorizationpolicies' };
+const silent = pino({ level: 'silent' });
+
+const definitionIn = (file: string): Definition => parse(readFileSync(path.join(FOLDER, file), 'utf8')) as Definition;
+
+let server: TestApiServer;
+let client: KubernetesObjectApi;
+test.before(async () => {
+  server = await TestApiServer.start();
+  client = KubernetesObjectApi.makeApiClient(server.config);
+  await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
+});
+test.after.always(async () => {
+  await server[Symbol.asyncDispose]();
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 300 && !holds(); tries++) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+test.serial('policies are followed from the moment on that their kind is defined, until it is not any more', async (t) => {
+  const stop = new AbortController();
+  const sourceOf = (kind: ResourceKind): Reflector<PolicyObject> => new Reflector(server.config, kind, silent);
+  const definitions = sourceOf(CRDS);
+  const source = new OptionalSource(KIND, sourceOf);
+  const follow = (): void => source.follow(definitions, () => {}, stop.signal);
+  definitions.start(follow, stop.signal);
+  await until(() => definitions.synced);
+  t.is(source.apiVersion, undefined);
+  await server.define(...readdirSync(FOLDER).map((name) => definitionIn(name)));
+  await until(() => source.apiVersion !== undefined && source.synced);
+  t.is(source.apiVersion, 'security.istio.io/v1');
+  await client.create(exampleAuthorization({ rules: [{ from: [{ source: { namespaces: ['shop'] } }] }] }, { name: 'kept' }));
+  await until(() => source.list().length === 1);
+  t.like(convertAuthorizationPolicy(source.list()[0], 'root'), { policy: { name: 'kept', action: 'allow' }, verdict: { kind: 'accepted' } });
+  await client.delete({ apiVersion: CRDS.apiVersion, kind: CRDS.kind, metadata: { name: 'authorizationpolicies.security.istio.io' } });
+  await until(() => source.apiVersion === undefined);
+  t.deepEqual([source.apiVersion, source.list().length, source.synced], [undefined, 0, true]);
+  await server.define(definitionIn('authorizationpolicies.yaml'));
+  await until(() => source.apiVersion !== undefined && source.synced);
+  t.deepEqual([source.apiVersion, source.list().length], ['security.istio.io/v1', 0]);
+  stop.abort();
+});
+
+const GOOD: readonly PolicyObject[] = [
+  exampleAuthorization({}),
+  exampleAuthorization({ action: 'DENY', rules: [{}] }),
+  exampleAuthorization({ selector: { matchLabels: { app: 'cart' } }, rules: [{ from: [{ source: { principals: ['*', 'west.landbridge/*', '*/sa/cart'], serviceAccounts: ['cart', 'bank/till'], notIpBlocks: ['10.0.0.0/8', 'fd00::1'] } }], to: [{ operation: { ports: ['80', '65535'], methods: ['GET'] } }], when: [{ key: 'request.headers[x]', notValues: ['y'] }] }] }),
+  exampleAuthorization({ targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'waypoint' }], action: 'CUSTOM', provider: { name: 'x' }, rules: [{}] }),
+  // What no pattern can say: agents deny by it.
+  exampleAuthorization({ action: 'DENY', rules: [{ from: [{ source: { ipBlocks: ['0177.0.0.1'] } }] }] }),
+  { ...exampleAuthorization({}), apiVersion: 'security.istio.io/v1beta1' },
+  exampleAuthentication({ mtls: { mode: 'STRICT' } }),
+  exampleAuthentication({ selector: { matchLabels: { app: 'cart' } }, portLevelMtls: { 9090: { mode: 'PERMISSIVE' } } }),
+];
+const BAD: readonly [PolicyObject, RegExp][] = [
+  [exampleAuthorization({ action: 'DENNY' }), /spec\.action/],
+  [exampleAuthorization({ rules: [{ from: [{ source: { namespaces: ['a*b'] } }] }] }), /namespaces/],
+  [exampleAuthorization({ rules: [{ from: [{ source: { serviceAccounts: ['c[ab]rt'] } }] }] }), /serviceAccounts/],
+  [exampleAuthorization({ rules: [{ to: [{ operation: { ports: ['080'] } }] }] }), /ports/],
+  [exampleAuthorization({ rules: [{ from: [{}] }] }), /source/],
+  [exampleAuthorization({ selector: { matchLabels: { a: 'b' } }, targetRef: { kind: 'Gateway', name: 'w' } }), /only one of/],
+  [exampleAuthentication({ mtls: { mode: 'STRIKT' } }), /mode/],
+  [exampleAuthentication({ portLevelMtls: { 80: { mode: 'STRICT' } } }), /needs a selector/],
+  [exampleAuthentication({ selector: { matchLabels: { a: 'b' } }, portLevelMtls: { 70000: { mode: 'STRICT' } } }), /65535/],
+];
+
+test.serial('our own definitions take what Istio’s take, and refuse what nobody could evaluate', async (t) => {
+  for (const [i, object] of GOOD.entries()) await t.notThrowsAsync(client.create({ ...object, metadata: { namespace: 'shop', name: `good-${i}` } }), JSON.stringify(object));
+  for (const [object, message] of BAD) await t.throwsAsync(client.create({ ...object, metadata: { namespace: 'shop', name: 'bad' } }), { message }, JSON.stringify(object));
+});
