@@ -14,6 +14,10 @@ export const FederationConfigSchema = Type.Object({
     /** Clusters of one network reach each other's pods directly. */
     network: Type.String({ maxLength: 63, default: '' }),
   }, { additionalProperties: false }),
+  policies: Type.Object({
+    /** Policies of this namespace are for all; the service's own where empty. */
+    rootNamespace: Type.String({ pattern: '^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$', default: '' }),
+  }, { additionalProperties: false, default: {} }),
   logLevel: Type.Union(['trace', 'debug', 'info', 'warn', 'error'].map((level) => Type.Literal(level)), { default: 'info' }),
 }, { additionalProperties: false });
 
@@ -21,6 +25,8 @@ export interface FederationConfig {
   readonly cluster: string;
   readonly trustDomain: string;
   readonly network: string;
+  /** Whose policies are for all namespaces. */
+  readonly rootNamespace: string;
   readonly logLevel: string;
   /** The namespace of the service itself. */
   readonly namespace: string;
@@ -39,14 +45,16 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     const faults = [...Value.Errors(FederationConfigSchema, value)].map((error) => `${error.instancePath || '/'} ${error.message}`);
     throw new LandbridgeError('bad-config', `${file}: ${faults.slice(0, 5).join('; ')}`, { hint: 'Correct the values of the chart landbridge-federation.' });
   }
-  const { cluster, logLevel }: Static<typeof FederationConfigSchema> = value;
+  const { cluster, policies, logLevel }: Static<typeof FederationConfigSchema> = value;
   const name = parseClusterName(cluster.name);
   if (!name.ok) throw new LandbridgeError('bad-config', `${file}: /cluster/name ${name.error}`, { hint: 'Choose another value cluster.name for the chart landbridge-federation.' });
+  const namespace = environment['POD_NAMESPACE'] || 'landbridge-system';
   return {
     cluster: name.value,
     trustDomain: cluster.trustDomain || `${cluster.name}.landbridge`,
     network: cluster.network,
+    rootNamespace: policies.rootNamespace || namespace,
     logLevel,
-    namespace: environment['POD_NAMESPACE'] || 'landbridge-system',
+    namespace,
   };
 }

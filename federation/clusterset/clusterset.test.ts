@@ -2,10 +2,11 @@ import { fromBinary } from '@bufbuild/protobuf';
 import type { KubernetesObject, V1EndpointSlice, V1Service } from '@kubernetes/client-node';
 import type { ServicePort, ServiceRecord } from '@landbridge/core/records.ts';
 import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
-import { ADDRESS_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import { MCS_SOURCE_LABEL, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
 import { derivedServiceName } from '../outputs/names.ts';
+import { exampleAuthentication, exampleAuthorization } from '../policy/example-policies.ts';
 import { endpoint } from '../records/example-records.ts';
 import type { ClusterView } from '../records/peer-table.ts';
 import { exampleEndpoint, exampleExport, examplePod, exampleService, exampleSlice } from '../registry/example-objects.ts';
@@ -98,7 +99,7 @@ test('a cluster that withdraws its export takes its slices along, the last one e
 
 test('after a restart without the hub, shared imports stay as they were, ports and ServiceEntry included', async (t) => {
   const cluster = exporting();
-  cluster.put({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: 'serviceentries.networking.istio.io' } });
+  cluster.put({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: 'serviceentries.networking.istio.io' }, spec: { versions: [{ name: 'v1', served: true }] } } as KubernetesObject);
   cluster.membership.views = west();
   await using _ = await settled(cluster);
   const entries = JSON.stringify(cluster.list('ServiceEntry'));
@@ -176,4 +177,54 @@ test('a node’s agent may ask for the identities of pods that run there, not of
   t.deepEqual([...cluster.clusterset.identitiesOn('node-1')].map(String), ['spiffe://east.landbridge/ns/shop/sa/one']);
   t.deepEqual([...cluster.clusterset.identitiesOn('node-2')].map(String), ['spiffe://east.landbridge/ns/shop/sa/two']);
   t.is(cluster.clusterset.identitiesOn('').size, 0);
+});
+
+const policyNames = (cluster: ExampleCluster): string[] => [...(cluster.told.at(-1)?.types.get(AUTHORIZATION_TYPE)?.keys() ?? [])].sort();
+function definition(plural: string, group = 'security.istio.io'): KubernetesObject {
+  return { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: `${plural}.${group}` }, spec: { versions: [{ name: 'v1', served: true }] } } as KubernetesObject;
+}
+function podPolicies(cluster: ExampleCluster): readonly string[] {
+  const resource = cluster.told.at(-1)?.types.get(ADDRESS_TYPE)?.get('east//Pod/shop/cart-1');
+  const { type } = fromBinary(AddressSchema, resource?.bytes ?? new Uint8Array());
+  return type.case === 'workload' ? type.value.authorizationPolicies : [];
+}
+
+test('policies come and go with their definitions, and pods name those that select them', async (t) => {
+  const cluster = new ExampleCluster();
+  const pod = examplePod('cart-1');
+  cluster.put({ ...pod, metadata: { ...pod.metadata, labels: { app: 'cart' } } });
+  await using _ = await settled(cluster);
+  t.deepEqual(policyNames(cluster), []);
+  t.true(cluster.told.at(-1)?.types.has(AUTHORIZATION_TYPE), 'that there are none is told');
+  cluster.put(definition('authorizationpolicies'));
+  await cluster.settle();
+  cluster.put(exampleAuthorization({ selector: { matchLabels: { app: 'cart' } }, action: 'DENY', rules: [{}] }));
+  cluster.put(exampleAuthorization({}, { name: 'wide', namespace: 'landbridge-system' }));
+  await cluster.settle();
+  t.deepEqual(policyNames(cluster), ['landbridge-system/wide', 'shop/guard']);
+  t.deepEqual(podPolicies(cluster), ['shop/guard']);
+  cluster.put(definition('peerauthentications'));
+  await cluster.settle();
+  cluster.put(exampleAuthentication({ mtls: { mode: 'STRICT' } }));
+  await cluster.settle();
+  t.deepEqual(podPolicies(cluster), ['landbridge-system/istio_converted_static_strict', 'shop/guard']);
+  cluster.remove('AuthorizationPolicy', 'guard');
+  await cluster.settle();
+  t.deepEqual(policyNames(cluster), ['landbridge-system/istio_converted_static_strict', 'landbridge-system/wide']);
+  cluster.remove('CustomResourceDefinition', 'authorizationpolicies.security.istio.io', '');
+  await cluster.settle();
+  t.deepEqual(policyNames(cluster), ['landbridge-system/istio_converted_static_strict']);
+});
+
+test('while policies are defined and not listed nothing is told: without them more would be allowed', async (t) => {
+  const cluster = new ExampleCluster();
+  cluster.put(definition('authorizationpolicies'));
+  cluster.unreachable.add('AuthorizationPolicy');
+  await using _ = await settled(cluster);
+  t.is(cluster.told.length, 0);
+  t.false(cluster.clusterset.synced);
+  cluster.put(exampleAuthorization({ action: 'DENY', rules: [{}] }));
+  cluster.source('AuthorizationPolicy').setReachable(true);
+  await cluster.settle();
+  t.deepEqual(cluster.told.map(({ types }) => [...(types.get(AUTHORIZATION_TYPE)?.keys() ?? [])]).at(0), ['shop/guard']);
 });

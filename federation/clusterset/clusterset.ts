@@ -5,15 +5,18 @@ import type { Logger } from 'pino';
 import type { FederationConfig } from '../config.ts';
 import type { Membership } from '../hub/membership.ts';
 import type { ObjectSource, ResourceKind } from '../kubernetes/object-source.ts';
+import { CRDS, type OptionalKind, OptionalSource } from '../kubernetes/optional-source.ts';
 import { type ClusterObjects, DERIVED_SERVICE_ANNOTATION, isOurs, keyOf, MANAGED_BY, MANAGED_BY_LABEL, MCS_VERSION, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
 import { type Constituent, type ImportedService, merge } from '../merge/merge.ts';
 import { metrics } from '../metrics.ts';
 import { changes, covers } from '../outputs/changes.ts';
 import { desiredObjects, importStatus } from '../outputs/desired.ts';
 import { withCondition, type Writer } from '../outputs/writer.ts';
+import { PolicyConverter, type PolicyView } from '../policy/policy-view.ts';
 import { type ExportedService, exportedServices, exportRecords, exportValidity } from '../registry/exports.ts';
 import { type LocalService, localServices } from '../registry/local-endpoints.ts';
 import type { AdsService } from '../xds/ads-service.ts';
+import { authorizationResources } from '../xds/authorization-resources.ts';
 import { addressResources, type Resource, trustBundleResources } from '../xds/resources.ts';
 import { asHeld, type HeldImports, heldImports, isHeld } from './held-imports.ts';
 
@@ -27,9 +30,12 @@ const KINDS = {
   imports: { apiVersion: MCS_VERSION, kind: 'ServiceImport', plural: 'serviceimports' },
 } as const satisfies Record<string, ResourceKind>;
 
-const CRDS: ResourceKind = { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions' };
-const SERVICE_ENTRY_CRD = 'serviceentries.networking.istio.io';
-const SERVICE_ENTRIES: ResourceKind = { apiVersion: 'networking.istio.io/v1', kind: 'ServiceEntry', plural: 'serviceentries', labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` };
+/** Of Istio, which may be installed later than we are, and go again. */
+const OPTIONAL_KINDS = {
+  serviceEntries: { group: 'networking.istio.io', versions: ['v1'], kind: 'ServiceEntry', plural: 'serviceentries', labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` },
+  authorizationPolicies: { group: 'security.istio.io', versions: ['v1', 'v1beta1'], kind: 'AuthorizationPolicy', plural: 'authorizationpolicies' },
+  peerAuthentications: { group: 'security.istio.io', versions: ['v1', 'v1beta1'], kind: 'PeerAuthentication', plural: 'peerauthentications' },
+} as const satisfies Record<string, OptionalKind>;
 
 /** Changes that come close together are handled as one; the first is not made to wait longer than this. */
 const GATHER_MS = 15;
@@ -53,7 +59,8 @@ export class Clusterset {
   readonly #options: ClustersetOptions;
   readonly #sources: { readonly [K in keyof typeof KINDS]: ObjectSource };
   readonly #crds: ObjectSource;
-  #serviceEntries: ObjectSource | undefined;
+  readonly #optional: { readonly [K in keyof typeof OPTIONAL_KINDS]: OptionalSource };
+  readonly #policies: PolicyConverter;
   #changed = Promise.withResolvers<void>();
   #imports: ReadonlyMap<string, ImportedService> = new Map();
   #exports: ReadonlyMap<string, ExportedService> = new Map();
@@ -62,10 +69,12 @@ export class Clusterset {
     this.#options = options;
     this.#sources = Object.fromEntries(Object.entries(KINDS).map(([name, kind]) => [name, options.sourceOf(kind)])) as never;
     this.#crds = options.sourceOf(CRDS);
+    this.#optional = Object.fromEntries(Object.entries(OPTIONAL_KINDS).map(([name, kind]) => [name, new OptionalSource(kind, options.sourceOf)])) as never;
+    this.#policies = new PolicyConverter(options.config.rootNamespace);
   }
 
   get synced(): boolean {
-    return Object.values(this.#sources).every((source) => source.synced) && this.#crds.synced && (this.#serviceEntries?.synced ?? true);
+    return [...Object.values(this.#sources), this.#crds, ...Object.values(this.#optional)].every((source) => source.synced);
   }
 
   get imports(): ReadonlyMap<string, ImportedService> {
@@ -110,7 +119,7 @@ export class Clusterset {
       await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
       this.#changed = Promise.withResolvers();
       if (signal.aborted) return;
-      this.#followServiceEntries(notify, signal);
+      for (const source of Object.values(this.#optional)) source.follow(this.#crds, notify, signal);
       if (!this.synced) continue;
       if (!(await this.#attempt())) setTimeout(notify, RETRY_MS);
     }
@@ -126,13 +135,6 @@ export class Clusterset {
     }
   }
 
-  /** Istio may be installed later than we are. */
-  #followServiceEntries(notify: () => void, signal: AbortSignal): void {
-    if (this.#serviceEntries !== undefined || this.#crds.get(undefined, SERVICE_ENTRY_CRD) === undefined) return;
-    this.#serviceEntries = this.#options.sourceOf(SERVICE_ENTRIES);
-    this.#serviceEntries.start(notify, signal);
-  }
-
   #objects(): ClusterObjects {
     return Object.fromEntries(Object.entries(this.#sources).map(([name, source]) => [name, source.list()])) as unknown as ClusterObjects;
   }
@@ -146,7 +148,8 @@ export class Clusterset {
     membership.publish(exportRecords(this.#exports, { trustDomain: config.trustDomain, network: config.network, version }));
     const held = heldImports(objects.imports, (cluster) => this.#isComplete(cluster));
     this.#imports = new Map([...merge(this.#constituents())].map(([key, imported]) => [key, asHeld(imported, held)]));
-    this.#tellAgents(objects, services);
+    const policies = this.#policies.view({ authorizationPolicies: this.#optional.authorizationPolicies.list(), peerAuthentications: this.#optional.peerAuthentications.list() });
+    this.#tellAgents(objects, services, policies);
     this.#count();
     const [objectsWritten, statusesWritten] = [await this.#writeObjects(objects, held), await this.#writeStatuses(objects, services, held)];
     return objectsWritten && statusesWritten;
@@ -170,7 +173,7 @@ export class Clusterset {
     return cluster === this.#options.config.cluster || this.#options.membership.isComplete(cluster);
   }
 
-  #tellAgents(objects: ClusterObjects, services: ReadonlyMap<string, LocalService>): void {
+  #tellAgents(objects: ClusterObjects, services: ReadonlyMap<string, LocalService>, policies: PolicyView): void {
     const { config, membership, ads, roots } = this.#options;
     const imports = [...this.#imports.values()].map((imported) => ({ imported, addresses: this.addressesOf(imported) }));
     const bundles = new Map<string, readonly Uint8Array[]>([[config.trustDomain, roots]]);
@@ -180,9 +183,9 @@ export class Clusterset {
     }
     ads.publish({
       types: new Map<string, ReadonlyMap<string, Resource>>([
-        [ADDRESS_TYPE, addressResources({ cluster: config.cluster, trustDomain: config.trustDomain, network: config.network, pods: objects.pods, services, imports })],
+        [ADDRESS_TYPE, addressResources({ cluster: config.cluster, trustDomain: config.trustDomain, network: config.network, pods: objects.pods, policiesOf: policies.namesFor, services, imports })],
         [TRUST_BUNDLE_TYPE, trustBundleResources(bundles)],
-        [AUTHORIZATION_TYPE, new Map()],
+        [AUTHORIZATION_TYPE, authorizationResources(policies.policies)],
       ]),
       isComplete: (cluster) => this.#isComplete(cluster),
       allComplete: membership.allComplete,
@@ -197,10 +200,10 @@ export class Clusterset {
       imports,
       services: new Map(objects.services.map((object) => [keyOf(object), object])),
       namespaces: new Set(objects.namespaces.filter(({ metadata }) => metadata?.deletionTimestamp === undefined).map(({ metadata }) => metadata?.name ?? '')),
-      serviceEntries: this.#serviceEntries !== undefined,
+      serviceEntries: this.#optional.serviceEntries.apiVersion !== undefined,
     });
     for (const [key, reason] of skipped) log.debug({ import: key, reason }, 'not imported');
-    const existing: KubernetesObject[] = [...objects.imports, ...objects.services, ...objects.slices, ...(this.#serviceEntries?.list() ?? [])].filter(isOurs);
+    const existing: KubernetesObject[] = [...objects.imports, ...objects.services, ...objects.slices, ...this.#optional.serviceEntries.list()].filter(isOurs);
     const todo = changes(desired, existing, { isComplete: (cluster) => this.#isComplete(cluster), all: membership.allComplete }).filter((change) => !isHeld(change, held));
     let complete = true;
     for (const change of todo) complete = (await writer.write(change)) && complete;

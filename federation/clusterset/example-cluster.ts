@@ -32,6 +32,8 @@ export class ExampleCluster implements AsyncDisposable {
   readonly told: Snapshot[] = [];
   /** Names of kinds whose writes fail. */
   readonly refused = new Set<string>();
+  /** Names of kinds that can not be listed at first. */
+  readonly unreachable = new Set<string>();
   clusterset: Clusterset;
   readonly #sources = new Map<string, MemoryObjectSource>();
   #stop = new AbortController();
@@ -112,7 +114,7 @@ export class ExampleCluster implements AsyncDisposable {
       writeStatus: async (plural, object, status) => this.#writeStatus(plural, object, status),
     };
     return new Clusterset({
-      config: { cluster: 'east', trustDomain: 'east.landbridge', network: '', logLevel: 'silent', namespace: 'landbridge-system' },
+      config: { cluster: 'east', trustDomain: 'east.landbridge', network: '', rootNamespace: 'landbridge-system', logLevel: 'silent', namespace: 'landbridge-system' },
       sourceOf: (kind) => this.#sourceOf(kind),
       membership: fake as Membership,
       writer: writer as Writer,
@@ -127,6 +129,7 @@ export class ExampleCluster implements AsyncDisposable {
     const known = this.#sources.get(kind.kind);
     if (known !== undefined) return known;
     const made = new MemoryObjectSource(kind);
+    if (this.unreachable.has(kind.kind)) made.setReachable(false);
     this.#sources.set(kind.kind, made);
     return made;
   }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import type { DeltaDiscoveryResponse } from '@landbridge/wire/gen/discovery_pb.js';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import { pino } from 'pino';
 import { Authenticator, type TokenReviewer } from '../ca/authenticator.ts';
@@ -195,4 +196,37 @@ test.serial('streams are counted while they last, however they end', async (t) =
   await until(async () => (await streams()) === before);
   t.is(await streams(), before);
   t.notThrows(() => ads.publish(snapshot({ a: '1' })));
+});
+
+const policySnapshot = (policies: Readonly<Record<string, string>>, workloads: Readonly<Record<string, string>>): Snapshot => {
+  const resources = (versions: Readonly<Record<string, string>>) => new Map(Object.entries(versions).map(([name, version]) => [name, { version, bytes: Buffer.from(version) }]));
+  return { types: new Map([[ADDRESS_TYPE, resources(workloads)], [AUTHORIZATION_TYPE, resources(policies)]]), isComplete: () => true, allComplete: true, allListed: true };
+};
+const told = ({ typeUrl, resources, removedResources }: DeltaDiscoveryResponse): string => [typeUrl === ADDRESS_TYPE ? 'address' : 'policy', ...resources.map(({ name, version }) => `${name}@${version}`), ...removedResources.map((name) => `-${name}`)].join(' ');
+
+test.serial('a policy is told before the workload that names it, and goes after it', async (t) => {
+  const ads = service();
+  ads.publish(policySnapshot({}, { pod: '1' }));
+  await using server = await serveDiscovery(ads);
+  using agent = new ExampleAgent(server.address);
+  for (const typeUrl of [ADDRESS_TYPE, AUTHORIZATION_TYPE]) agent.send({ typeUrl });
+  t.deepEqual((await agent.wait(2)).map(told).sort(), ['address pod@1', 'policy']);
+  for (const answer of [...agent.answers]) agent.confirm(answer);
+  ads.publish(policySnapshot({ 'shop/a': '1' }, { pod: 'names a' }));
+  t.deepEqual((await agent.wait(4)).slice(2).map(told), ['policy shop/a@1', 'address pod@names a']);
+  // A change of both while neither answer is confirmed: the workload waits for the policy's turn.
+  ads.publish(policySnapshot({ 'shop/b': '1' }, { pod: 'names b' }));
+  agent.confirm(agent.answers[3] as DeltaDiscoveryResponse);
+  await sleep(QUIET_MS);
+  t.is(agent.answers.length, 4, 'not before the policy');
+  agent.confirm(agent.answers[2] as DeltaDiscoveryResponse);
+  t.deepEqual((await agent.wait(6)).slice(4).map(told), ['policy shop/b@1', 'address pod@names b']);
+  agent.confirm(agent.answers[5] as DeltaDiscoveryResponse);
+  await sleep(QUIET_MS);
+  t.is(agent.answers.length, 6);
+  agent.confirm(agent.answers[4] as DeltaDiscoveryResponse);
+  t.deepEqual((await agent.wait(7)).slice(6).map(told), ['policy -shop/a']);
+  agent.confirm(agent.answers[6] as DeltaDiscoveryResponse);
+  ads.publish(policySnapshot({}, { pod: '2' }));
+  t.deepEqual((await agent.wait(9)).slice(7).map(told), ['address pod@2', 'policy -shop/b']);
 });

@@ -1,14 +1,16 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type handleBidiStreamingCall, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema, type DeltaDiscoveryRequest, ResourceSchema } from '@landbridge/wire/gen/discovery_pb.js';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE } from '@landbridge/wire/protocol.ts';
 import type { Logger } from 'pino';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { Authenticator } from '../ca/authenticator.ts';
 import { metrics } from '../metrics.ts';
-import { delta, type Snapshot } from './snapshot.ts';
+import { type Delta, delta, type Snapshot } from './snapshot.ts';
 
 /** One agent asks for this many types at most. */
 const MAX_TYPES = 16;
+const NOTHING: Delta = { updated: [], removed: [] };
 
 interface Subscription {
   /** What the client has, as far as it was told. */
@@ -100,22 +102,37 @@ export class AdsService {
   #push(call: Call, subscriptions: ReadonlyMap<string, Subscription>): void {
     const snapshot = this.#snapshot;
     if (snapshot === undefined) return;
+    const tell = (typeUrl: string, subscription: Subscription, what: Delta): void => this.#tell(call, typeUrl, subscription, what);
+    const missing = (typeUrl: string): Delta => {
+      const subscription = subscriptions.get(typeUrl);
+      return subscription === undefined ? NOTHING : delta(snapshot, typeUrl, subscription.known);
+    };
+    const policies = subscriptions.get(AUTHORIZATION_TYPE);
+    // A policy is told before a workload names it, and taken away when none does any more: in between it would be as if there was none.
+    if (policies !== undefined) tell(AUTHORIZATION_TYPE, policies, { ...missing(AUTHORIZATION_TYPE), removed: [] });
+    const isNamedTooEarly = missing(AUTHORIZATION_TYPE).updated.length > 0;
     for (const [typeUrl, subscription] of subscriptions) {
-      if (subscription.nonce !== undefined) continue;
-      const { updated, removed } = delta(snapshot, typeUrl, subscription.known);
-      // The first answer is sent even if it is empty: the client waits for it to know that it has everything.
-      if (updated.length === 0 && removed.length === 0 && subscription.answered) continue;
-      subscription.answered = true;
-      subscription.nonce = String(++this.#nonce);
-      for (const [name, { version }] of updated) subscription.known.set(name, version);
-      for (const name of removed) subscription.known.delete(name);
-      const response = create(DeltaDiscoveryResponseSchema, {
-        typeUrl,
-        nonce: subscription.nonce,
-        resources: updated.map(([name, { version, bytes }]) => create(ResourceSchema, { name, version, resource: { typeUrl, value: bytes } })),
-        removedResources: [...removed],
-      });
-      call.write(Buffer.from(toBinary(DeltaDiscoveryResponseSchema, response)));
+      if (typeUrl !== AUTHORIZATION_TYPE && !(typeUrl === ADDRESS_TYPE && isNamedTooEarly)) tell(typeUrl, subscription, missing(typeUrl));
     }
+    if (policies === undefined || missing(AUTHORIZATION_TYPE).removed.length === 0) return;
+    const addresses = missing(ADDRESS_TYPE);
+    if (addresses.updated.length === 0 && addresses.removed.length === 0) tell(AUTHORIZATION_TYPE, policies, missing(AUTHORIZATION_TYPE));
+  }
+
+  /** Nothing while an answer of the type is under way: whoever confirms it is told what is missing then. */
+  #tell(call: Call, typeUrl: string, subscription: Subscription, { updated, removed }: Delta): void {
+    // The first answer is sent even if it is empty: the client waits for it to know that it has everything.
+    if (subscription.nonce !== undefined || (updated.length === 0 && removed.length === 0 && subscription.answered)) return;
+    subscription.answered = true;
+    subscription.nonce = String(++this.#nonce);
+    for (const [name, { version }] of updated) subscription.known.set(name, version);
+    for (const name of removed) subscription.known.delete(name);
+    const response = create(DeltaDiscoveryResponseSchema, {
+      typeUrl,
+      nonce: subscription.nonce,
+      resources: updated.map(([name, { version, bytes }]) => create(ResourceSchema, { name, version, resource: { typeUrl, value: bytes } })),
+      removedResources: [...removed],
+    });
+    call.write(Buffer.from(toBinary(DeltaDiscoveryResponseSchema, response)));
   }
 }

@@ -28,7 +28,7 @@ const foreignEndpoint: fc.Arbitrary<Endpoint> = fc.record({
 });
 
 function told(endpoints: readonly Endpoint[]): ReadonlyMap<string, Resource> {
-  return addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: '', pods: [], services: new Map(), imports: [{ imported: exampleImport({ clusters: [part('east', ...endpoints)] }), addresses: ['10.96.0.1'] }] });
+  return addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: '', policiesOf: () => [], pods: [], services: new Map(), imports: [{ imported: exampleImport({ clusters: [part('east', ...endpoints)] }), addresses: ['10.96.0.1'] }] });
 }
 
 test('whatever a peer says of its endpoints, agents are told something that they can read', (t) => {

@@ -18,7 +18,7 @@ const setHost = 'shop/cart.shop.svc.clusterset.local';
 
 function resourcesOf(objects: Parameters<typeof clusterObjects>[0], imports: readonly ImportedService[] = []): ReadonlyMap<string, Workload | Service> {
   const all = clusterObjects(objects);
-  const made = addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: 'n1', pods: all.pods, services: localServices(all), imports: imports.map((imported) => ({ imported, addresses: ['10.96.9.9'] })) });
+  const made = addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: 'n1', policiesOf: (namespace, labels) => (labels['app'] === 'guarded' ? [`${namespace}/guard`] : []), pods: all.pods, services: localServices(all), imports: imports.map((imported) => ({ imported, addresses: ['10.96.9.9'] })) });
   return new Map([...made].map(([name, { bytes }]) => [name, fromBinary(AddressSchema, bytes).type.value as Workload | Service]));
 }
 
@@ -37,6 +37,13 @@ test('a pod without an address, or that has ended, is none; one that is not read
   t.deepEqual([...found.keys()], ['west//Pod/shop/starting', 'west//Pod/shop/host']);
   t.like(found.get('west//Pod/shop/starting'), { status: WorkloadStatus.UNHEALTHY, tunnelProtocol: TunnelProtocol.NONE });
   t.like(found.get('west//Pod/shop/host'), { networkMode: NetworkMode.HOST_NETWORK, tunnelProtocol: TunnelProtocol.NONE });
+});
+
+test('a pod of this cluster names its policies, a workload of another cluster none', (t) => {
+  const guarded = examplePod('cart-1', '10.0.0.1');
+  guarded.metadata = { ...guarded.metadata, labels: { app: 'guarded' } };
+  const found = resourcesOf({ pods: [guarded, examplePod('cart-2', '10.0.0.2')] }, [exampleImport({ clusters: [part('east', endpoint('cart-9', '10.2.0.9'))] })]);
+  t.deepEqual(['west//Pod/shop/cart-1', 'west//Pod/shop/cart-2', 'east//Pod/shop/cart-9'].map((name) => workloadOf(found, name)?.authorizationPolicies), [['shop/guard'], [], []]);
 });
 
 test('a Service is told with its ports, a pod behind it with the ports that it serves them on', (t) => {
@@ -101,7 +108,7 @@ test('a cluster can not take the place of another’s workloads by a name', (t) 
 });
 
 test('a version changes with what is said, and with nothing else', (t) => {
-  const version = (address: string): string | undefined => addressResources({ cluster: 'west', trustDomain: 'w', network: '', pods: [examplePod('a', address)], services: new Map(), imports: [] }).get('west//Pod/shop/a')?.version;
+  const version = (address: string): string | undefined => addressResources({ cluster: 'west', trustDomain: 'w', network: '', policiesOf: () => [], pods: [examplePod('a', address)], services: new Map(), imports: [] }).get('west//Pod/shop/a')?.version;
   t.is(version('10.0.0.1'), version('10.0.0.1'));
   t.not(version('10.0.0.1'), version('10.0.0.2'));
 });
@@ -110,7 +117,7 @@ test('the order of the API server’s lists does not change what is told', (t) =
   const services = [exampleService('cart'), exampleService('pay', { ports: [{ port: 81 }] })];
   const slices = services.map((service) => exampleSlice(service.metadata?.name ?? '', [exampleEndpoint('a', '10.0.0.1'), exampleEndpoint('b', '10.0.0.2')]));
   const pods = [examplePod('a'), examplePod('b', '10.0.0.2')];
-  const versions = (flip: <T>(list: readonly T[]) => T[]): unknown => [...addressResources({ cluster: 'west', trustDomain: 'w', network: '', pods: flip(pods), services: localServices(clusterObjects({ services: flip(services), slices: flip(slices), pods })), imports: [] })].map(([name, { version }]) => [name, version]).sort();
+  const versions = (flip: <T>(list: readonly T[]) => T[]): unknown => [...addressResources({ cluster: 'west', trustDomain: 'w', network: '', policiesOf: () => [], pods: flip(pods), services: localServices(clusterObjects({ services: flip(services), slices: flip(slices), pods })), imports: [] })].map(([name, { version }]) => [name, version]).sort();
   t.deepEqual(versions((list) => list.toReversed()), versions((list) => [...list]));
 });
 

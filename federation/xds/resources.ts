@@ -23,6 +23,8 @@ export interface AddressInputs {
   readonly network: string;
   readonly pods: readonly V1Pod[];
   readonly services: ReadonlyMap<string, LocalService>;
+  /** Policies that a pod of this cluster names, sorted. */
+  readonly policiesOf: (namespace: string, labels: Readonly<Record<string, string>>) => readonly string[];
   /** With the clusterset addresses that they have here. */
   readonly imports: readonly { readonly imported: ImportedService; readonly addresses: readonly string[] }[];
 }
@@ -45,6 +47,8 @@ interface WorkloadDraft {
   readonly healthy: boolean;
   readonly region: string;
   readonly zone: string;
+  /** Of other clusters' workloads none: their own agents have them. */
+  readonly authorizationPolicies: readonly string[];
   readonly services: Map<string, PortMap>;
 }
 
@@ -107,7 +111,7 @@ const podUid = (cluster: string, pod: V1Pod | undefined): string => (pod === und
 
 const isTcp = ({ protocol }: { readonly protocol?: string }): boolean => (protocol ?? 'TCP') === 'TCP';
 
-function localWorkload(pod: V1Pod, { cluster, trustDomain, network }: AddressInputs): WorkloadDraft | undefined {
+function localWorkload(pod: V1Pod, { cluster, trustDomain, network, policiesOf }: AddressInputs): WorkloadDraft | undefined {
   const { metadata, spec, status } = pod;
   const addresses = (status?.podIPs ?? []).map(({ ip }) => ip).filter((ip) => ip !== undefined);
   if (addresses.length === 0 || status?.phase === 'Succeeded' || status?.phase === 'Failed') return undefined;
@@ -127,6 +131,7 @@ function localWorkload(pod: V1Pod, { cluster, trustDomain, network }: AddressInp
     healthy: ready,
     region: '',
     zone: '',
+    authorizationPolicies: policiesOf(metadata?.namespace ?? '', metadata?.labels ?? {}),
     services: new Map(),
   };
 }
@@ -136,14 +141,14 @@ function addressWorkload(endpoint: LocalEndpoint, namespace: string, { cluster, 
   const uid = `${cluster}/discovery.k8s.io/EndpointSlice/${namespace}/${endpoint.slice}/${endpoint.addresses.join()}`;
   const known = workloads.get(uid);
   if (known !== undefined) return known;
-  const draft: WorkloadDraft = { uid, name: endpoint.slice, namespace, addresses: endpoint.addresses, network, tunnel: false, trustDomain, serviceAccount: '', node: endpoint.node ?? '', cluster, hostNetwork: true, healthy: true, region: '', zone: '', services: new Map() };
+  const draft: WorkloadDraft = { uid, name: endpoint.slice, namespace, addresses: endpoint.addresses, network, tunnel: false, trustDomain, serviceAccount: '', node: endpoint.node ?? '', cluster, hostNetwork: true, healthy: true, region: '', zone: '', authorizationPolicies: [], services: new Map() };
   workloads.set(uid, draft);
   return draft;
 }
 
 function remoteWorkload(uid: string, namespace: string, endpoint: Endpoint, part: { readonly cluster: string; readonly trustDomain: string; readonly network: string }): WorkloadDraft {
   const { workload, addresses, tunnel, serviceAccount, node, region, zone, ready } = endpoint;
-  return { uid, name: workload, namespace, addresses, network: part.network, tunnel: tunnel === 'hbone', trustDomain: part.trustDomain, serviceAccount, node, cluster: part.cluster, hostNetwork: false, healthy: ready, region, zone, services: new Map() };
+  return { uid, name: workload, namespace, addresses, network: part.network, tunnel: tunnel === 'hbone', trustDomain: part.trustDomain, serviceAccount, node, cluster: part.cluster, hostNetwork: false, healthy: ready, region, zone, authorizationPolicies: [], services: new Map() };
 }
 
 /** Only ready endpoints serve: a workload that is not ready has no ports in the service. */
@@ -173,6 +178,7 @@ function encodeWorkload(draft: WorkloadDraft): Resource {
     canonicalRevision: 'latest',
     workloadType: WorkloadType.POD,
     workloadName: name,
+    authorizationPolicies: [...draft.authorizationPolicies],
     services: Object.fromEntries([...draft.services].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, ports]) => [key, create(PortListSchema, { ports: [...ports].sort(([a], [b]) => a - b).map(([servicePort, targetPort]) => create(PortSchema, { servicePort, targetPort })) })])),
     // A workload without a ready endpoint is still an address to be reached directly.
     status: draft.healthy || draft.services.size > 0 ? WorkloadStatus.HEALTHY : WorkloadStatus.UNHEALTHY,
@@ -197,7 +203,7 @@ function encodeService(namespace: string, name: string, hostname: string, addres
   return resource(toBinary(AddressSchema, create(AddressSchema, { type: { case: 'service', value } })));
 }
 
-function resource(bytes: Uint8Array): Resource {
+export function resource(bytes: Uint8Array): Resource {
   return { version: createHash('sha256').update(bytes).digest('base64url').slice(0, 16), bytes };
 }
 

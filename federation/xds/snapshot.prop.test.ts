@@ -1,4 +1,4 @@
-import { ADDRESS_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import fc from 'fast-check';
 import { type Resource, sourceOf } from './resources.ts';
@@ -67,4 +67,9 @@ test('a resource’s name says what it depends on', (t) => {
   t.is(sourceOf('west/discovery.k8s.io/EndpointSlice/default/kubernetes/10.0.0.1'), 'west');
   t.is(sourceOf('shop/cart.shop.svc.clusterset.local'), '*');
   t.is(sourceOf('shop/cart.shop.svc.cluster.local'), undefined);
+});
+
+test('a policy is this cluster’s own, whatever its name looks like', (t) => {
+  const known = new Map(['shop/x.clusterset.local', 'shop/plain'].map((key) => [key, '1']));
+  t.deepEqual(delta(snapshot(new Map([[AUTHORIZATION_TYPE, new Map()]]), [], false), AUTHORIZATION_TYPE, known).removed, [...known.keys()]);
 });

@@ -1,4 +1,4 @@
-import { TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
+import { AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import { type Resource, sourceOf } from './resources.ts';
 
 /** What agents are told at one moment. */
@@ -28,6 +28,8 @@ export function delta(snapshot: Snapshot, typeUrl: string, known: ReadonlyMap<st
 
 function mayRemove(snapshot: Snapshot, typeUrl: string, name: string): boolean {
   if (typeUrl === TRUST_BUNDLE_TYPE) return snapshot.allListed;
+  // Policies are this cluster's own, whatever their names look like.
+  if (typeUrl === AUTHORIZATION_TYPE) return true;
   const source = sourceOf(name);
   if (source === undefined) return true;
   return source === '*' ? snapshot.allComplete : snapshot.isComplete(source);

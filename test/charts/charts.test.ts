@@ -57,7 +57,7 @@ for (const chart of NAMES) {
   });
 
   test(`${chart}: every object is in the release's namespace, or in none, and bears its labels`, async (t) => {
-    for (const { kind, metadata } of await render(chart, EAST)) {
+    for (const { kind, metadata } of (await render(chart, EAST)).filter((manifest) => manifest.kind !== 'CustomResourceDefinition')) {
       if (!kind.startsWith('Cluster')) t.is(metadata.namespace, 'landbridge-system', kind);
       t.is(metadata.name, `landbridge-${chart}`);
       t.is(metadata.labels['app.kubernetes.io/name'], `landbridge-${chart}`);
@@ -145,11 +145,30 @@ test('federation: the configuration has its defaults filled in, and a change of 
   t.teardown(() => rmSync(directory, { recursive: true }));
   const file = path.join(directory, 'config.json');
   writeFileSync(file, only(manifests, 'ConfigMap').data['config.json']);
-  t.deepEqual(readConfig({ LANDBRIDGE_CONFIG: file, POD_NAMESPACE: 'landbridge-system' }), { cluster: 'east', trustDomain: 'east.landbridge', network: '', logLevel: 'info', namespace: 'landbridge-system' });
+  t.deepEqual(readConfig({ LANDBRIDGE_CONFIG: file, POD_NAMESPACE: 'landbridge-system' }), { cluster: 'east', trustDomain: 'east.landbridge', network: '', rootNamespace: 'landbridge-system', logLevel: 'info', namespace: 'landbridge-system' });
   const other = await render('federation', { ...EAST, logLevel: 'debug' });
   const hash = (all: readonly Manifest[]): string => only(all, 'Deployment').spec.template.metadata.annotations['landbridge.dev/config'];
   t.not(hash(manifests), hash(other));
   t.is(only(manifests, 'Deployment').spec.strategy.type, 'Recreate');
+});
+
+test('federation: kinds of policies are defined unless that is not wanted, and kept when the chart goes', async (t) => {
+  const definitions = (await render('federation', EAST)).filter(({ kind }) => kind === 'CustomResourceDefinition');
+  t.deepEqual(definitions.map(({ metadata }) => metadata.name), ['authorizationpolicies.security.istio.io', 'peerauthentications.security.istio.io']);
+  for (const { metadata, spec } of definitions) {
+    t.is(metadata.annotations['helm.sh/resource-policy'], 'keep');
+    t.deepEqual(spec.versions.map(({ name, served, storage }: Manifest) => [name, served, storage]), [['v1', true, true], ['v1beta1', true, false]]);
+    for (const { subresources } of spec.versions) t.deepEqual(subresources, { status: {} });
+  }
+  t.deepEqual((await render('federation', { ...EAST, 'policies.installDefinitions': false })).filter(({ kind }) => kind === 'CustomResourceDefinition'), []);
+});
+
+test('federation: of policies nothing but what became of them is written', async (t) => {
+  const rules: Manifest[] = only(await render('federation', EAST), 'ClusterRole').rules.filter(({ apiGroups }: Manifest) => apiGroups.includes('security.istio.io'));
+  t.deepEqual(rules.map(({ resources, verbs }) => [resources, verbs]), [
+    [['authorizationpolicies', 'peerauthentications'], ['get', 'list', 'watch']],
+    [['authorizationpolicies/status', 'peerauthentications/status'], ['patch']],
+  ]);
 });
 
 test('federation: the Service leads to ports that the pod has', async (t) => {

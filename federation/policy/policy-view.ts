@@ -1,0 +1,89 @@
+import type { KubernetesObject } from '@kubernetes/client-node';
+import { type AuthorizationPolicy, policyKey } from '@landbridge/core/authorization.ts';
+import { type ConvertedPolicy, convertAuthorizationPolicy } from './authorization-policy.ts';
+import { PeerAuthentications, type PeerAuthentication, parsePeerAuthentication, selects } from './peer-authentication.ts';
+import type { Verdict } from './verdict.ts';
+
+export interface PolicyObjects {
+  readonly authorizationPolicies: readonly KubernetesObject[];
+  readonly peerAuthentications: readonly KubernetesObject[];
+}
+
+export interface JudgedPolicy {
+  readonly object: KubernetesObject;
+  readonly verdict: Verdict;
+}
+
+/** What agents are to be told of policies, and what is to be said of each. */
+export interface PolicyView {
+  /** By `<namespace>/<name>`. */
+  readonly policies: ReadonlyMap<string, AuthorizationPolicy>;
+  readonly judged: readonly JudgedPolicy[];
+  /** Keys of the policies that a pod of this cluster must name, sorted. */
+  namesFor(namespace: string, labels: Readonly<Record<string, string>>): readonly string[];
+}
+
+/** Makes views. An object is converted once for as long as the API server has it unchanged. */
+export class PolicyConverter {
+  readonly #rootNamespace: string;
+  readonly #converted = new WeakMap<KubernetesObject, { readonly value: ConvertedPolicy | undefined }>();
+  readonly #parsed = new WeakMap<KubernetesObject, { readonly value: PeerAuthentication | undefined }>();
+
+  constructor(rootNamespace: string) {
+    this.#rootNamespace = rootNamespace;
+  }
+
+  view({ authorizationPolicies, peerAuthentications }: PolicyObjects): PolicyView {
+    const policies = new Map<string, AuthorizationPolicy>();
+    const judged: JudgedPolicy[] = [];
+    const selecting = new SelectingPolicies();
+    for (const object of authorizationPolicies) {
+      const converted = once(this.#converted, object, () => convertAuthorizationPolicy(object, this.#rootNamespace));
+      if (converted === undefined) continue;
+      judged.push({ object, verdict: converted.verdict });
+      if (converted.policy === undefined) continue;
+      policies.set(policyKey(converted.policy), converted.policy);
+      if (converted.policy.scope === 'workload') selecting.add(converted.policy, converted);
+    }
+    const parsed = peerAuthentications.flatMap((object) => {
+      const value = once(this.#parsed, object, () => parsePeerAuthentication(object, this.#rootNamespace));
+      if (value !== undefined) judged.push({ object, verdict: value.verdict });
+      return value === undefined ? [] : [value];
+    });
+    const authentications = new PeerAuthentications(parsed, this.#rootNamespace);
+    for (const policy of authentications.policies()) policies.set(policyKey(policy), policy);
+    return {
+      policies,
+      judged,
+      namesFor: (namespace, labels) => [...new Set([...selecting.namesFor(namespace, labels), ...selecting.namesFor(this.#rootNamespace, labels), ...authentications.namesFor(namespace, labels)])].sort(),
+    };
+  }
+}
+
+/** Policies with a selector, by one of the labels that they ask for: a pod meets few of many. */
+class SelectingPolicies {
+  readonly #byLabel = new Map<string, { readonly key: string; readonly selector: ConvertedPolicy['selector'] }[]>();
+
+  add(policy: AuthorizationPolicy, { selector }: ConvertedPolicy): void {
+    const [first] = selector;
+    if (first === undefined) return;
+    const label = labelKey(policy.namespace, ...first);
+    const entry = { key: policyKey(policy), selector };
+    const list = this.#byLabel.get(label);
+    if (list === undefined) this.#byLabel.set(label, [entry]);
+    else list.push(entry);
+  }
+
+  namesFor(namespace: string, labels: Readonly<Record<string, string>>): readonly string[] {
+    return Object.entries(labels).flatMap(([key, value]) => (this.#byLabel.get(labelKey(namespace, key, value)) ?? []).filter(({ selector }) => selects(selector, labels)).map((entry) => entry.key));
+  }
+}
+
+/** No part of a label has a line feed. */
+const labelKey = (namespace: string, key: string, value: string): string => `${namespace}\n${key}\n${value}`;
+
+function once<T>(known: WeakMap<KubernetesObject, { readonly value: T }>, object: KubernetesObject, make: () => T): T {
+  let entry = known.get(object);
+  if (entry === undefined) known.set(object, (entry = { value: make() }));
+  return entry.value;
+}
