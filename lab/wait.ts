@@ -13,9 +13,12 @@ export interface WaitOptions {
 /** How many times slower than usual this machine is, as one is that is emulated: all waits are as many times longer. */
 const PATIENCE = Number(process.env['LANDBRIDGE_PATIENCE'] || 1);
 
+/** As long as something may take here that takes `ms` on an ordinary machine, in milliseconds. */
+export const patient = (ms: number): number => ms * PATIENCE;
+
 /** Looks until `look` returns something. @throws LandbridgeError `timeout` */
 export async function waitFor<T>(look: () => Promise<T | undefined> | T | undefined, options: WaitOptions): Promise<T> {
-  const timeoutMs = options.timeoutMs * PATIENCE;
+  const timeoutMs = patient(options.timeoutMs);
   const end = performance.now() + timeoutMs;
   for (;;) {
     options.signal.throwIfAborted();

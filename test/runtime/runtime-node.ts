@@ -12,7 +12,7 @@ import { nodeDirectory } from '@landbridge/lab/paths.ts';
 import type { NodePlan } from '@landbridge/lab/plan.ts';
 import { outcomeOf, run } from '@landbridge/lab/run.ts';
 import { writeTar } from '@landbridge/lab/tar.ts';
-import { waitFor } from '@landbridge/lab/wait.ts';
+import { patient, waitFor } from '@landbridge/lab/wait.ts';
 import { mountBpf, unmountBpf } from '../mesh/bpf-mount.ts';
 import { ownGroup } from '../mesh/mesh-node.ts';
 import { CriClient } from './cri-client.ts';
@@ -43,7 +43,7 @@ export class RuntimeNode implements AsyncDisposable {
   static async open(): Promise<RuntimeNode> {
     const name = `runtime${process.pid}`;
     const plan: NodePlan = { name, role: 'worker', netns: `lb-${name}`, address: '172.31.99.10', link: 'none', podRange: '10.199.0.0/24' };
-    const signal = AbortSignal.timeout(START_MS);
+    const signal = AbortSignal.timeout(patient(START_MS));
     const directory = nodeDirectory(name);
     for (const folder of ['etc', 'log', 'lib', 'varlog', 'bpf']) mkdirSync(path.join(directory, folder), { recursive: true });
     const etc = (file: string, text: string): void => writeFileSync(path.join(directory, 'etc', file), text);
@@ -108,7 +108,7 @@ export class RuntimeNode implements AsyncDisposable {
 
   /** Ends containerd at once, as a crash does; it begins again by itself. Containers go on. */
   async killContainerd(): Promise<void> {
-    const signal = AbortSignal.timeout(START_MS);
+    const signal = AbortSignal.timeout(patient(START_MS));
     const pid = await this.#pidOfContainerd(signal);
     await run(await inNode(this.#plan, ['kill', '-KILL', pid]), { signal });
     await waitFor(async () => (await this.#pidOfContainerd(signal).catch(() => pid)) !== pid || undefined, { signal, timeoutMs: START_MS, everyMs: 50, what: 'another containerd' });
@@ -127,7 +127,7 @@ export class RuntimeNode implements AsyncDisposable {
     const directory = nodeDirectory(this.#plan.name);
     // The end of its first process is that of all others of its pid namespace.
     process.kill(Number(readFileSync(path.join(directory, 'init.pid'), 'utf8')), 'SIGKILL');
-    const signal = AbortSignal.timeout(END_MS);
+    const signal = AbortSignal.timeout(patient(END_MS));
     for (const hierarchy of readHierarchies()) {
       const group = path.join(labGroup(hierarchy), this.#plan.name);
       if (existsSync(group)) await waitFor(() => removeGroup(group) || undefined, { signal, timeoutMs: END_MS, everyMs: 20, what: `the processes in ${group} to end` });
