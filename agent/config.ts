@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import * as Type from 'typebox';
 import { Check, Default, Errors } from 'typebox/value';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { CREDENTIALS_DIRECTORY } from './pods/api-server-access.ts';
+import { CREDENTIALS_DIRECTORY } from '@landbridge/kubernetes/api-server-access.ts';
 
 /** Absolute and without `..`; the chart's schema has the same. Not the root: everything on the node would be the kubelet. */
 const GroupPath = Type.String({ pattern: '^(/[^/.\\s][^/\\s]*)*$', maxLength: 4096, default: '' });

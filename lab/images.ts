@@ -16,7 +16,7 @@ export const HUB_IMAGE = 'lab.local/nats-server:1';
 export const PRODUCT_REPOSITORY = 'lab.local/landbridge';
 
 /** Workspaces that the product's image has as they are. */
-const PRODUCT_FOLDERS = ['cli', 'core', 'federation', 'wire'];
+const PRODUCT_FOLDERS = ['cli', 'core', 'federation', 'kubernetes', 'wire'];
 /** What is made of the others: BPF programs, the agent's bundle, which loads them, and its CNI plugin. */
 const BUILDS = ['ebpf/build.ts', 'agent/bundle.ts', 'agent/cni/build.ts'];
 const BUILT_FILES = /^(dist\/(agent|data-thread-main|readiness-probe)\.cjs(\.map)?|dist\/landbridge-cni|ebpf\/dist\/(capture|acceleration)\.bpf\.o)$/;

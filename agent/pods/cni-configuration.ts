@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { parseExactJson } from '@landbridge/wire/exact-json.ts';
 import { CNI_TYPE } from '../cni-executable.ts';
-import { type Fields, isObject } from './json-fields.ts';
+import { type Fields, isObject } from '@landbridge/core/json-fields.ts';
 
 /**
  * The file that the agent keeps in the directory of CNI configurations. Runtimes take the first one by name, and nearly

@@ -1,7 +1,7 @@
 import { POD_UID } from '@landbridge/core/names.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { parseExactJson } from '@landbridge/wire/exact-json.ts';
-import { fields, isObject, items } from './json-fields.ts';
+import { fields, isObject, items } from '@landbridge/core/json-fields.ts';
 import { podAddresses } from './pod-addresses.ts';
 import type { Sandbox } from './sandbox.ts';
 

@@ -1,11 +1,11 @@
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import type { Logger } from 'pino';
-import type { ApiServerAccess } from './api-server-access.ts';
-import { ApiServerClient } from './api-server-client.ts';
+import type { ApiServerAccess } from '@landbridge/kubernetes/api-server-access.ts';
+import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { nodePod } from './enrolment.ts';
 import type { AnnouncedPod, NodePod, PodSource } from './local-pod.ts';
 import { type NamespaceFacts, type PodFacts, parseNamespace, parsePod } from './pod-facts.ts';
-import { Reflector } from './reflector.ts';
+import { Reflector } from '@landbridge/kubernetes/reflector.ts';
 
 /** Pods of one node, from the API server. */
 export class KubernetesPodSource implements PodSource {

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import pino from 'pino';
-import { type ApiServerClient, ApiServerError } from './api-server-client.ts';
+import { type ApiServerClient, ApiServerError } from '@landbridge/kubernetes/api-server-client.ts';
 import { OwnDaemonSet } from './own-daemon-set.ts';
-import type { WatchEvent } from './watch-event.ts';
+import type { WatchEvent } from '@landbridge/kubernetes/watch-event.ts';
 
 const NAME = { namespace: 'landbridge-system', name: 'landbridge-agent' };
 const THERE = { metadata: { name: NAME.name } };

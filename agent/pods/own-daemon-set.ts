@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import type { Logger } from 'pino';
-import { type ApiServerClient, ApiServerError } from './api-server-client.ts';
-import { Reflector } from './reflector.ts';
+import { type ApiServerClient, ApiServerError } from '@landbridge/kubernetes/api-server-client.ts';
+import { Reflector } from '@landbridge/kubernetes/reflector.ts';
 
 const NOT_FOUND = 404;
 /** An agent that ends has not much time. */

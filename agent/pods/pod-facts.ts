@@ -1,7 +1,7 @@
 import { POD_UID } from '@landbridge/core/names.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
-import { type Fields, fields, items } from './json-fields.ts';
+import { type Fields, fields, items } from '@landbridge/core/json-fields.ts';
 import { podAddresses } from './pod-addresses.ts';
 import { probePorts } from './probe-ports.ts';
 

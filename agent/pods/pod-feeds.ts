@@ -3,8 +3,8 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { Logger } from 'pino';
 import type { AgentEnvironment } from '../config.ts';
 import type { Readiness } from '../readiness.ts';
-import { clusterAccess } from './api-server-access.ts';
-import { ApiServerClient } from './api-server-client.ts';
+import { clusterAccess } from '@landbridge/kubernetes/api-server-access.ts';
+import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { runCniGate } from './cni-gate.ts';
 import { CniInstallation } from './cni-installation.ts';
 import { KubernetesPodSource } from './kubernetes-pod-source.ts';
@@ -16,6 +16,7 @@ import type { PodGate } from './sandbox.ts';
 import { parseStaticPods, type StaticPod, StaticPods } from './static-pods.ts';
 import { liftStartupTaint } from './startup-taint.ts';
 import { ZdsPods } from './zds-pods.ts';
+import { VERSION } from '../version.ts';
 
 /** Asks the gate, or has others ask it, until the signal aborts. */
 export type Feed = (gate: PodGate, signal: AbortSignal) => Promise<void>;
@@ -34,7 +35,7 @@ export interface PodFeeds {
 export function podFeeds(environment: AgentEnvironment, readiness: Readiness, log: Logger): PodFeeds {
   switch (environment.POD_SOURCE) {
     case 'kubernetes': {
-      const apiServer = clusterAccess({ host: environment.KUBERNETES_SERVICE_HOST, port: environment.KUBERNETES_SERVICE_PORT, directory: environment.KUBERNETES_CREDENTIALS });
+      const apiServer = clusterAccess({ host: environment.KUBERNETES_SERVICE_HOST, port: environment.KUBERNETES_SERVICE_PORT, directory: environment.KUBERNETES_CREDENTIALS, userAgent: `landbridge-agent/${VERSION}` });
       const client = new ApiServerClient(apiServer);
       const daemonSet = new OwnDaemonSet(client, { namespace: environment.POD_NAMESPACE, name: environment.DAEMON_SET }, log.child({ scope: 'uninstall' }));
       const isUninstalled = async (): Promise<boolean> => await daemonSet.isGone();

@@ -6,7 +6,7 @@ import { CoreV1Api, type KubeConfig, PatchStrategy, setHeaderOptions, type V1Pod
 import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import test from 'ava';
 import pino from 'pino';
-import type { ApiServerAccess } from './api-server-access.ts';
+import type { ApiServerAccess } from '@landbridge/kubernetes/api-server-access.ts';
 import { KubernetesPodSource } from './kubernetes-pod-source.ts';
 import { MemoryPodSource } from './memory-pod-source.ts';
 import { podSourceContract, type PodSourceUnderTest, readUntil, type WantedPod } from './pod-source.contract.ts';
@@ -30,7 +30,7 @@ test.after.always(async () => {
 function accessOf(config: KubeConfig): ApiServerAccess {
   const [cluster, user] = [config.getCurrentCluster(), config.getCurrentUser()];
   const decoded = (data: string | undefined): Buffer => Buffer.from(data ?? '', 'base64');
-  return { server: new URL(cluster?.server ?? ''), roots: () => decoded(cluster?.caData), certificate: { cert: decoded(user?.certData), key: decoded(user?.keyData) } };
+  return { userAgent: 'test', server: new URL(cluster?.server ?? ''), roots: () => decoded(cluster?.caData), certificate: { cert: decoded(user?.certData), key: decoded(user?.keyData) } };
 }
 
 async function openMemory(): Promise<PodSourceUnderTest> {
@@ -126,7 +126,7 @@ test('kubernetes: a watch ends on abort where the API server takes requests and 
   const mute = createServer((socket) => void sockets.add(socket.on('error', () => {}))).listen(0, '127.0.0.1');
   await once(mute, 'listening');
   const { port } = mute.address() as { port: number };
-  const access: ApiServerAccess = { server: new URL(`https://127.0.0.1:${port}`), roots: () => '', token: () => 'nobody' };
+  const access: ApiServerAccess = { userAgent: 'test', server: new URL(`https://127.0.0.1:${port}`), roots: () => '', token: () => 'nobody' };
   const stop = new AbortController();
   const next = new KubernetesPodSource(access, 'n', silent).watch(stop.signal)[Symbol.asyncIterator]().next();
   while (sockets.size === 0) await delay(10);

@@ -1,4 +1,4 @@
-import { fields, items } from './json-fields.ts';
+import { fields, items } from '@landbridge/core/json-fields.ts';
 
 /** Of one pod; further ones are not probed past the agent. */
 export const MAX_PROBE_PORTS = 64;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { Logger } from 'pino';
 import { LineLimit } from '../line-limit.ts';
-import type { ApiServerClient } from './api-server-client.ts';
+import type { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import type { Admission, PodGate, Sandbox } from './sandbox.ts';
 
 /** Of one pod, whose runtime asks several times in a minute. */

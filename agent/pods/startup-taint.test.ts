@@ -1,6 +1,6 @@
 import test from 'ava';
 import pino from 'pino';
-import { ApiServerError } from './api-server-client.ts';
+import { ApiServerError } from '@landbridge/kubernetes/api-server-client.ts';
 import { liftStartupTaint, STARTUP_TAINT } from './startup-taint.ts';
 
 const silent = pino({ level: 'silent' });

@@ -1,7 +1,7 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import type { Logger } from 'pino';
-import type { ApiServerClient } from './api-server-client.ts';
+import type { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 
 /** With which nodes register themselves, so that no pod comes before the gate. */
 export const STARTUP_TAINT = 'landbridge.dev/agent-not-ready';

@@ -6,7 +6,7 @@ export interface Package {
   readonly mayImport: readonly string[];
 }
 
-const PRODUCT = ['core', 'wire', 'native', 'ebpf', 'bpf-linker-node', 'federation', 'agent'];
+const PRODUCT = ['core', 'wire', 'native', 'ebpf', 'bpf-linker-node', 'kubernetes', 'federation', 'agent'];
 
 /** Which package may import which: arrows point down this list, and nowhere else. */
 export const PACKAGES: Readonly<Record<string, Package>> = {
@@ -14,8 +14,9 @@ export const PACKAGES: Readonly<Record<string, Package>> = {
   bench: { folder: 'bench', mayImport: [...PRODUCT, 'cli', 'lab'] },
   cli: { folder: 'cli', mayImport: [...PRODUCT, 'lab'] },
   lab: { folder: 'lab', mayImport: ['core'] },
-  agent: { folder: 'agent', mayImport: ['ebpf', 'native', 'wire', 'core'] },
-  federation: { folder: 'federation', mayImport: ['wire', 'core'] },
+  agent: { folder: 'agent', mayImport: ['kubernetes', 'ebpf', 'native', 'wire', 'core'] },
+  federation: { folder: 'federation', mayImport: ['kubernetes', 'wire', 'core'] },
+  kubernetes: { folder: 'kubernetes', mayImport: ['core'] },
   ebpf: { folder: 'ebpf', mayImport: ['bpf-linker-node', 'native', 'core'] },
   'bpf-linker-node': { folder: 'ebpf/bpf-linker-node', mayImport: [] },
   native: { folder: 'native', mayImport: ['core'] },

@@ -1,7 +1,7 @@
 import test from 'ava';
 import pino from 'pino';
 import { ok, err } from '@landbridge/core/result.ts';
-import { ApiServerError } from './api-server-client.ts';
+import { ApiServerError, type WatchBegin } from './api-server-client.ts';
 import { type ListAndWatch, Reflector } from './reflector.ts';
 import type { ApiStatus, ListPage, WatchEvent } from './watch-event.ts';
 
@@ -43,8 +43,8 @@ class Script implements ListAndWatch {
     return answer;
   }
 
-  async *watch(_path: string, _query: unknown, version: string, signal: AbortSignal): AsyncGenerator<WatchEvent> {
-    this.asked.push(`watch ${version}`);
+  async *watch(_path: string, _query: unknown, begin: WatchBegin, signal: AbortSignal): AsyncGenerator<WatchEvent> {
+    this.asked.push(`watch ${begin.kind === 'version' ? begin.version : 'all'}`);
     for (const step of this.#watches.shift() ?? ['stay']) {
       if (step instanceof Error) throw step;
       if (step === 'end') return;
@@ -55,19 +55,23 @@ class Script implements ListAndWatch {
 }
 
 /** Runs a reflector on a script until so much was asked. Returns what it holds after each change. */
-async function follow(script: Script, questions: number, listSpacingMs = 0): Promise<{ readonly states: readonly string[]; readonly waits: readonly number[]; readonly reflector: Reflector<Thing> }> {
+async function follow(script: Script, questions: number, listSpacingMs = 0, initialEvents = false): Promise<{ readonly states: readonly string[]; readonly told: readonly string[]; readonly waits: readonly number[]; readonly reflector: Reflector<Thing> }> {
   const states: string[] = [];
+  const told: string[] = [];
   const waits: number[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => void waits.push((JSON.parse(line) as { retry_ms?: number }).retry_ms ?? -1) });
-  const reflector = new Reflector<Thing>(script, { path: '/things', query: {}, parse, keyOf: ({ name }) => name }, log, { listSpacingMs });
+  const reflector = new Reflector<Thing>(script, { path: '/things', query: {}, parse, keyOf: ({ name }) => name }, log, { listSpacingMs, initialEvents });
   const stop = new AbortController();
-  const running = reflector.run(() => states.push([...reflector.objects.values()].map(({ name, size }) => `${name}${size}`).sort().join(' ')), stop.signal);
+  const running = reflector.run((keys) => {
+    states.push([...reflector.objects.values()].map(({ name, size }) => `${name}${size}`).sort().join(' '));
+    told.push([...keys].sort().join(' '));
+  }, stop.signal);
   while (script.asked.length < questions) await new Promise((resolve) => setTimeout(resolve, 1));
   // What the last answer says is taken in.
   await new Promise(setImmediate);
   stop.abort();
   await running;
-  return { states, waits, reflector };
+  return { states, told, waits, reflector };
 }
 
 test('a list of several pages, then what changes from there', async (t) => {
@@ -79,7 +83,7 @@ test('a list of several pages, then what changes from there', async (t) => {
 });
 
 test('an empty list counts as one, and what changes nothing is not told', async (t) => {
-  const script = new Script([page('5', [])], [[set('6', thing('a')), set('7', thing('a')), { kind: 'deleted', version: '8', object: thing('z') }, { kind: 'bookmark', version: '9' }, 'stay']]);
+  const script = new Script([page('5', [])], [[set('6', thing('a')), set('7', thing('a')), { kind: 'deleted', version: '8', object: thing('z') }, { kind: 'bookmark', version: '9', hasAll: false }, 'stay']]);
   const { states, reflector } = await follow(script, 2);
   t.deepEqual(states, ['', 'a1']);
   t.true(reflector.isSynced);
@@ -87,7 +91,7 @@ test('an empty list counts as one, and what changes nothing is not told', async 
 
 test('after an interruption the watch goes on from the last version it was told, without a list', async (t) => {
   const cut = new ApiServerError('cut');
-  const script = new Script([page('5', [thing('a')])], [[set('6', thing('b')), cut], [{ kind: 'bookmark', version: '20' }, cut], [cut], ['stay']]);
+  const script = new Script([page('5', [thing('a')])], [[set('6', thing('b')), cut], [{ kind: 'bookmark', version: '20', hasAll: false }, cut], [cut], ['stay']]);
   const { states, waits } = await follow(script, 5);
   t.deepEqual(script.asked, ['list /things', 'watch 5', 'watch 6', 'watch 20', 'watch 20']);
   t.deepEqual(states, ['a1', 'a1 b1']);
@@ -170,4 +174,43 @@ test('more objects than there may be are refused as a whole', async (t) => {
   const script = new Script([page('5', many), page('6', [thing('a')])], []);
   const { states } = await follow(script, 3);
   t.deepEqual(states, ['a1']);
+});
+
+test('told are the keys of what differs, also after a list', async (t) => {
+  const script = new Script([page('5', [thing('a'), thing('b'), thing('c')]), page('90', [thing('b'), thing('c', 2), thing('d')])], [[set('6', thing('b')), set('7', thing('a', 2)), new ApiServerError('gone', status(410))], ['stay']]);
+  t.deepEqual((await follow(script, 4)).told, ['a b c', 'a', 'a c d']);
+});
+
+const all = (version: string): WatchEvent => ({ kind: 'bookmark', version, hasAll: true });
+
+test('objects told by a watch count once all were told, and the watch goes on', async (t) => {
+  const script = new Script([], [[set('1', thing('a')), set('2', thing('b')), all('5'), set('6', thing('c')), new ApiServerError('cut')], ['stay']]);
+  const { states, told, reflector } = await follow(script, 2, 0, true);
+  t.deepEqual(script.asked, ['watch all', 'watch 6']);
+  t.deepEqual(states, ['a1 b1', 'a1 b1 c1']);
+  t.deepEqual(told, ['a b', 'c']);
+  t.true(reflector.isSynced);
+});
+
+test('a server that does not tell objects by a watch is asked for a list at once, and not again', async (t) => {
+  const script = new Script([page('5', [thing('a')]), page('9', [thing('b')])], [[new ApiServerError('forbidden', status(422))], [new ApiServerError('gone', status(410))], ['stay']]);
+  const { states, waits } = await follow(script, 5, 0, true);
+  t.deepEqual(script.asked, ['watch all', 'list /things', 'watch 5', 'list /things', 'watch 9']);
+  t.deepEqual(states, ['a1', 'b1']);
+  t.is(waits.length, 1);
+});
+
+test('a watch that breaks off before it has told all changes nothing; a list is tried next', async (t) => {
+  const script = new Script([page('5', [thing('a')]), page('9', [thing('b')])], [[set('1', thing('z')), 'end'], [new ApiServerError('gone', status(410))], [set('20', thing('b')), all('21'), 'stay']]);
+  const { states } = await follow(script, 4, 0, true);
+  t.deepEqual(script.asked, ['watch all', 'list /things', 'watch 5', 'watch all']);
+  t.deepEqual(states, ['a1', 'b1']);
+});
+
+test('a list whose pages are gone in the middle begins anew, after a pause', async (t) => {
+  const script = new Script([page('5', [thing('a')], 'more'), new ApiServerError('gone', status(410)), page('8', [thing('b')])], []);
+  const { states } = await follow(script, 4, 500);
+  t.deepEqual(script.asked, ['list /things', 'list /things more', 'list /things', 'watch 8']);
+  t.deepEqual(states, ['b1']);
+  t.true((script.listedMs[2] ?? 0) - (script.listedMs[0] ?? 0) >= 499);
 });

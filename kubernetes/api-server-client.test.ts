@@ -1,22 +1,26 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
-import { TestAuthority } from '../identity/test-identities.ts';
+import { makeCertificates } from '@landbridge/lab/pki.ts';
 import { clusterAccess } from './api-server-access.ts';
-import { ApiServerClient, ApiServerError } from './api-server-client.ts';
+import { ApiServerClient, ApiServerError, type WatchBegin } from './api-server-client.ts';
 import type { WatchEvent } from './watch-event.ts';
 
-const west = new TestAuthority('west.example');
-const serverCertificate = west.certify('IP:127.0.0.1,DNS:localhost');
-test.after.always(() => west[Symbol.dispose]());
+const certificates = mkdtempSync(path.join(tmpdir(), 'landbridge-certificates-'));
+test.before(async () => {
+  for (const authority of ['own', 'other']) await makeCertificates(path.join(certificates, authority), `test-${authority}`, [{ name: 'server', commonName: 'server', subjectAltNames: ['IP:127.0.0.1', 'DNS:localhost'] }], soon());
+});
+test.after.always(() => rmSync(certificates, { recursive: true }));
+const fileOf = (authority: 'own' | 'other', name: string): string => readFileSync(path.join(certificates, authority, name), 'utf8');
 
 const PODS = '/api/v1/pods';
 const soon = (): AbortSignal => AbortSignal.timeout(20_000);
+const since = (version: string): WatchBegin => ({ kind: 'version', version });
 const eventLine = (version: string): string => `${JSON.stringify({ type: 'ADDED', object: { metadata: { resourceVersion: version } } })}\n`;
 
 interface Asked {
@@ -32,13 +36,13 @@ class Server implements AsyncDisposable {
   readonly #server;
 
   constructor(answer: (asked: Asked, server: Server) => void) {
-    this.#server = createServer({ cert: serverCertificate.chainPem, key: serverCertificate.keyPem }, (request, response) => {
+    this.#server = createServer({ cert: fileOf('own', 'server.crt'), key: fileOf('own', 'server.key') }, (request, response) => {
       const asked = { url: new URL(request.url ?? '', 'https://localhost'), request, response };
       this.asked.push(asked);
       answer(asked, this);
     });
     this.write('token', 'first\n');
-    this.write('ca.crt', west.rootPem);
+    this.write('ca.crt', fileOf('own', 'ca.crt'));
   }
 
   write(file: 'token' | 'ca.crt', text: string): void {
@@ -48,7 +52,7 @@ class Server implements AsyncDisposable {
   async client(options?: ConstructorParameters<typeof ApiServerClient>[1]): Promise<ApiServerClient> {
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
-    return new ApiServerClient(clusterAccess({ host: '127.0.0.1', port: (this.#server.address() as AddressInfo).port, directory: this.directory }), options);
+    return new ApiServerClient(clusterAccess({ host: '127.0.0.1', port: (this.#server.address() as AddressInfo).port, directory: this.directory, userAgent: 'landbridge-test/1' }), options);
   }
 
   /** Resolves when the server has no connection left. */
@@ -83,7 +87,7 @@ test('a list asks for a page, for the next one by its name, and with the token o
     [PODS, 'spec.nodeName=n 1', '500', null],
     [PODS, 'spec.nodeName=n 1', '500', 'a b&c'],
   ]);
-  t.regex(server.asked[0]?.request.headers['user-agent'] ?? '', /^landbridge-agent\//);
+  t.regex(server.asked[0]?.request.headers['user-agent'] ?? '', /^landbridge-test\/1$/);
   await server.empty();
   t.pass('no connection is kept');
 });
@@ -91,12 +95,11 @@ test('a list asks for a page, for the next one by its name, and with the token o
 test('a server that the roots do not know is told nothing', async (t) => {
   await using server = new Server(({ response }) => void response.end('{}'));
   const client = await server.client();
-  using other = new TestAuthority('other.example');
-  server.write('ca.crt', other.rootPem);
+  server.write('ca.crt', fileOf('other', 'ca.crt'));
   const error = await t.throwsAsync(client.list(PODS, {}, '', soon()), { instanceOf: ApiServerError });
   t.is(error.status, 0);
   t.deepEqual(server.asked, []);
-  server.write('ca.crt', west.rootPem);
+  server.write('ca.crt', fileOf('own', 'ca.crt'));
   await t.throwsAsync(client.list(PODS, {}, '', soon()), { message: /without a resource version/ });
   t.is(server.asked.length, 1, 'roots are read anew');
 });
@@ -123,7 +126,7 @@ test('a watch tells events as they come, and ends when the server ends it', asyn
     void rest.promise.then(() => response.end(`${eventLine('2').slice(20)}{"type":"ERROR","object":{"code":410}}\n`));
   });
   const client = await server.client();
-  const events = client.watch(PODS, { a: 'b' }, '17', soon())[Symbol.asyncIterator]();
+  const events = client.watch(PODS, { a: 'b' }, since('17'), soon())[Symbol.asyncIterator]();
   t.like((await events.next()).value, { kind: 'set', version: '1' });
   rest.resolve();
   t.like((await events.next()).value, { kind: 'set', version: '2' });
@@ -134,6 +137,17 @@ test('a watch tells events as they come, and ends when the server ends it', asyn
   t.true(Number(query['timeoutSeconds']) >= 300 && Number(query['timeoutSeconds']) <= 600);
 });
 
+test('a watch may begin with all objects, of which the last is told as such', async (t) => {
+  await using server = new Server(({ response }) => response.end(`${eventLine('1')}${JSON.stringify({ type: 'BOOKMARK', object: { metadata: { resourceVersion: '9', annotations: { 'k8s.io/initial-events-end': 'true' } } } })}\n`));
+  const client = await server.client();
+  const events: WatchEvent[] = [];
+  for await (const event of client.watch(PODS, {}, { kind: 'objects' }, soon())) events.push(event);
+  t.like(events[0], { kind: 'set', version: '1' });
+  t.deepEqual(events[1], { kind: 'bookmark', version: '9', hasAll: true });
+  t.like(Object.fromEntries(server.asked[0]?.url.searchParams ?? []), { watch: '1', sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan', allowWatchBookmarks: 'true' });
+  t.false(server.asked[0]?.url.searchParams.has('resourceVersion'));
+});
+
 test('a watch that is cut, or says what nobody understands, fails', async (t) => {
   await using server = new Server(({ response, url }) => {
     response.write(url.searchParams.get('resourceVersion') === 'cut' ? eventLine('1') : 'garbage\n', () => {
@@ -141,8 +155,8 @@ test('a watch that is cut, or says what nobody understands, fails', async (t) =>
     });
   });
   const client = await server.client();
-  t.is((await t.throwsAsync(eventsOf(client.watch(PODS, {}, 'cut', soon())), { instanceOf: ApiServerError })).status, 0);
-  const error = await t.throwsAsync(eventsOf(client.watch(PODS, {}, 'garbage', soon())), { message: `watch of ${PODS}: not JSON` });
+  t.is((await t.throwsAsync(eventsOf(client.watch(PODS, {}, since('cut'), soon())), { instanceOf: ApiServerError })).status, 0);
+  const error = await t.throwsAsync(eventsOf(client.watch(PODS, {}, since('garbage'), soon())), { message: `watch of ${PODS}: not JSON` });
   t.false(error instanceof ApiServerError, 'the server did answer');
   await server.empty();
   t.pass('what is not understood is left');
@@ -151,7 +165,7 @@ test('a watch that is cut, or says what nobody understands, fails', async (t) =>
 test('a watch without a byte is given up', async (t) => {
   await using server = new Server(({ response }) => void response.flushHeaders());
   const client = await server.client({ silenceMs: 50 });
-  const error = await t.throwsAsync(eventsOf(client.watch(PODS, {}, '1', soon())), { instanceOf: ApiServerError });
+  const error = await t.throwsAsync(eventsOf(client.watch(PODS, {}, since('1'), soon())), { instanceOf: ApiServerError });
   t.regex(error.message, /no byte came for too long/);
   await server.empty();
 });
@@ -165,7 +179,7 @@ test('abort ends a question, an answer that comes slowly, and a watch, with its 
   for (const ask of [
     async (signal: AbortSignal) => void (await client.list(PODS, {}, '', signal)),
     async (signal: AbortSignal) => void (await client.list(PODS, { slow: '1' }, '', signal)),
-    async (signal: AbortSignal) => void (await eventsOf(client.watch(PODS, {}, '1', signal))),
+    async (signal: AbortSignal) => void (await eventsOf(client.watch(PODS, {}, since('1'), signal))),
     async (signal: AbortSignal) => await client.mergePatch(PODS, {}, signal),
   ]) {
     const stop = new AbortController();
@@ -183,7 +197,7 @@ test('abort ends a question, an answer that comes slowly, and a watch, with its 
 test('whoever leaves a watch closes it', async (t) => {
   await using server = new Server(({ response }) => void response.write(eventLine('1')));
   const client = await server.client();
-  for await (const event of client.watch(PODS, {}, '1', soon())) {
+  for await (const event of client.watch(PODS, {}, since('1'), soon())) {
     t.is(event.kind, 'set');
     break;
   }
@@ -212,7 +226,7 @@ test('a server that is not there is not reached', async (t) => {
 });
 
 test('a pod knows its API server by what the kubelet tells, also by an IPv6 address', (t) => {
-  t.is(clusterAccess({ host: 'fd00::1', port: 6443, directory: '/' }).server.href, 'https://[fd00::1]:6443/');
-  t.is(clusterAccess({ host: '10.96.0.1', port: 443, directory: '/' }).server.href, 'https://10.96.0.1/');
-  t.throws(() => clusterAccess({ host: '', port: 443, directory: '/' }), { message: /KUBERNETES_SERVICE_HOST/ });
+  t.is(clusterAccess({ host: 'fd00::1', port: 6443, directory: '/', userAgent: '' }).server.href, 'https://[fd00::1]:6443/');
+  t.is(clusterAccess({ host: '10.96.0.1', port: 443, directory: '/', userAgent: '' }).server.href, 'https://10.96.0.1/');
+  t.throws(() => clusterAccess({ host: '', port: 443, directory: '/', userAgent: '' }), { message: /KUBERNETES_SERVICE_HOST/ });
 });

@@ -1,11 +1,11 @@
 import { err, ok, type Result } from '@landbridge/core/result.ts';
-import { type Fields, fields, isObject } from './json-fields.ts';
+import { type Fields, fields, isObject } from '@landbridge/core/json-fields.ts';
 
 /** One line of a watch (Kubernetes API concepts, "Efficient detection of changes"). */
 export type WatchEvent =
   | { readonly kind: 'set' | 'deleted'; readonly version: string; readonly object: unknown }
-  /** Nothing changed up to this version. */
-  | { readonly kind: 'bookmark'; readonly version: string }
+  /** Nothing changed up to this version; `hasAll` after the events for the objects that were there when the watch began (KEP-3157). */
+  | { readonly kind: 'bookmark'; readonly version: string; readonly hasAll: boolean }
   | { readonly kind: 'failed'; readonly status: ApiStatus };
 
 /** As the API server tells failures: `Status` of meta/v1. */
@@ -23,6 +23,8 @@ export interface ListPage {
   readonly items: readonly unknown[];
 }
 
+/** metav1.InitialEventsAnnotationKey. */
+const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
 const MAX_MESSAGE_CHARACTERS = 300;
 /** A server that asks for more is asked again all the same. */
 export const MAX_RETRY_AFTER_MS = 60_000;
@@ -41,7 +43,7 @@ export function parseWatchEvent(line: string): Result<WatchEvent> {
     case 'DELETED':
       return ok({ kind: 'deleted', version, object });
     case 'BOOKMARK':
-      return ok({ kind: 'bookmark', version });
+      return ok({ kind: 'bookmark', version, hasAll: fields(fields(fields(object)['metadata'])['annotations'])[INITIAL_EVENTS_END] === 'true' });
     default:
       return err('an event of an unknown type');
   }

@@ -7,7 +7,7 @@ test('each type of event is what the API server means by it', (t) => {
   const event = (type: string): unknown => parseWatchEvent(JSON.stringify({ type, object: { metadata } }));
   for (const type of ['ADDED', 'MODIFIED']) t.deepEqual(event(type), { ok: true, value: { kind: 'set', version: '7', object: { metadata } } });
   t.deepEqual(event('DELETED'), { ok: true, value: { kind: 'deleted', version: '7', object: { metadata } } });
-  t.deepEqual(event('BOOKMARK'), { ok: true, value: { kind: 'bookmark', version: '7' } });
+  t.deepEqual(event('BOOKMARK'), { ok: true, value: { kind: 'bookmark', version: '7', hasAll: false } });
   t.deepEqual(event('RENAMED'), { ok: false, error: 'an event of an unknown type' });
 });
 

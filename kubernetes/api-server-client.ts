@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { VERSION } from '../version.ts';
 import type { ApiServerAccess } from './api-server-access.ts';
 import { ByteLines } from './byte-lines.ts';
 import { type ApiStatus, type ListPage, parseListPage, parseRetryAfter, parseStatus, parseWatchEvent, type WatchEvent } from './watch-event.ts';
@@ -25,6 +24,9 @@ const WATCH_SECONDS = { least: 300, most: 600 };
 
 export type Query = Readonly<Record<string, string>>;
 
+/** Where a watch begins: behind a version, or with an event for each object that there is (KEP-3157), the last of which is a bookmark that says so. */
+export type WatchBegin = { readonly kind: 'version'; readonly version: string } | { readonly kind: 'objects' };
+
 /** The API server refused, or could not be asked. */
 export class ApiServerError extends LandbridgeError {
   /** Of HTTP; 0 where there was no answer. */
@@ -40,7 +42,7 @@ export class ApiServerError extends LandbridgeError {
 }
 
 /**
- * The few things that the agent asks of an API server. @kubernetes/client-node would do, at the price of more memory
+ * The few things that a reflector and an agent ask of an API server. @kubernetes/client-node would do, at the price of more memory
  * than all the rest of the agent (docs/adr/0012-a-small-client-of-the-api-server.md). Each request has its own connection: they are few.
  */
 export class ApiServerClient {
@@ -64,10 +66,10 @@ export class ApiServerClient {
   }
 
   /** Ends when the server ends it, which it does after some minutes. @throws as `list` does */
-  async *watch(path: string, query: Query, version: string, signal: AbortSignal): AsyncGenerator<WatchEvent> {
+  async *watch(path: string, query: Query, begin: WatchBegin, signal: AbortSignal): AsyncGenerator<WatchEvent> {
     const { least, most } = WATCH_SECONDS;
     const timeoutSeconds = String(Math.round(least + Math.random() * (most - least)));
-    const response = await this.#ask('GET', path, { query: { ...query, watch: '1', allowWatchBookmarks: 'true', resourceVersion: version, timeoutSeconds }, signal, silenceMs: this.#silenceMs });
+    const response = await this.#ask('GET', path, { query: { ...query, watch: '1', allowWatchBookmarks: 'true', timeoutSeconds, ...beginning(begin) }, signal, silenceMs: this.#silenceMs });
     const lines = new ByteLines(MAX_EVENT_BYTES);
     for await (const chunk of chunksOf(response, signal)) {
       const pushed = lines.push(chunk);
@@ -109,7 +111,7 @@ export class ApiServerClient {
   async #ask(method: 'GET' | 'PATCH' | 'POST', path: string, { query = {}, body, contentType = 'application/merge-patch+json', signal, silenceMs = ANSWER_MS }: { readonly query?: Query; readonly body?: string; readonly contentType?: string; readonly signal: AbortSignal; readonly silenceMs?: number }): Promise<IncomingMessage> {
     signal.throwIfAborted();
     const what = `${method} ${path}`;
-    const { server, roots, token, certificate } = this.#access;
+    const { server, roots, token, certificate, userAgent } = this.#access;
     const url = new URL(path, server);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
     let response: IncomingMessage;
@@ -117,7 +119,7 @@ export class ApiServerClient {
       const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
       const headers = {
         accept: 'application/json',
-        'user-agent': `landbridge-agent/${VERSION}`,
+        'user-agent': userAgent,
         ...(token === undefined ? {} : { authorization: `Bearer ${token()}` }),
         ...(body === undefined ? {} : { 'content-type': contentType, 'content-length': Buffer.byteLength(body) }),
       };
@@ -145,6 +147,18 @@ export class ApiServerClient {
     signal.throwIfAborted();
     const status = parseStatus(text, statusCode);
     throw new ApiServerError(what, { ...status, retryAfterMs: parseRetryAfter(headers['retry-after']) ?? status.retryAfterMs });
+  }
+}
+
+function beginning(begin: WatchBegin): Query {
+  switch (begin.kind) {
+    case 'version':
+      return { resourceVersion: begin.version };
+    case 'objects':
+      // Without a version the server waits until its cache has what etcd has.
+      return { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
+    default:
+      return begin satisfies never;
   }
 }
 
