@@ -1,5 +1,6 @@
 import { KubeConfig } from '@kubernetes/client-node';
 import { fatalLine } from '@landbridge/core/errors.ts';
+import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { startAdminServer } from './admin/admin-server.ts';
 import { Authenticator } from './ca/authenticator.ts';
 import { CertificateService } from './ca/certificate-service.ts';
@@ -13,7 +14,8 @@ import { makeLog } from './log.ts';
 import { Membership } from './hub/membership.ts';
 import { KubernetesSecretStore } from './kubernetes/kubernetes-secret-store.ts';
 import type { ObjectSource, ResourceKind } from './kubernetes/object-source.ts';
-import { Reflector } from './kubernetes/reflector.ts';
+import { kubeConfigAccess } from './kubernetes/kube-config-access.ts';
+import { KubernetesObjectSource } from './kubernetes/kubernetes-object-source.ts';
 import { SecretTokenStore } from './kubernetes/secret-token-store.ts';
 import { tokenReviewer } from './kubernetes/token-review.ts';
 import { Writer } from './outputs/writer.ts';
@@ -50,7 +52,8 @@ async function main(): Promise<void> {
     log,
     onChange: () => clusterset.notify(),
   });
-  const sourceOf = (kind: ResourceKind): ObjectSource => new Reflector(kubernetes, kind, log.child({ scope: 'kubernetes' }));
+  const apiServer = new ApiServerClient(kubeConfigAccess(kubernetes, `${SERVICE}/${VERSION}`));
+  const sourceOf = (kind: ResourceKind): ObjectSource => new KubernetesObjectSource(apiServer, kind, log.child({ scope: 'kubernetes' }));
   const clusterset = new Clusterset({ config, sourceOf, membership, writer: new Writer(kubernetes, log.child({ scope: 'output' })), ads, roots, version: VERSION, log });
   const certificates = new CertificateService(authority, authenticator, (node) => clusterset.identitiesOn(node), log.child({ scope: 'ca' }));
 

@@ -1,4 +1,5 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
+import type { OnChange } from '@landbridge/kubernetes/reflector.ts';
 import type { ObjectSource, ResourceKind } from './object-source.ts';
 import { keyOf } from './types.ts';
 
@@ -11,7 +12,7 @@ export class MemoryObjectSource<T extends KubernetesObject = KubernetesObject> i
   #seen: ReadonlyMap<string, T> = new Map();
   #synced = false;
   #isReachable = true;
-  #onChange: (() => void) | undefined;
+  #onChange: OnChange | undefined;
 
   constructor(kind: ResourceKind) {
     this.#kind = kind;
@@ -26,10 +27,14 @@ export class MemoryObjectSource<T extends KubernetesObject = KubernetesObject> i
   }
 
   get(namespace: string | undefined, name: string): T | undefined {
-    return this.#seen.get(`${namespace ?? ''}/${name}`);
+    return this.at(`${namespace ?? ''}/${name}`);
   }
 
-  start(onChange: () => void, signal: AbortSignal): void {
+  at(key: string): T | undefined {
+    return this.#seen.get(key);
+  }
+
+  start(onChange: OnChange, signal: AbortSignal): void {
     if (signal.aborted) return;
     this.#onChange = onChange;
     signal.addEventListener('abort', () => (this.#onChange = undefined), { once: true });
@@ -57,10 +62,11 @@ export class MemoryObjectSource<T extends KubernetesObject = KubernetesObject> i
     setImmediate(() => {
       if (this.#onChange === undefined || !this.#isReachable) return;
       const selected = new Map([...this.#objects].filter(([, object]) => this.#isSelected(object)));
-      const isSame = this.#synced && selected.size === this.#seen.size && [...selected].every(([key, object]) => this.#seen.get(key) === object);
+      const keys = new Set([...selected.keys(), ...this.#seen.keys()].filter((key) => selected.get(key) !== this.#seen.get(key)));
+      const isFirst = !this.#synced;
       this.#seen = selected;
       this.#synced = true;
-      if (!isSame) this.#onChange();
+      if (isFirst || keys.size > 0) this.#onChange(keys);
     });
   }
 

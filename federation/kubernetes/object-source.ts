@@ -1,4 +1,5 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
+import type { OnChange } from '@landbridge/kubernetes/reflector.ts';
 
 export interface ResourceKind {
   readonly apiVersion: string;
@@ -15,6 +16,8 @@ export interface ObjectSource<T extends KubernetesObject = KubernetesObject> {
   readonly synced: boolean;
   list(): readonly T[];
   get(namespace: string | undefined, name: string): T | undefined;
-  /** Begins to follow; `onChange` is called after each change and once when the first list is there. */
-  start(onChange: () => void, signal: AbortSignal): void;
+  /** By the key that changes are told with: `<namespace>/<name>`, the namespace empty where the kind has none. */
+  at(key: string): T | undefined;
+  /** Begins to follow; `onChange` is called after each change, with the keys of what was added, changed or removed, and once when the first list is there. */
+  start(onChange: OnChange, signal: AbortSignal): void;
 }

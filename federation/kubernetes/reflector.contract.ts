@@ -38,11 +38,14 @@ class Follower implements Disposable {
   calls = 0;
   /** What was there each time that a change was told while the source was synced. */
   readonly told: string[] = [];
+  /** The keys that were told since they were last taken. */
+  readonly keys = new Set<string>();
 
   constructor(source: ObjectSource) {
     this.#source = source;
-    source.start(() => {
+    source.start((keys) => {
       this.calls += 1;
+      for (const key of keys) this.keys.add(key);
       if (source.synced) this.told.push(words(source));
       this.#changed.resolve();
     }, this.#stop.signal);
@@ -56,6 +59,13 @@ class Follower implements Disposable {
       this.#changed = Promise.withResolvers();
     }
     t.is(words(this.#source), wanted);
+  }
+
+  /** Names of what was told as added, changed or removed since the last time. */
+  take(): string {
+    const names = [...this.keys].map((key) => key.slice(key.indexOf('/') + 1)).sort().join(' ');
+    this.keys.clear();
+    return names;
   }
 
   stop(): void {
@@ -79,16 +89,21 @@ export function objectSourceContract(test: TestFn | SerialFn, name: string, open
       using follower = new Follower(source);
       await follower.until(t, 'old=1 older=1');
       t.deepEqual(source.list().map(typeOf).sort(), [typed('old'), typed('older')].sort());
+      t.is(follower.take(), 'old older');
       await setup.put('new', '1');
       await follower.until(t, 'new=1 old=1 older=1');
+      t.is(follower.take(), 'new');
       await setup.put('old', '2');
       await follower.until(t, 'new=1 old=2 older=1');
+      t.is(follower.take(), 'old');
+      t.is(source.at(`${namespace ?? ''}/old`), source.get(namespace, 'old'));
       for (const object of ['new', 'old', 'older']) t.is(typeOf(source.get(namespace, object)), typed(object));
       t.is(source.get(namespace, 'other'), undefined);
       t.is(source.get('other', 'old'), undefined);
       if (kind.kind === 'Namespace') return;
       await setup.remove('old');
       await follower.until(t, 'new=1 older=1');
+      t.is(follower.take(), 'old');
       t.is(source.get(namespace, 'old'), undefined);
     });
   }
@@ -136,6 +151,7 @@ export function objectSourceContract(test: TestFn | SerialFn, name: string, open
       for (const object of ['changed', 'gone', 'same']) await setup.put(object, '1');
       using follower = new Follower(source);
       await follower.until(t, 'changed=1 gone=1 same=1');
+      follower.take();
       await setup.setReachable(false);
       await setup.remove('gone');
       await setup.put('changed', '2');
@@ -145,6 +161,7 @@ export function objectSourceContract(test: TestFn | SerialFn, name: string, open
       t.is(words(source), 'changed=1 gone=1 same=1');
       await setup.setReachable(true);
       await follower.until(t, 'changed=2 new=1 same=1');
+      t.is(follower.take(), 'changed gone new', 'what is the same is not told');
       t.is(source.get(namespace, 'gone'), undefined);
       // And it goes on.
       await setup.remove('new');
@@ -157,7 +174,8 @@ export function objectSourceContract(test: TestFn | SerialFn, name: string, open
     await setup.put('a', '1');
     using follower = new Follower(setup.source);
     await follower.until(t, 'a=1');
-    using other = new Follower((await open(SERVICE)).source);
+    await using second = await open(SERVICE);
+    using other = new Follower(second.source);
     await other.until(t, '');
     follower.stop();
     const { calls } = follower;

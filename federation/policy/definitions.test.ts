@@ -1,13 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { KubernetesObjectApi } from '@kubernetes/client-node';
+import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { type Definition, TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import test from 'ava';
 import pino from 'pino';
 import { parse } from 'yaml';
 import type { ResourceKind } from '../kubernetes/object-source.ts';
 import { CRDS, OptionalSource } from '../kubernetes/optional-source.ts';
-import { Reflector } from '../kubernetes/reflector.ts';
+import { KubernetesObjectSource } from '../kubernetes/kubernetes-object-source.ts';
+import { kubeConfigAccess } from '../kubernetes/kube-config-access.ts';
 import { convertAuthorizationPolicy } from './authorization-policy.ts';
 import { exampleAuthentication, exampleAuthorization, type PolicyObject } from './example-policies.ts';
 
@@ -34,7 +36,8 @@ async function until(holds: () => boolean): Promise<void> {
 
 test.serial('policies are followed from the moment on that their kind is defined, until it is not any more', async (t) => {
   const stop = new AbortController();
-  const sourceOf = (kind: ResourceKind): Reflector<PolicyObject> => new Reflector(server.config, kind, silent);
+  const apiServer = new ApiServerClient(kubeConfigAccess(server.config, 'landbridge-test/1'));
+  const sourceOf = (kind: ResourceKind): KubernetesObjectSource<PolicyObject> => new KubernetesObjectSource(apiServer, kind, silent, { listSpacingMs: 500 });
   const definitions = sourceOf(CRDS);
   const source = new OptionalSource(KIND, sourceOf);
   const follow = (): void => source.follow(definitions, () => {}, stop.signal);

@@ -1,0 +1,28 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { objectParser } from './object-shapes.ts';
+
+const KINDS = ['Pod', 'Service', 'EndpointSlice', 'Node', 'Namespace', 'ServiceExport', 'ServiceImport', 'CustomResourceDefinition', 'Other'] as const;
+/** Names that objects have, with values that they have not. */
+const name = fc.constantFrom('metadata', 'spec', 'status', 'name', 'namespace', 'labels', 'annotations', 'ports', 'endpoints', 'addresses', 'conditions', 'podIPs', 'ip', 'ports', 'clusterIPs', 'ownerReferences', 'creationTimestamp', '__proto__', 'constructor', 'type');
+const value = fc.letrec<{ value: unknown }>((tie) => ({ value: fc.oneof({ maxDepth: 5 }, fc.string(), fc.double(), fc.constant(null), fc.boolean(), fc.array(tie('value'), { maxLength: 4 }), fc.dictionary(name, tie('value'), { maxKeys: 6 })) })).value;
+
+const foreignObject = fc.oneof(value, fc.record({ metadata: fc.dictionary(name, value, { maxKeys: 6 }).map((members) => ({ ...members, name: 'x' })), spec: value, status: value, ports: value, endpoints: value, addressType: value }));
+
+test('whatever comes for an object is refused, or becomes one that has a name and the kind', (t) => {
+  fc.assert(fc.property(fc.constantFrom(...KINDS), foreignObject, (kind, foreign) => {
+    const parsed = objectParser({ apiVersion: 'v1', kind, plural: 'things' })(foreign);
+    if (!parsed.ok) return;
+    t.is(parsed.value.kind, kind);
+    t.is(typeof parsed.value.metadata?.name, 'string');
+    for (const labels of [parsed.value.metadata?.labels, parsed.value.metadata?.annotations]) for (const each of Object.values(labels ?? {})) t.is(typeof each, 'string');
+    const created = parsed.value.metadata?.creationTimestamp;
+    t.true(created === undefined || !Number.isNaN(created.getTime()));
+  }));
+});
+
+test('of lists and members only what has the right type is left', (t) => {
+  const parse = objectParser<never>({ apiVersion: 'v1', kind: 'Service', plural: 'services' });
+  const parsed = parse({ metadata: { name: 'a', labels: { good: 'x', bad: 1 }, managedFields: [{}], annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}', kept: 'y' } }, spec: { ports: [{ port: '80' }, 'x', { port: 81, name: 5 }], clusterIPs: ['10.0.0.1', null], type: ['ClusterIP'] } });
+  t.deepEqual(parsed, { ok: true, value: { apiVersion: 'v1', kind: 'Service', metadata: { name: 'a', labels: { good: 'x' }, annotations: { kept: 'y' } }, spec: { ports: [{}, { port: 81 }], clusterIPs: ['10.0.0.1'] } } as never });
+});

@@ -1,0 +1,97 @@
+import type { KubernetesObject } from '@kubernetes/client-node';
+import { err, ok, type Result } from '@landbridge/core/result.ts';
+import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
+import type { ResourceKind } from './object-source.ts';
+import { flag, integer, list, object, type Shape, text, texts, time, whole } from './shape.ts';
+
+/** What kubectl keeps of an object for itself: as large as the object. */
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+const NODE_LABELS = ['topology.kubernetes.io/region', 'topology.kubernetes.io/zone', 'topology.istio.io/subzone'];
+
+const withoutLastApplied: Shape<Record<string, string>> = (value) => {
+  const kept = texts()(value);
+  if (kept !== undefined) delete kept[LAST_APPLIED];
+  return kept;
+};
+
+/** Without managedFields, which are most of many an object. */
+const metadata = {
+  name: text,
+  namespace: text,
+  uid: text,
+  labels: texts(),
+  annotations: withoutLastApplied,
+  generation: integer,
+  creationTimestamp: time,
+  deletionTimestamp: time,
+  ownerReferences: list(object({ apiVersion: text, kind: text, name: text, uid: text, controller: flag })),
+};
+const port = object({ name: text, protocol: text, port: integer, appProtocol: text });
+const sessionAffinity = { sessionAffinity: text, sessionAffinityConfig: object({ clientIP: object({ timeoutSeconds: integer }) }) };
+
+const DEFAULT: Shape<object> = object({ metadata: object(metadata), spec: whole, status: whole });
+
+/** By kind: what is read of it anywhere in this service, and of what it writes all that it writes. */
+const SHAPES: Readonly<Record<string, Shape<object>>> = {
+  Pod: object({
+    metadata: object({ ...metadata, annotations: texts([REDIRECTION_ANNOTATION]), uid: text }),
+    spec: object({ nodeName: text, serviceAccountName: text, hostNetwork: flag, hostname: text, subdomain: text }),
+    status: object({ phase: text, podIPs: list(object({ ip: text })), conditions: list(readyCondition) }),
+  }),
+  Service: object({
+    metadata: object(metadata),
+    spec: object({
+      type: text,
+      clusterIP: text,
+      clusterIPs: list(text),
+      ipFamilies: list(text),
+      ports: list(port),
+      ...sessionAffinity,
+      internalTrafficPolicy: text,
+      trafficDistribution: text,
+      publishNotReadyAddresses: flag,
+      externalName: text,
+    }),
+    status: object({ loadBalancer: object({ ingress: list(object({ ip: text, ipMode: text })) }) }),
+  }),
+  EndpointSlice: object({
+    metadata: object(metadata),
+    addressType: text,
+    ports: list(port),
+    endpoints: list(object({
+      addresses: list(text),
+      conditions: object({ ready: flag, serving: flag, terminating: flag }),
+      hostname: text,
+      nodeName: text,
+      targetRef: object({ kind: text, namespace: text, name: text }),
+      zone: text,
+    })),
+  }),
+  Node: object({ metadata: object({ ...metadata, labels: texts(NODE_LABELS), annotations: texts([]) }) }),
+  Namespace: object({ metadata: object(metadata) }),
+  ServiceExport: object({ metadata: object(metadata), status: object({ conditions: list(object({ type: text, status: text, reason: text, message: text, lastTransitionTime: text, observedGeneration: integer })) }) }),
+  ServiceImport: object({
+    metadata: object(metadata),
+    spec: object({ type: text, ports: list(port), ips: list(text), ...sessionAffinity }),
+    status: object({ clusters: list(object({ cluster: text })) }),
+  }),
+  // Their schemas are the largest part of many an API server.
+  CustomResourceDefinition: object({ metadata: object({ ...metadata, annotations: texts([]) }), spec: object({ group: text, versions: list(object({ name: text, served: flag })) }) }),
+};
+
+/** Of a pod's conditions one is looked at. */
+function readyCondition(value: unknown): { type?: string; status?: string } | undefined {
+  const condition = object({ type: text, status: text })(value);
+  return condition?.type === 'Ready' ? condition : undefined;
+}
+
+/** Reads objects of a kind: each has a name, its apiVersion and kind, and of the rest what {@link SHAPES} says. Total. */
+export function objectParser<T extends KubernetesObject>({ apiVersion, kind }: ResourceKind): (value: unknown) => Result<T> {
+  const shape = SHAPES[kind] ?? DEFAULT;
+  return (value) => {
+    const taken = shape(value) as KubernetesObject | undefined;
+    const name = taken?.metadata?.name;
+    if (name === undefined || name === '') return err(`a ${kind} without a name`);
+    return ok({ apiVersion, kind, ...taken } as T);
+  };
+}
