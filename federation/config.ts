@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { parseClusterName } from '@landbridge/core/names.ts';
+import { CLUSTER_DOMAIN, DOMAIN_PATTERN, parseClusterName } from '@landbridge/core/names.ts';
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
 
@@ -13,6 +13,8 @@ export const FederationConfigSchema = Type.Object({
     trustDomain: Type.Optional(Type.String({ pattern: '^([a-z0-9._-]{1,255})?$' })),
     /** Clusters of one network reach each other's pods directly. */
     network: Type.String({ maxLength: 63, default: '' }),
+    /** Under which DNS has the cluster's own Services, as its kubelets have it. */
+    domain: Type.String({ pattern: DOMAIN_PATTERN, maxLength: 63, default: CLUSTER_DOMAIN }),
   }, { additionalProperties: false }),
   policies: Type.Object({
     /** Policies of this namespace are for all; the service's own where empty. */
@@ -25,6 +27,7 @@ export interface FederationConfig {
   readonly cluster: string;
   readonly trustDomain: string;
   readonly network: string;
+  readonly domain: string;
   /** Whose policies are for all namespaces. */
   readonly rootNamespace: string;
   readonly logLevel: string;
@@ -53,6 +56,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     cluster: name.value,
     trustDomain: cluster.trustDomain || `${cluster.name}.landbridge`,
     network: cluster.network,
+    domain: cluster.domain,
     rootNamespace: policies.rootNamespace || namespace,
     logLevel,
     namespace,

@@ -5,7 +5,7 @@ import { endpoint, exampleKeys, exampleMember } from '../records/example-records
 import { adminBackend } from './admin-backend.ts';
 import type { Clusterset } from './clusterset.ts';
 
-const config = { cluster: 'east', trustDomain: 'east.landbridge', network: 'n1', rootNamespace: 'landbridge-system', logLevel: 'info', namespace: 'landbridge-system' };
+const config = { cluster: 'east', trustDomain: 'east.landbridge', network: 'n1', domain: 'cluster.local', rootNamespace: 'landbridge-system', logLevel: 'info', namespace: 'landbridge-system' };
 const keys = exampleKeys();
 
 const membership = {

@@ -173,9 +173,16 @@ export class Clusterset {
     return cluster === this.#options.config.cluster || this.#options.membership.isComplete(cluster);
   }
 
+  /** Whether there is a ServiceImport, and it is ours: some namespaces are closed to imports, or not there. */
+  #isImported({ namespace, name }: ImportedService): boolean {
+    const serviceImport = this.#sources.imports.get(namespace, name);
+    return serviceImport !== undefined && isOurs(serviceImport);
+  }
+
   #tellAgents(objects: ClusterObjects, services: ReadonlyMap<string, LocalService>, policies: PolicyView): void {
     const { config, membership, ads, roots } = this.#options;
-    const imports = [...this.#imports.values()].map((imported) => ({ imported, addresses: this.addressesOf(imported) }));
+    // What is not imported here has no name here either.
+    const imports = [...this.#imports.values()].filter((imported) => this.#isImported(imported)).map((imported) => ({ imported, addresses: this.addressesOf(imported) }));
     const bundles = new Map<string, readonly Uint8Array[]>([[config.trustDomain, roots]]);
     for (const { cluster, member } of membership.views().values()) {
       // A member's word counts for its own trust domain only, and for nobody else's; ours is our own.
@@ -183,7 +190,7 @@ export class Clusterset {
     }
     ads.publish({
       types: new Map<string, ReadonlyMap<string, Resource>>([
-        [ADDRESS_TYPE, addressResources({ cluster: config.cluster, trustDomain: config.trustDomain, network: config.network, pods: objects.pods, policiesOf: policies.namesFor, services, imports })],
+        [ADDRESS_TYPE, addressResources({ cluster: config.cluster, trustDomain: config.trustDomain, network: config.network, domain: config.domain, pods: objects.pods, policiesOf: policies.namesFor, services, imports })],
         [TRUST_BUNDLE_TYPE, trustBundleResources(bundles)],
         [AUTHORIZATION_TYPE, authorizationResources(policies.policies)],
       ]),

@@ -114,7 +114,7 @@ export class ExampleCluster implements AsyncDisposable {
       writeStatus: async (plural, object, status) => this.#writeStatus(plural, object, status),
     };
     return new Clusterset({
-      config: { cluster: 'east', trustDomain: 'east.landbridge', network: '', rootNamespace: 'landbridge-system', logLevel: 'silent', namespace: 'landbridge-system' },
+      config: { cluster: 'east', trustDomain: 'east.landbridge', network: '', domain: 'cluster.local', rootNamespace: 'landbridge-system', logLevel: 'silent', namespace: 'landbridge-system' },
       sourceOf: (kind) => this.#sourceOf(kind),
       membership: fake as Membership,
       writer: writer as Writer,

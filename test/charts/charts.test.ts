@@ -145,7 +145,7 @@ test('federation: the configuration has its defaults filled in, and a change of 
   t.teardown(() => rmSync(directory, { recursive: true }));
   const file = path.join(directory, 'config.json');
   writeFileSync(file, only(manifests, 'ConfigMap').data['config.json']);
-  t.deepEqual(readConfig({ LANDBRIDGE_CONFIG: file, POD_NAMESPACE: 'landbridge-system' }), { cluster: 'east', trustDomain: 'east.landbridge', network: '', rootNamespace: 'landbridge-system', logLevel: 'info', namespace: 'landbridge-system' });
+  t.deepEqual(readConfig({ LANDBRIDGE_CONFIG: file, POD_NAMESPACE: 'landbridge-system' }), { cluster: 'east', trustDomain: 'east.landbridge', network: '', domain: 'cluster.local', rootNamespace: 'landbridge-system', logLevel: 'info', namespace: 'landbridge-system' });
   const other = await render('federation', { ...EAST, logLevel: 'debug' });
   const hash = (all: readonly Manifest[]): string => only(all, 'Deployment').spec.template.metadata.annotations['landbridge.dev/config'];
   t.not(hash(manifests), hash(other));

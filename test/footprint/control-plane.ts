@@ -52,7 +52,7 @@ function publish(): void {
   const objects = pods.map(objectOf);
   const services = pods.map(({ name }, i) => ({ metadata: { namespace: NAMESPACE, name, uid: name }, spec: { clusterIPs: [serviceAddress(i), serviceAddress6(i)], ports: [{ name: 'http', port: SERVICE_PORT, protocol: 'TCP' }] } }));
   const slices = pods.flatMap(({ name, address, addresses = [address], node = NODE }) => addresses.map((each, i) => ({ addressType: isIPv6(each) ? 'IPv6' : 'IPv4', metadata: { namespace: NAMESPACE, name: `${name}-${i}`, labels: { 'kubernetes.io/service-name': name } }, ports: [{ name: 'http', port: TARGET_PORT, protocol: 'TCP' }], endpoints: [{ addresses: [each], conditions: { ready: true }, nodeName: node, targetRef: { kind: 'Pod', namespace: NAMESPACE, name } }] })));
-  const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', policiesOf: () => [], pods: objects, services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
+  const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', domain: 'cluster.local', policiesOf: () => [], pods: objects, services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
   const types = new Map<string, ReadonlyMap<string, Resource>>([[ADDRESS_TYPE, addressResources(inputs)], [AUTHORIZATION_TYPE, policies], [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([[TRUST_DOMAIN, [authority.rootDer]]]))]]);
   ads.publish({ types, isComplete: () => true, allComplete: true, allListed: true });
 }
