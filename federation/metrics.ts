@@ -11,6 +11,7 @@ export const metrics = {
   imports: new Gauge({ name: 'landbridge_imports', help: 'Services that this cluster imports, its own exports among them.', registers }),
   importEndpoints: new Gauge({ name: 'landbridge_import_endpoints', help: 'Ready endpoints of imported services, by the cluster that they are in.', labelNames: ['cluster'], registers }),
   recordsPublished: new Gauge({ name: 'landbridge_records_published', help: 'Records of this cluster on the bus.', registers }),
+  policies: new Gauge({ name: 'landbridge_policies', help: 'AuthorizationPolicies and PeerAuthentications of this cluster, by what became of them: accepted, partial (stricter than written), refused, elsewhere (for waypoints).', labelNames: ['verdict'], registers }),
   outputWrites: new Counter({ name: 'landbridge_output_writes_total', help: 'Objects written to or deleted from the API server.', labelNames: ['kind', 'verb'], registers }),
   outputFailures: new Counter({ name: 'landbridge_output_failures_total', help: 'Writes that the API server refused.', labelNames: ['kind'], registers }),
   agents: new Gauge({ name: 'landbridge_discovery_streams', help: 'Agents that follow this service.', registers }),
@@ -18,7 +19,4 @@ export const metrics = {
   discoveryRefused: new Counter({ name: 'landbridge_discovery_refused_total', help: 'Answers that an agent refused in part.', labelNames: ['type'], registers }),
   certificatesIssued: new Counter({ name: 'landbridge_certificates_issued_total', help: 'Certificates issued to agents.', registers }),
   certificatesDenied: new Counter({ name: 'landbridge_certificates_denied_total', help: 'Certificate requests that were denied, by reason.', labelNames: ['reason'], registers }),
-  authorityRefused: new Gauge({ name: 'landbridge_ca_refused', help: '1 while what the place of the certificate authority holds can not be used, and the one before it stays in use.', registers }),
-  authorityExpiry: new Gauge({ name: 'landbridge_ca_expiry_timestamp_seconds', help: 'When the first certificate between workloads and the root that signs for them ends.', registers }),
-  authorityRoots: new Gauge({ name: 'landbridge_ca_roots', help: 'Roots of this cluster that are told to agents and members.', registers }),
 } as const;

@@ -13,6 +13,7 @@ const status: Status = {
   hub: { state: 'connected', url: 'tls://hub:4222', since: 5 },
   authority: true,
   members: [{ cluster: 'east', trustDomain: 'east.landbridge', network: '', joinedAt: 1, complete: true, revoked: false }],
+  policies: { accepted: 2, partial: 1, refused: 0, faults: [{ kind: 'AuthorizationPolicy', namespace: 'shop', name: 'guard', reason: 'UnsupportedValue', message: 'paths' }] },
   exports: 1,
   imports: 2,
 };

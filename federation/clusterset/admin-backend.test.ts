@@ -1,12 +1,11 @@
 import test from 'ava';
-import type { FederationConfig } from '../config.ts';
 import type { Membership } from '../hub/membership.ts';
 import { exampleImport, part } from '../outputs/example-imports.ts';
 import { endpoint, exampleKeys, exampleMember } from '../records/example-records.ts';
 import { adminBackend } from './admin-backend.ts';
 import type { Clusterset } from './clusterset.ts';
 
-const config: FederationConfig = { cluster: 'east', trustDomain: 'east.landbridge', network: 'n1', domain: 'cluster.local', rootNamespace: 'landbridge-system', logLevel: 'info', ca: { source: 'self', secret: 'cacerts', directory: '/nowhere' }, namespace: 'landbridge-system' };
+const config = { cluster: 'east', trustDomain: 'east.landbridge', network: 'n1', rootNamespace: 'landbridge-system', logLevel: 'info', namespace: 'landbridge-system' };
 const keys = exampleKeys();
 
 const membership = {
@@ -23,14 +22,15 @@ const pay = exampleImport({ name: 'pay', type: 'Headless' });
 const clusterset = {
   exports: new Map([['shop/cart', {}]]),
   imports: new Map([['shop/cart', cart], ['shop/pay', pay]]),
+  judgedPolicies: [{ object: { kind: 'PeerAuthentication', metadata: { namespace: 'shop', name: 'odd' } }, verdict: { kind: 'refused', reason: 'Invalid', message: 'why' } }],
   addressesOf: (imported: unknown) => (imported === cart ? ['10.96.0.7', 'fd00::7'] : []),
 } as unknown as Clusterset;
 
-const backend = adminBackend(config, membership, clusterset, () => ({ place: 'Secret landbridge-ca', subject: 'CN=x', notAfter: 1, roots: [] }));
+const backend = adminBackend(config, membership, clusterset);
 
 test('the status has the hub, the members and the counts; this cluster knows itself', (t) => {
   const status = backend.status();
-  t.like(status, { cluster: 'east', trustDomain: 'east.landbridge', network: 'n1', hub: { state: 'connected', url: 'tls://hub.example:4222', since: 5 }, authority: true, ca: { place: 'Secret landbridge-ca' }, exports: 1, imports: 2 });
+  t.like(status, { cluster: 'east', trustDomain: 'east.landbridge', network: 'n1', hub: { state: 'connected', url: 'tls://hub.example:4222', since: 5 }, authority: true, exports: 1, imports: 2, policies: { accepted: 0, partial: 0, refused: 1, faults: [{ kind: 'PeerAuthentication', namespace: 'shop', name: 'odd', reason: 'Invalid', message: 'why' }] } });
   t.deepEqual(status.members.map(({ cluster, network, complete, revoked }) => [cluster, network, complete, revoked]), [['east', '', true, false], ['west', 'n2', false, false], ['north', '', true, true]]);
 });
 

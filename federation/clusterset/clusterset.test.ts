@@ -11,6 +11,7 @@ import { endpoint } from '../records/example-records.ts';
 import type { ClusterView } from '../records/peer-table.ts';
 import { exampleEndpoint, exampleExport, examplePod, exampleService, exampleSlice } from '../registry/example-objects.ts';
 import { ExampleCluster, exampleView } from './example-cluster.ts';
+import { MAX_STATUSES_PER_PASS } from './policy-statuses.ts';
 
 const derived = derivedServiceName('shop', 'cart');
 const http: ServicePort = { name: 'http', protocol: 'TCP', port: 80 };
@@ -138,16 +139,6 @@ test('an import of other clusters alone outlives a restart without the hub', asy
   t.is(cluster.list('ServiceImport').length, 0, 'it is known to be gone now');
 });
 
-test('agents are told no name of what is not imported here: into a closed namespace, or one that there is not', async (t) => {
-  await using cluster = new ExampleCluster();
-  cluster.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kube-system' } });
-  const record = (namespace: string): ServiceRecord => ({ kind: 'svc', namespace, name: 'cart', exportedAt: 1, type: 'Headless', ports: [http], sessionAffinity: 'None', ipFamilies: ['IPv4'] });
-  const namespaces = ['kube-system', 'nowhere', 'shop'];
-  cluster.membership.views = new Map([['west', exampleView('west', { services: new Map(namespaces.map((namespace) => [`${namespace}/cart`, record(namespace)])), endpoints: new Map(namespaces.map((namespace) => [`${namespace}/cart`, [endpoint(`of-${namespace}`)]])) })]]);
-  await settled(cluster);
-  t.deepEqual([...(cluster.told.at(-1)?.types.get(ADDRESS_TYPE)?.keys() ?? [])], ['shop/cart.shop.svc.clusterset.local', 'west//Pod/shop/of-shop']);
-});
-
 test('a trust domain’s roots are told under its own name, and this cluster’s own are nobody else’s to say', async (t) => {
   const cluster = exporting();
   const impostor = exampleView('north');
@@ -237,4 +228,22 @@ test('while policies are defined and not listed nothing is told: without them mo
   cluster.source('AuthorizationPolicy').setReachable(true);
   await cluster.settle();
   t.deepEqual(cluster.told.map(({ types }) => [...(types.get(AUTHORIZATION_TYPE)?.keys() ?? [])]).at(0), ['shop/guard']);
+});
+
+test('each policy says what became of it, once, also where there are many', async (t) => {
+  const cluster = new ExampleCluster();
+  cluster.put(definition('authorizationpolicies'));
+  cluster.put(definition('peerauthentications'));
+  await using _ = await settled(cluster);
+  const count = MAX_STATUSES_PER_PASS * 2 + 10;
+  for (let i = 0; i < count; i++) cluster.put(exampleAuthorization(i === 0 ? 'nonsense' : {}, { name: `p${i}` }));
+  cluster.put(exampleAuthentication({ mtls: { mode: 'STRICT' } }));
+  await cluster.settle();
+  const accepted = (cluster.list('AuthorizationPolicy') as ServiceExport[]).map(({ status }) => status?.conditions?.find(({ type }) => type === 'Accepted')?.status);
+  t.deepEqual([accepted.filter((status) => status === 'False').length, accepted.filter((status) => status === 'True').length], [1, count - 1]);
+  t.is(cluster.written.filter((line) => line.startsWith('status ')).length, count + 1, 'one write for each');
+  cluster.written.length = 0;
+  await cluster.settle();
+  t.deepEqual(cluster.written, []);
+  t.like(cluster.clusterset.judgedPolicies.find(({ object }) => object.metadata?.name === 'p0')?.verdict, { kind: 'refused' });
 });

@@ -1,9 +1,10 @@
 import type { KubernetesObject, V1Pod, V1Service } from '@kubernetes/client-node';
-import type { SpiffeId } from '@landbridge/core/identity.ts';
+import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import type { Logger } from 'pino';
 import type { FederationConfig } from '../config.ts';
 import type { Membership } from '../hub/membership.ts';
+import { withCondition } from '../kubernetes/conditions.ts';
 import type { ObjectSource, ResourceKind } from '../kubernetes/object-source.ts';
 import { CRDS, type OptionalKind, OptionalSource } from '../kubernetes/optional-source.ts';
 import { type ClusterObjects, DERIVED_SERVICE_ANNOTATION, isOurs, keyOf, MANAGED_BY, MANAGED_BY_LABEL, MCS_VERSION, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
@@ -11,14 +12,15 @@ import { type Constituent, type ImportedService, merge } from '../merge/merge.ts
 import { metrics } from '../metrics.ts';
 import { changes, covers } from '../outputs/changes.ts';
 import { desiredObjects, importStatus } from '../outputs/desired.ts';
-import { withCondition, type Writer } from '../outputs/writer.ts';
-import { PolicyConverter, type PolicyView } from '../policy/policy-view.ts';
+import type { Writer } from '../outputs/writer.ts';
+import { countVerdicts } from '../policy/policy-report.ts';
+import { type JudgedPolicy, PolicyConverter, type PolicyView } from '../policy/policy-view.ts';
 import { type ExportedService, exportedServices, exportRecords, exportValidity } from '../registry/exports.ts';
 import { type LocalService, localServices } from '../registry/local-endpoints.ts';
-import { podIdentities } from '../registry/pod-identities.ts';
 import type { AdsService } from '../xds/ads-service.ts';
 import { authorizationResources } from '../xds/authorization-resources.ts';
 import { addressResources, type Resource, trustBundleResources } from '../xds/resources.ts';
+import { writePolicyStatuses } from './policy-statuses.ts';
 import { asHeld, type HeldImports, heldImports, isHeld } from './held-imports.ts';
 
 const KINDS = {
@@ -50,7 +52,7 @@ export interface ClustersetOptions {
   readonly writer: Writer;
   readonly ads: AdsService;
   /** DER roots of this cluster's own trust domain. */
-  readonly roots: () => readonly Buffer[];
+  readonly roots: readonly Buffer[];
   readonly version: string;
   readonly log: Logger;
 }
@@ -65,6 +67,7 @@ export class Clusterset {
   #changed = Promise.withResolvers<void>();
   #imports: ReadonlyMap<string, ImportedService> = new Map();
   #exports: ReadonlyMap<string, ExportedService> = new Map();
+  #judgedPolicies: readonly JudgedPolicy[] = [];
 
   constructor(options: ClustersetOptions) {
     this.#options = options;
@@ -86,6 +89,10 @@ export class Clusterset {
     return this.#exports;
   }
 
+  get judgedPolicies(): readonly JudgedPolicy[] {
+    return this.#judgedPolicies;
+  }
+
   /** The clusterset addresses of an import in this cluster. */
   addressesOf(imported: ImportedService): readonly string[] {
     const serviceImport = this.#sources.imports.get(imported.namespace, imported.name) as ServiceImport | undefined;
@@ -96,7 +103,13 @@ export class Clusterset {
 
   /** Identities of the pods on a node that an agent there may ask certificates for. */
   identitiesOn(node: string): ReadonlySet<SpiffeId> {
-    return podIdentities(this.#sources.pods.list() as readonly V1Pod[], node, this.#options.config.trustDomain);
+    const found = new Set<SpiffeId>();
+    for (const { spec, status, metadata } of this.#sources.pods.list() as readonly V1Pod[]) {
+      if (spec?.nodeName !== node || spec.hostNetwork === true || status?.phase === 'Succeeded' || status?.phase === 'Failed') continue;
+      const id = spiffeId({ trustDomain: this.#options.config.trustDomain, namespace: metadata?.namespace ?? '', serviceAccount: spec.serviceAccountName ?? 'default' });
+      if (id.ok) found.add(id.value);
+    }
+    return found;
   }
 
   /** Something that is not an object of this cluster changed. */
@@ -144,10 +157,11 @@ export class Clusterset {
     const held = heldImports(objects.imports, (cluster) => this.#isComplete(cluster));
     this.#imports = new Map([...merge(this.#constituents())].map(([key, imported]) => [key, asHeld(imported, held)]));
     const policies = this.#policies.view({ authorizationPolicies: this.#optional.authorizationPolicies.list(), peerAuthentications: this.#optional.peerAuthentications.list() });
+    this.#judgedPolicies = policies.judged;
     this.#tellAgents(objects, services, policies);
     this.#count();
-    const [objectsWritten, statusesWritten] = [await this.#writeObjects(objects, held), await this.#writeStatuses(objects, services, held)];
-    return objectsWritten && statusesWritten;
+    const written = [await this.#writeObjects(objects, held), await this.#writeStatuses(objects, services, held), await this.#writePolicyStatuses()];
+    return written.every((isWritten) => isWritten);
   }
 
   /** This cluster's own exports come from its API server, not from the bus. Others count once they are known completely. */
@@ -168,24 +182,17 @@ export class Clusterset {
     return cluster === this.#options.config.cluster || this.#options.membership.isComplete(cluster);
   }
 
-  /** Whether there is a ServiceImport, and it is ours: some namespaces are closed to imports, or not there. */
-  #isImported({ namespace, name }: ImportedService): boolean {
-    const serviceImport = this.#sources.imports.get(namespace, name);
-    return serviceImport !== undefined && isOurs(serviceImport);
-  }
-
   #tellAgents(objects: ClusterObjects, services: ReadonlyMap<string, LocalService>, policies: PolicyView): void {
     const { config, membership, ads, roots } = this.#options;
-    // What is not imported here has no name here either.
-    const imports = [...this.#imports.values()].filter((imported) => this.#isImported(imported)).map((imported) => ({ imported, addresses: this.addressesOf(imported) }));
-    const bundles = new Map<string, readonly Uint8Array[]>([[config.trustDomain, roots()]]);
+    const imports = [...this.#imports.values()].map((imported) => ({ imported, addresses: this.addressesOf(imported) }));
+    const bundles = new Map<string, readonly Uint8Array[]>([[config.trustDomain, roots]]);
     for (const { cluster, member } of membership.views().values()) {
       // A member's word counts for its own trust domain only, and for nobody else's; ours is our own.
       if (cluster !== config.cluster && member.trustDomain !== config.trustDomain) bundles.set(member.trustDomain, member.roots.map((root) => Buffer.from(root, 'base64')));
     }
     ads.publish({
       types: new Map<string, ReadonlyMap<string, Resource>>([
-        [ADDRESS_TYPE, addressResources({ cluster: config.cluster, trustDomain: config.trustDomain, network: config.network, domain: config.domain, pods: objects.pods, policiesOf: policies.namesFor, services, imports })],
+        [ADDRESS_TYPE, addressResources({ cluster: config.cluster, trustDomain: config.trustDomain, network: config.network, pods: objects.pods, policiesOf: policies.namesFor, services, imports })],
         [TRUST_BUNDLE_TYPE, trustBundleResources(bundles)],
         [AUTHORIZATION_TYPE, authorizationResources(policies.policies)],
       ]),
@@ -241,8 +248,16 @@ export class Clusterset {
     return await this.#options.writer.writeStatus('serviceexports', object, { conditions });
   }
 
+  /** A part of many at a time, so that agents need not wait for all to hear of the next change. */
+  async #writePolicyStatuses(): Promise<boolean> {
+    const { isWritten, hasMore } = await writePolicyStatuses(this.#judgedPolicies, this.#options.writer, new Date());
+    if (hasMore) this.notify();
+    return isWritten;
+  }
+
   #count(): void {
     const { membership } = this.#options;
+    for (const [verdict, count] of Object.entries(countVerdicts(this.#judgedPolicies))) metrics.policies.set({ verdict }, count);
     metrics.exports.set(this.#exports.size);
     metrics.imports.set(this.#imports.size);
     metrics.recordsPublished.set(membership.publishedRecords());

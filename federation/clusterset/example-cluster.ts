@@ -7,12 +7,14 @@ import type { Membership } from '../hub/membership.ts';
 import { MemoryObjectSource } from '../kubernetes/memory-object-source.ts';
 import type { ResourceKind } from '../kubernetes/object-source.ts';
 import type { Change } from '../outputs/changes.ts';
-import type { Writer } from '../outputs/writer.ts';
+import type { StatusKind, Writer } from '../outputs/writer.ts';
 import { exampleKeys, exampleMember } from '../records/example-records.ts';
 import type { ClusterView } from '../records/peer-table.ts';
 import type { AdsService } from '../xds/ads-service.ts';
 import type { Snapshot } from '../xds/snapshot.ts';
 import { Clusterset } from './clusterset.ts';
+
+const STATUS_KINDS = { serviceimports: 'ServiceImport', serviceexports: 'ServiceExport', authorizationpolicies: 'AuthorizationPolicy', peerauthentications: 'PeerAuthentication' } as const satisfies Record<StatusKind, string>;
 
 /** What this cluster knows of the others; tests change it. */
 export interface ExampleMembership {
@@ -30,8 +32,6 @@ export class ExampleCluster implements AsyncDisposable {
   /** `<verb> <kind> <name>` of all that was written. */
   readonly written: string[] = [];
   readonly told: Snapshot[] = [];
-  /** Of this cluster's own trust domain. */
-  roots: readonly Buffer[] = [Buffer.from('root')];
   /** Names of kinds whose writes fail. */
   readonly refused = new Set<string>();
   /** Names of kinds that can not be listed at first. */
@@ -116,12 +116,12 @@ export class ExampleCluster implements AsyncDisposable {
       writeStatus: async (plural, object, status) => this.#writeStatus(plural, object, status),
     };
     return new Clusterset({
-      config: { cluster: 'east', trustDomain: 'east.landbridge', network: '', domain: 'cluster.local', rootNamespace: 'landbridge-system', logLevel: 'silent', ca: { source: 'self', secret: 'cacerts', directory: '/nowhere' }, namespace: 'landbridge-system' },
+      config: { cluster: 'east', trustDomain: 'east.landbridge', network: '', rootNamespace: 'landbridge-system', logLevel: 'silent', namespace: 'landbridge-system' },
       sourceOf: (kind) => this.#sourceOf(kind),
       membership: fake as Membership,
       writer: writer as Writer,
       ads: { publish: (snapshot) => void this.told.push(snapshot) } as Pick<AdsService, 'publish'> as AdsService,
-      roots: () => this.roots,
+      roots: [Buffer.from('root')],
       version: '0.1.0',
       log: pino({ level: 'silent' }),
     });
@@ -153,9 +153,10 @@ export class ExampleCluster implements AsyncDisposable {
     return true;
   }
 
-  #writeStatus(plural: string, object: KubernetesObject, status: object): boolean {
+  #writeStatus(plural: StatusKind, object: KubernetesObject, status: object): boolean {
     this.written.push(`status ${plural} ${object.metadata?.name}`);
-    const kind = plural === 'serviceimports' ? 'ServiceImport' : 'ServiceExport';
+    const kind = STATUS_KINDS[plural];
+    if (this.refused.has(kind)) return false;
     this.source(kind).put({ ...(this.source(kind).get(object.metadata?.namespace, object.metadata?.name ?? '') ?? object), status: JSON.parse(JSON.stringify(status)) } as KubernetesObject);
     return true;
   }

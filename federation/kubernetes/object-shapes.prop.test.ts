@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { objectParser } from './object-shapes.ts';
 
-const KINDS = ['Pod', 'Service', 'EndpointSlice', 'Node', 'Namespace', 'ServiceExport', 'ServiceImport', 'CustomResourceDefinition', 'Other'] as const;
+const KINDS = ['Pod', 'Service', 'EndpointSlice', 'Node', 'Namespace', 'ServiceExport', 'ServiceImport', 'CustomResourceDefinition', 'AuthorizationPolicy', 'Other'] as const;
 /** Names that objects have, with values that they have not. */
 const name = fc.constantFrom('metadata', 'spec', 'status', 'name', 'namespace', 'labels', 'annotations', 'ports', 'endpoints', 'addresses', 'conditions', 'podIPs', 'ip', 'ports', 'clusterIPs', 'ownerReferences', 'creationTimestamp', '__proto__', 'constructor', 'type');
 const value = fc.letrec<{ value: unknown }>((tie) => ({ value: fc.oneof({ maxDepth: 5 }, fc.string(), fc.double(), fc.constant(null), fc.boolean(), fc.array(tie('value'), { maxLength: 4 }), fc.dictionary(name, tie('value'), { maxKeys: 6 })) })).value;
@@ -25,4 +25,11 @@ test('of lists and members only what has the right type is left', (t) => {
   const parse = objectParser<never>({ apiVersion: 'v1', kind: 'Service', plural: 'services' });
   const parsed = parse({ metadata: { name: 'a', labels: { good: 'x', bad: 1 }, managedFields: [{}], annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}', kept: 'y' } }, spec: { ports: [{ port: '80' }, 'x', { port: 81, name: 5 }], clusterIPs: ['10.0.0.1', null], type: ['ClusterIP'] } });
   t.deepEqual(parsed, { ok: true, value: { apiVersion: 'v1', kind: 'Service', metadata: { name: 'a', labels: { good: 'x' }, annotations: { kept: 'y' } }, spec: { ports: [{}, { port: 81 }], clusterIPs: ['10.0.0.1'] } } as never });
+});
+
+test('a policy is kept with whatever its spec is, and with the conditions of others as they are', (t) => {
+  const parse = objectParser<never>({ apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', plural: 'authorizationpolicies' });
+  const theirs = { type: 'Theirs', observedGeneration: '7', lastProbeTime: null };
+  const parsed = parse({ metadata: { namespace: 'shop', name: 'a', resourceVersion: '5', managedFields: [{}] }, spec: [{ action: 1 }], status: { conditions: ['x', null, { status: 'True' }, theirs], other: 1 } });
+  t.deepEqual(parsed, { ok: true, value: { apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', metadata: { namespace: 'shop', name: 'a', resourceVersion: '5' }, spec: [{ action: 1 }], status: { conditions: [theirs] } } as never });
 });

@@ -1,4 +1,5 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
+import { type Fields, isObject } from '@landbridge/core/json-fields.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import type { ResourceKind } from './object-source.ts';
@@ -30,6 +31,9 @@ const port = object({ name: text, protocol: text, port: integer, appProtocol: te
 const sessionAffinity = { sessionAffinity: text, sessionAffinityConfig: object({ clientIP: object({ timeoutSeconds: integer }) }) };
 
 const DEFAULT: Shape<object> = object({ metadata: object(metadata), spec: whole, status: whole });
+
+/** Read by a total function of its own, to which what can not be read must come; its status is written as it was read. */
+const policy: Shape<object> = object({ metadata: object({ ...metadata, resourceVersion: text }), spec: whole, status: object({ conditions: list(wholeCondition) }) });
 
 /** By kind: what is read of it anywhere in this service, and of what it writes all that it writes. */
 const SHAPES: Readonly<Record<string, Shape<object>>> = {
@@ -75,6 +79,8 @@ const SHAPES: Readonly<Record<string, Shape<object>>> = {
     spec: object({ type: text, ports: list(port), ips: list(text), ...sessionAffinity }),
     status: object({ clusters: list(object({ cluster: text })) }),
   }),
+  AuthorizationPolicy: policy,
+  PeerAuthentication: policy,
   // Their schemas are the largest part of many an API server.
   CustomResourceDefinition: object({ metadata: object({ ...metadata, annotations: texts([]) }), spec: object({ group: text, versions: list(object({ name: text, served: flag })) }) }),
 };
@@ -83,6 +89,11 @@ const SHAPES: Readonly<Record<string, Shape<object>>> = {
 function readyCondition(value: unknown): { type?: string; status?: string } | undefined {
   const condition = object({ type: text, status: text })(value);
   return condition?.type === 'Ready' ? condition : undefined;
+}
+
+/** With all that others have in it, as it is written back. */
+function wholeCondition(value: unknown): Fields | undefined {
+  return isObject(value) && typeof value['type'] === 'string' ? value : undefined;
 }
 
 /** Reads objects of a kind: each has a name, its apiVersion and kind, and of the rest what {@link SHAPES} says. Total. */

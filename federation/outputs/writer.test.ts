@@ -3,6 +3,7 @@ import { type Definition, TestApiServer } from '@landbridge/lab/test-api-server.
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import pino from 'pino';
+import { withCondition } from '../kubernetes/conditions.ts';
 import { isOurs, keyOf, MCS_VERSION, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
 import type { ImportedService } from '../merge/merge.ts';
 import { endpoint } from '../records/example-records.ts';
@@ -10,7 +11,7 @@ import { type Change, changes, covers } from './changes.ts';
 import { desiredObjects, importStatus } from './desired.ts';
 import { exampleImport, importsArbitrary, part } from './example-imports.ts';
 import { derivedServiceName } from './names.ts';
-import { withCondition, Writer } from './writer.ts';
+import { Writer } from './writer.ts';
 
 const EVERYTHING = { isComplete: () => true, all: true };
 const SERVICE_ENTRY = 'networking.istio.io/v1';
@@ -161,7 +162,7 @@ test.serial('the status of an import is written beside its spec and stays when t
     t.deepEqual((await read()).status, status);
   }
   await settle(t, []);
-  t.true(await writer.writeStatus('serviceimports', { metadata: { namespace: 'shop', name: 'cart' } }, {}), 'an import that is gone needs no status');
+  t.true(await writer.writeStatus('serviceimports', { apiVersion: MCS_VERSION, metadata: { namespace: 'shop', name: 'cart' } }, {}), 'an import that is gone needs no status');
 });
 
 test.serial('conditions of an export are written, and what comes back asks for no other write', async (t) => {
@@ -179,4 +180,24 @@ test.serial('conditions of an export are written, and what comes back asks for n
   refusals.length = 0;
   t.false(await writer.writeStatus('serviceexports', await read(), { conditions: [{ type: 'Valid', status: 'Perhaps' }] }));
   t.regex(refusals.join(''), /Perhaps/);
+});
+
+test.serial('a status that others have written since it was read is left to the next look', async (t) => {
+  await client.create({ apiVersion: MCS_VERSION, kind: 'ServiceExport', metadata: { namespace: 'bank', name: 'shared' } });
+  const read = async (): Promise<ServiceExport> => (await list<ServiceExport>(MCS_VERSION, 'ServiceExport')).find(({ metadata }) => metadata?.name === 'shared') as ServiceExport;
+  const condition = (type: string) => ({ type, status: 'True', reason: 'Why', message: '', lastTransitionTime: new Date() });
+  const before = await read();
+  t.true(await writer.writeStatus('serviceexports', before, { conditions: [condition('Theirs')] }));
+  refusals.length = 0;
+  t.false(await writer.writeStatus('serviceexports', before, { conditions: [condition('Ours')] }, { asRead: true }));
+  t.deepEqual(refusals, [], 'it is no failure');
+  t.true(await writer.writeStatus('serviceexports', await read(), { conditions: [condition('Ours'), condition('Theirs')] }, { asRead: true }));
+  t.deepEqual((await read()).status?.conditions?.map(({ type }) => type).sort(), ['Ours', 'Theirs']);
+});
+
+test('a condition that another generation of its object was judged for is written anew, since when it holds stays', (t) => {
+  const condition = { type: 'Valid', status: 'True', reason: 'Valid', message: '', observedGeneration: 1 };
+  const first = withCondition(undefined, condition, new Date(1));
+  t.is(withCondition(first, condition, new Date(2)), undefined);
+  t.deepEqual(withCondition(first, { ...condition, observedGeneration: 2 }, new Date(2)), [{ ...condition, observedGeneration: 2, lastTransitionTime: new Date(1) }]);
 });

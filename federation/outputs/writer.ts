@@ -1,13 +1,17 @@
-import { CustomObjectsApi, type KubeConfig, KubernetesObjectApi, type KubernetesObject, PatchStrategy, setHeaderOptions, type V1Condition } from '@kubernetes/client-node';
+import { CustomObjectsApi, type KubeConfig, KubernetesObjectApi, type KubernetesObject, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { Logger } from 'pino';
-import { keyOf, MCS_GROUP } from '../kubernetes/types.ts';
+import { keyOf } from '../kubernetes/types.ts';
 import { metrics } from '../metrics.ts';
 import { type Change, covers } from './changes.ts';
 
 const FIELD_MANAGER = 'landbridge-federation';
 const NOT_FOUND = 404;
+const CONFLICT = 409;
 const INVALID = 422;
+
+/** Plurals of kinds of which the status is written. */
+export type StatusKind = 'serviceimports' | 'serviceexports' | 'authorizationpolicies' | 'peerauthentications';
 
 /** Writes objects to the API server by server-side apply; what others own in them is left to them. */
 export class Writer {
@@ -46,14 +50,22 @@ export class Writer {
     if (!covers(applied, object)) await this.#objects.patch(object, undefined, undefined, FIELD_MANAGER, undefined, PatchStrategy.MergePatch);
   }
 
-  /** Merges into the status of a ServiceImport or ServiceExport. */
-  async writeStatus(plural: 'serviceimports' | 'serviceexports', object: KubernetesObject, status: object): Promise<boolean> {
-    const { name = '', namespace = '' } = object.metadata ?? {};
+  /**
+   * Merges into the status of an object as it was read; false where it could not be written. With `asRead` only if nobody
+   * has written the object since, as a merge takes away what others have added to a list.
+   */
+  async writeStatus(plural: StatusKind, object: KubernetesObject, status: object, { asRead = false } = {}): Promise<boolean> {
+    const { name = '', namespace = '', resourceVersion } = object.metadata ?? {};
+    const [group = '', version = ''] = object.apiVersion?.split('/') ?? [];
+    const body = { ...(asRead && resourceVersion !== undefined ? { metadata: { resourceVersion } } : {}), status };
     try {
-      await this.#custom.patchNamespacedCustomObjectStatus({ group: MCS_GROUP, version: 'v1beta1', namespace, plural, name, body: { status } }, setHeaderOptions('Content-Type', PatchStrategy.MergePatch));
+      await this.#custom.patchNamespacedCustomObjectStatus({ group, version, namespace, plural, name, body }, setHeaderOptions('Content-Type', PatchStrategy.MergePatch));
       return true;
     } catch (thrown) {
-      if ((thrown as { code?: unknown }).code === NOT_FOUND) return true;
+      const { code } = thrown as { code?: unknown };
+      if (code === NOT_FOUND) return true;
+      // The next look has what is new.
+      if (asRead && code === CONFLICT) return false;
       this.#failed(plural, `${namespace}/${name}`, thrown);
       return false;
     }
@@ -64,12 +76,4 @@ export class Writer {
     const { body } = thrown as { body?: unknown };
     this.#log.warn({ kind, object, error: typeof body === 'string' ? body.slice(0, 500) : LandbridgeError.from(thrown).message.slice(0, 500) }, 'the API server refused a write');
   }
-}
-
-/** Conditions with the transition time kept where the status stays (API conventions, "typical status properties"). */
-export function withCondition(conditions: readonly V1Condition[] | undefined, condition: Omit<V1Condition, 'lastTransitionTime'>, now: Date): V1Condition[] | undefined {
-  const known = conditions?.find(({ type }) => type === condition.type);
-  if (known !== undefined && known.status === condition.status && known.reason === condition.reason && known.message === condition.message) return undefined;
-  const lastTransitionTime = known?.status === condition.status ? known.lastTransitionTime : now;
-  return [...(conditions ?? []).filter(({ type }) => type !== condition.type), { ...condition, lastTransitionTime }];
 }

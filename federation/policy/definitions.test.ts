@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { KubernetesObjectApi } from '@kubernetes/client-node';
+import { KubernetesObjectApi, type V1Condition } from '@kubernetes/client-node';
 import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { type Definition, TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import test from 'ava';
@@ -10,8 +10,11 @@ import type { ResourceKind } from '../kubernetes/object-source.ts';
 import { CRDS, OptionalSource } from '../kubernetes/optional-source.ts';
 import { KubernetesObjectSource } from '../kubernetes/kubernetes-object-source.ts';
 import { kubeConfigAccess } from '../kubernetes/kube-config-access.ts';
+import { writePolicyStatuses } from '../clusterset/policy-statuses.ts';
+import { Writer } from '../outputs/writer.ts';
 import { convertAuthorizationPolicy } from './authorization-policy.ts';
 import { exampleAuthentication, exampleAuthorization, type PolicyObject } from './example-policies.ts';
+import { PolicyConverter } from './policy-view.ts';
 
 const FOLDER = path.resolve(import.meta.dirname, '../../charts/federation/definitions');
 const KIND = { group: 'security.istio.io', versions: ['v1'], kind: 'AuthorizationPolicy', plural: 'authorizationpolicies' };
@@ -85,4 +88,29 @@ const BAD: readonly [PolicyObject, RegExp][] = [
 test.serial('our own definitions take what Istio’s take, and refuse what nobody could evaluate', async (t) => {
   for (const [i, object] of GOOD.entries()) await t.notThrowsAsync(client.create({ ...object, metadata: { namespace: 'shop', name: `good-${i}` } }), JSON.stringify(object));
   for (const [object, message] of BAD) await t.throwsAsync(client.create({ ...object, metadata: { namespace: 'shop', name: 'bad' } }), { message }, JSON.stringify(object));
+});
+
+test.serial('what became of a policy is written once, beside what others say of it', async (t) => {
+  const stop = new AbortController();
+  const source = new KubernetesObjectSource<PolicyObject>(new ApiServerClient(kubeConfigAccess(server.config, 'landbridge-test/1')), { apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', plural: 'authorizationpolicies' }, silent);
+  const bad = exampleAuthorization({ action: 'DENY', rules: [{ from: [{ source: { ipBlocks: ['0177.0.0.1'] } }] }] }, { name: 'judged' });
+  await client.create(bad);
+  source.start(() => {}, stop.signal);
+  const conditions = (): readonly V1Condition[] => (source.get('shop', 'judged') as { status?: { conditions?: V1Condition[] } } | undefined)?.status?.conditions ?? [];
+  await until(() => source.get('shop', 'judged') !== undefined);
+  const theirs = { type: 'Theirs', status: 'True', reason: 'Why', message: 'x', lastTransitionTime: new Date(0) };
+  const writer = new Writer(server.config, silent);
+  t.true(await writer.writeStatus('authorizationpolicies', source.get('shop', 'judged') as PolicyObject, { conditions: [theirs] }, { asRead: true }));
+  await until(() => conditions().length === 1);
+  const pass = async (): Promise<number> => {
+    let writes = 0;
+    const { judged } = new PolicyConverter('root').view({ authorizationPolicies: [source.get('shop', 'judged') as PolicyObject], peerAuthentications: [] });
+    await writePolicyStatuses(judged, { writeStatus: async (...args) => await writer.writeStatus(...args).finally(() => writes++) }, new Date());
+    return writes;
+  };
+  t.is(await pass(), 1);
+  await until(() => conditions().length === 3);
+  t.deepEqual(conditions().map(({ type, status, reason }) => `${type}=${status} ${reason}`), ['Theirs=True Why', 'Accepted=True PartiallyInvalid', 'ZtunnelAccepted=True PartiallyInvalid']);
+  t.is(await pass(), 0);
+  stop.abort();
 });
