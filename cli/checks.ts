@@ -40,14 +40,16 @@ export interface Facts {
 export const DEFINITIONS = ['serviceexports.multicluster.x-k8s.io', 'serviceimports.multicluster.x-k8s.io'];
 const DEFINITION_VERSIONS = ['v1alpha1', 'v1beta1'];
 
+/** In one line of the terminal's. */
+const MAX_NAMED_POLICIES = 3;
+
 const ok = (id: string, message: string): CheckResult => ({ id, state: 'ok', message });
 const failed = (id: string, message: string, hint: string): CheckResult => ({ id, state: 'failed', message, hint });
 
-/** `nowMs`: milliseconds since 1970. */
-export function judge(facts: Facts, nowMs: number): CheckResult[] {
+export function judge(facts: Facts): CheckResult[] {
   const { cluster } = facts;
   if (!cluster.ok) {
-    const skipped = ['crds-installed', 'federation-ready', 'agents-ready', 'kernels-fit', 'hub-connected', 'members-synced', 'certificates-issued', 'coredns-clusterset'];
+    const skipped = ['crds-installed', 'federation-ready', 'agents-ready', 'kernels-fit', 'hub-connected', 'members-synced', 'policies-accepted', 'coredns-clusterset'];
     return [withError('cluster-reachable', 'failed', cluster.error), ...skipped.map((id): CheckResult => ({ id, state: 'unknown', message: 'Not looked at, because the cluster can not be reached.' }))];
   }
   return [
@@ -58,7 +60,7 @@ export function judge(facts: Facts, nowMs: number): CheckResult[] {
     seen('kernels-fit', facts.kernels, judgeKernels),
     seen('hub-connected', facts.status, judgeHub),
     seen('members-synced', facts.status, judgeMembers),
-    seen('certificates-issued', facts.status, (status) => judgeAuthority(status, nowMs)),
+    seen('policies-accepted', facts.status, judgePolicies),
     seen('coredns-clusterset', facts.corefile, judgeCorefile),
   ];
 }
@@ -132,19 +134,13 @@ function judgeMembers({ hub, members, cluster }: Status): CheckResult {
   return failed(id, `Not all records have been read of: ${waiting.join(', ')}.`, 'See in those clusters that landbridge-federation runs and is connected: landbridge check.');
 }
 
-const DAY_MS = 24 * 3600 * 1000;
-/** Before an authority ends somebody has to do something, and may be away. */
-const ENDS_SOON_MS = 14 * DAY_MS;
-
-function judgeAuthority({ ca }: Status, nowMs: number): CheckResult {
-  const id = 'certificates-issued';
-  if (ca === undefined) return { id, state: 'unknown', message: 'This version of the federation service does not tell of its certificate authority.' };
-  const day = new Date(ca.notAfter).toISOString().slice(0, 10);
-  const hint = 'docs/certificates.md says how an authority is renewed.';
-  if (ca.notAfter <= nowMs) return failed(id, `The certificate authority ended on ${day}: nothing is issued any more.`, hint);
-  if (ca.fault !== undefined) return failed(id, `${ca.place} can not be used: ${ca.fault}. What was there before stays in use until ${day}.`, `Put it right. ${hint}`);
-  if (ca.notAfter - nowMs < ENDS_SOON_MS) return failed(id, `The certificate authority ends on ${day}.`, hint);
-  return ok(id, `Certificates are issued by ${ca.subject} until ${day}, under ${ca.roots.length === 1 ? 'one root' : `${ca.roots.length} roots`}.`);
+function judgePolicies({ policies: { accepted, partial, refused, faults } }: Status): CheckResult {
+  const id = 'policies-accepted';
+  const all = accepted + partial + refused;
+  if (partial + refused === 0) return ok(id, all === 0 ? 'There are no policies: every enrolled pod of every member may call every enrolled pod.' : `${all === 1 ? 'The only policy is' : `All ${all} policies are`} in force as written.`);
+  const named = faults.slice(0, MAX_NAMED_POLICIES).map(({ kind, namespace, name, message }) => `${kind} ${namespace}/${name}: ${message}`);
+  const more = partial + refused - named.length;
+  return failed(id, [`Of ${all} policies ${partial + refused} are not in force as they are written.`, ...named, ...(more > 0 ? [`And ${more} more.`] : [])].join(' '), 'Correct them; each says so in its condition Accepted: kubectl get authorizationpolicies,peerauthentications -A');
 }
 
 /** The option of CoreDNS' plugin `kubernetes`. */

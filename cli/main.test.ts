@@ -74,9 +74,9 @@ const status: Status = {
     { cluster: 'west', trustDomain: 'west.landbridge', network: '', joinedAt: Date.now() - 3 * 86_400_000, complete: false, revoked: false },
     { cluster: 'east', trustDomain: 'east.landbridge', network: '', joinedAt: 1, complete: true, revoked: false },
   ],
+  policies: { accepted: 2, partial: 0, refused: 0, faults: [] },
   exports: 1,
   imports: 2,
-  ca: { place: 'Secret landbridge-ca', subject: 'CN=root', notAfter: Date.now() + 100 * 86_400_000, roots: [{ subject: 'CN=root', fingerprint: 'AB', notAfter: Date.now() + 100 * 86_400_000 }] },
 };
 
 interface World extends AsyncDisposable {

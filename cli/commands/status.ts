@@ -23,6 +23,7 @@ export function statusText(status: Status, nowMs: number): string {
     ...(authority ? [['Founder', 'yes: join tokens are made here']] : []),
     ['Exports', String(status.exports)],
     ['Imports', String(status.imports)],
+    ['Policies', policiesText(status.policies)],
   ] as [string, string][];
   const head = lines.map(([name, value]) => `${`${name}:`.padEnd(14)}${printable(value)}\n`).join('');
   if (members.length === 0) return head;
@@ -30,4 +31,8 @@ export function statusText(status: Status, nowMs: number): string {
     .sort((a, b) => (a.cluster < b.cluster ? -1 : 1))
     .map((member) => [member.cluster, member.trustDomain, member.network, age(member.joinedAt, nowMs), member.revoked ? 'removed' : member.complete ? 'in sync' : 'incomplete']);
   return `${head}\n${textTable(['member', 'trust domain', 'network', 'age', 'state'], rows)}`;
+}
+
+function policiesText({ accepted, partial, refused }: Status['policies']): string {
+  return [`${accepted} in force`, ...(partial > 0 ? [`${partial} stricter than written`] : []), ...(refused > 0 ? [`${refused} refused`] : [])].join(', ');
 }
