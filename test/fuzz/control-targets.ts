@@ -1,6 +1,7 @@
 /** Parsers of what other clusters, the control plane and the kernel say. */
 import { crc32 } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
+import type { KubernetesObject } from '@kubernetes/client-node';
 import { parseAuthorization } from '@landbridge/agent/discovery/authorization-resource.ts';
 import { parseAddress } from '@landbridge/agent/discovery/wds-address.ts';
 import { ByteLines } from '@landbridge/kubernetes/byte-lines.ts';
@@ -13,6 +14,10 @@ import { addressBytes, ENDPOINT_BYTES, flowKey, parseEndpoint } from '@landbridg
 import { exampleToken } from '@landbridge/federation/join/example-token.ts';
 import { encodeJoinToken, MAX_TOKEN_LENGTH, parseJoinToken } from '@landbridge/federation/join/join-token.ts';
 import { encodeRedeemAnswer, parseRedeemAnswer, parseRedeemRequest } from '@landbridge/federation/join/redeem-messages.ts';
+import { convertAuthorizationPolicy } from '@landbridge/federation/policy/authorization-policy.ts';
+import { parsePeerAuthentication } from '@landbridge/federation/policy/peer-authentication.ts';
+import { PolicyConverter } from '@landbridge/federation/policy/policy-view.ts';
+import { encodeAuthorization } from '@landbridge/federation/xds/authorization-resources.ts';
 import { Action, AuthorizationSchema } from '@landbridge/wire/gen/authorization_pb.js';
 import { AddressSchema, ApplicationTunnel_Protocol, LoadBalancing_Mode, LoadBalancing_Scope, TunnelProtocol } from '@landbridge/wire/gen/workload_pb.js';
 import { decodeEnvelope, encodeEnvelope, signedBytes } from '@landbridge/wire/record.ts';
@@ -20,6 +25,8 @@ import { expect, type FuzzTarget, hex, latin1, latin1Text, utf8, utf8Text } from
 
 /** Longest text that says why something was refused, where it does not repeat a name out of the input. */
 const MAX_REASON = 1000;
+/** Of a policy's condition. */
+const MAX_CONDITION = 2500;
 const JSON_PIECES = ['{', '}', '[', ']', '"', ',', ':', '\\', '\\u0000', 'null', '1e999', '-0', '"__proto__":', '[[[[[[[[', '\ufeff', '\ud83d'].map(utf8);
 const BROKEN_UTF8 = ['ff', 'c0af', 'eda080', 'f5808080'].map(hex);
 
@@ -210,6 +217,41 @@ const apiServer: FuzzTarget = {
   },
 };
 
+const EXAMPLE_POLICY = { metadata: { namespace: 'shop', name: 'guard', annotations: { 'istio.io/dry-run': 'false' }, creationTimestamp: '2026-01-01T00:00:00Z' }, spec: { action: 'DENY', selector: { matchLabels: { app: 'cart' } }, rules: [{ from: [{ source: { principals: ['west.landbridge/*'], notIpBlocks: ['10.0.0.0/8', 'fd00::1'] } }], to: [{ operation: { ports: ['80'], methods: ['GET'] } }], when: [{ key: 'source.namespace', values: ['shop'] }] }] } };
+
+/** What people write into an API server, which agents then obey. */
+const policyObject: FuzzTarget = {
+  name: 'policy-object',
+  examples: [
+    utf8(JSON.stringify(EXAMPLE_POLICY)),
+    utf8(JSON.stringify({ ...EXAMPLE_POLICY, spec: { rules: [{ from: [{ source: { serviceAccounts: ['bank/till'] } }] }] } })),
+    utf8(JSON.stringify({ ...EXAMPLE_POLICY, spec: { selector: { matchLabels: { app: 'cart' } }, mtls: { mode: 'STRICT' }, portLevelMtls: { 9090: { mode: 'PERMISSIVE' } } } })),
+  ],
+  dictionary: [...JSON_PIECES, ...BROKEN_UTF8, ...['"ALLOW"', '"CUSTOM"', '"targetRefs":', '"*"', '"0177.0.0.1"', '"::ffff:1.2.3.4/96"', '"65536"', '"rules":', '"mode":', '"STRICT"'].map(utf8)],
+  check: (input) => {
+    let object: unknown;
+    try {
+      object = JSON.parse(utf8Text(input));
+    } catch {
+      return;
+    }
+    const converted = convertAuthorizationPolicy(object, 'root');
+    const authentication = parsePeerAuthentication(object, 'root');
+    expect((converted === undefined) === (authentication === undefined), 'a name that only one kind may have');
+    if (converted === undefined || authentication === undefined) return;
+    const verdicts = [converted.verdict, authentication.verdict];
+    for (const verdict of verdicts) expect(verdict.kind === 'elsewhere' || verdict.message.length <= MAX_CONDITION, 'condition is too long');
+    const { policies } = new PolicyConverter('root').view({ authorizationPolicies: [object as KubernetesObject], peerAuthentications: [object as KubernetesObject] });
+    for (const policy of policies.values()) {
+      const again = parseAuthorization(encodeAuthorization(policy));
+      expect(again.ok && again.value.unevaluable === undefined && again.value.rules.length === policy.rules.length, 'policy does not survive');
+    }
+    const [source, destination] = [parseIp('10.0.0.1'), parseIp('10.0.0.2')];
+    if (converted.policy === undefined || converted.policy.dryRun || converted.verdict.kind !== 'refused' || !source.ok || !destination.ok) return;
+    expect(!authorize([converted.policy], { sourceIp: source.value, destinationIp: destination.value, destinationPort: 80, identity: undefined }).allowed, 'allowed by what can not be read');
+  },
+};
+
 function checkObject(object: unknown): void {
   const pod = parsePod(object);
   if (pod.ok) expect(/^[0-9A-Za-z-]{1,64}$/.test(pod.value.uid) && pod.value.addresses.every((address) => parseIp(address).ok), 'a pod of something else');
@@ -217,4 +259,4 @@ function checkObject(object: unknown): void {
   if (namespace.ok) expect(Object.keys(namespace.value.labels).length <= 2, 'labels that nobody looks at');
 }
 
-export const CONTROL_TARGETS: readonly FuzzTarget[] = [record, joinToken, joinTokenContent, redeem, wdsAddress, authorization, spiffe, captureLayout, apiServer];
+export const CONTROL_TARGETS: readonly FuzzTarget[] = [record, joinToken, joinTokenContent, redeem, wdsAddress, authorization, spiffe, captureLayout, apiServer, policyObject];
