@@ -1,5 +1,5 @@
 import test from 'ava';
-import { depart, type Leaver } from './departure.ts';
+import { depart, HANDSHAKES_MS, type Leaver } from './departure.ts';
 
 /** An agent that tells what was done with it, and what is so at each look. */
 function scene({ relieved, followed, idle }: { readonly relieved: readonly boolean[]; readonly followed: readonly boolean[]; readonly idle: readonly boolean[] }) {
@@ -16,13 +16,22 @@ function scene({ relieved, followed, idle }: { readonly relieved: readonly boole
   const isIdle = next(idle, 'idle');
   const plane = { isIdle: async () => isIdle(), drain: async () => void done.push('drain') };
   const ports = { [Symbol.asyncDispose]: async () => void done.push('ports') };
-  return { done, run: async (grace: AbortSignal = new AbortController().signal) => await depart(leaver, plane, ports, grace) };
+  let nowMs = 0;
+  /** Each look at the clock is as much later. */
+  const clock = (): number => (nowMs += HANDSHAKES_MS / 2);
+  return { done, run: async (grace: AbortSignal = new AbortController().signal) => await depart(leaver, plane, ports, grace, clock) };
 }
 
-test('an agent whose pods another one has gives the ports of the node away and drains', async (t) => {
+test('an agent whose pods another one has gives the ports of the node away, and drains once handshakes have had their time', async (t) => {
   const { done, run } = scene({ relieved: [true], followed: [true], idle: [false] });
   await run();
-  t.deepEqual(done, ['leave', 'relieved true', 'ports', 'drain']);
+  t.deepEqual(done, ['leave', 'relieved true', 'ports', 'followed true', 'relieved true', 'followed true', 'drain']);
+});
+
+test('an agent that has no pods and no successor has no handshakes either', async (t) => {
+  const { done, run } = scene({ relieved: [true], followed: [false], idle: [false] });
+  await run();
+  t.deepEqual(done, ['leave', 'relieved true', 'ports', 'followed false', 'drain']);
 });
 
 test('an agent without a successor serves until nothing is open', async (t) => {
@@ -34,7 +43,7 @@ test('an agent without a successor serves until nothing is open', async (t) => {
 test('while a successor is not ready, an agent waits for it even if nothing is open', async (t) => {
   const { done, run } = scene({ relieved: [false, false, true], followed: [true], idle: [true] });
   await run();
-  t.deepEqual(done, ['leave', 'relieved false', 'followed true', 'relieved false', 'followed true', 'relieved true', 'ports', 'drain']);
+  t.deepEqual(done, ['leave', 'relieved false', 'followed true', 'relieved false', 'followed true', 'relieved true', 'ports', 'followed true', 'relieved true', 'followed true', 'drain']);
 });
 
 test('the grace period ends it, whatever is open', async (t) => {

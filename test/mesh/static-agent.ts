@@ -3,7 +3,7 @@
  * discovery says what a test says. As a program it serves one pod until it is killed, and knows nothing of any other.
  */
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { Capture, type PodHandles, type PodPlace } from '@landbridge/agent/capture/capture.ts';
+import { Capture, type CapturedPod, type PodHandles, type PodPlace } from '@landbridge/agent/capture/capture.ts';
 import { Registry, type AddressDelta, type RegistryChange } from '@landbridge/agent/discovery/registry.ts';
 import type { LocalPod } from '@landbridge/agent/pods/local-pod.ts';
 import { DataPlane, DEFAULT_TUNING } from '@landbridge/agent/proxy/data-plane.ts';
@@ -28,7 +28,7 @@ export class StaticAgent implements AsyncDisposable {
   readonly #traffic: PodTraffic;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
-  readonly #handles = new Map<string, PodHandles>();
+  readonly #captured = new Map<string, CapturedPod>();
   #registryChanged: (change: RegistryChange) => void = () => {};
 
   private constructor(node: Pick<MeshNode, 'cgroupRoot' | 'bpfRoot'>) {
@@ -72,16 +72,30 @@ export class StaticAgent implements AsyncDisposable {
     for (const { name, place } of pods) {
       const captured = agent.capture.capture(place);
       agent.#traffic.add(localPod(name, place), captured);
-      agent.#handles.set(name, captured.handles);
+      agent.#captured.set(name, captured);
     }
     return agent;
   }
 
   /** By which the agent makes sockets in a pod. */
   handlesOf(pod: string): PodHandles {
-    const handles = this.#handles.get(pod);
-    if (handles === undefined) throw new Error(`the agent does not serve ${pod}`);
-    return handles;
+    return this.#podOf(pod).handles;
+  }
+
+  /** From here on new connections of a pod come to this agent, whoever had them. */
+  takeOver(pod: string): void {
+    this.capture.takeOver(this.#podOf(pod));
+  }
+
+  /** Whether no new connection of a pod comes to this agent any more. */
+  isRelievedOf(pod: string): boolean {
+    return this.capture.isRelieved(this.#podOf(pod));
+  }
+
+  #podOf(pod: string): CapturedPod {
+    const captured = this.#captured.get(pod);
+    if (captured === undefined) throw new Error(`the agent does not serve ${pod}`);
+    return captured;
   }
 
   /** Discovery tells. Resolves once nothing goes by what it told before. */
@@ -100,11 +114,16 @@ export class StaticAgent implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.end(() => this.capture.remove());
+  }
+
+  /** As a process ends: what it captured stays so, for another agent of the node. `last`: done before its maps are closed. */
+  async end(last: () => void = () => {}): Promise<void> {
     this.#stop.abort();
     await this.#running;
     this.#traffic[Symbol.dispose]();
     await this.plane[Symbol.asyncDispose]();
-    this.capture.remove();
+    last();
     this.capture[Symbol.dispose]();
   }
 }
