@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import * as Type from 'typebox';
 import { Check, Default, Errors } from 'typebox/value';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { CLUSTER_DOMAIN, DOMAIN_PATTERN } from '@landbridge/core/names.ts';
 import { CREDENTIALS_DIRECTORY } from '@landbridge/kubernetes/api-server-access.ts';
 
 /** Absolute and without `..`; the chart's schema has the same. Not the root: everything on the node would be the kubelet. */
@@ -18,6 +19,8 @@ export const AgentEnvironmentSchema = Type.Object({
   CLUSTER_ID: Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' }),
   TRUST_DOMAIN: Type.String({ pattern: '^[a-z0-9._-]{1,255}$' }),
   NETWORK: Type.String({ maxLength: 63, default: '' }),
+  /** Under which DNS has the cluster's own Services. */
+  CLUSTER_DOMAIN: Type.String({ pattern: DOMAIN_PATTERN, maxLength: 63, default: CLUSTER_DOMAIN }),
   NODE_NAME: Type.String({ minLength: 1, maxLength: 253 }),
   POD_NAME: Type.String({ minLength: 1, maxLength: 253 }),
   POD_NAMESPACE: Type.String({ minLength: 1, maxLength: 63 }),

@@ -1,4 +1,4 @@
-import { TokenBucket } from './hbone/token-bucket.ts';
+import { TokenBucket } from '@landbridge/core/token-bucket.ts';
 
 /** Sources that are told apart; further ones share a limit. */
 export const MAX_LINE_SOURCES = 4096;

@@ -114,7 +114,8 @@ function servePods(environment: AgentEnvironment, { traffic, trafficMetrics, thr
   const capture = new Capture({ cgroupRoot: cgroupRoot(environment), bpfRoot: environment.BPF_ROOT, sysctlRoot: environment.SYSCTL_ROOT, threads });
   countInKernel({ guardDrops: () => capture.guardDrops(), kubeletProbes: () => capture.kubeletProbes.passed() });
   const direct = environment.PLAIN_TRAFFIC === 'kernel' ? new DirectTraffic(capture.directRoutes, trafficMetrics) : undefined;
-  if (direct !== undefined) traffic.offload(direct);
+  if (direct === undefined) capture.directRoutes.clear();
+  else traffic.offload(direct);
   const { source, feeds, isUninstalled } = podFeeds(environment, readiness, log);
   const captures = new PodCaptures(capture, source, traffic, log.child({ scope: 'capture' }));
   const run = async (signal: AbortSignal, onSettled: () => void): Promise<void> => void (await Promise.all([captures.run(signal, onSettled), watchKubelet({ cgroupRoot: findCgroup2(), group: environment.KUBELET_CGROUP }, capture.kubeletProbes, log.child({ scope: 'kubelet' }), signal), ...feeds.map((feed) => feed(captures, signal))]));

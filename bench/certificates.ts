@@ -1,7 +1,8 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { makeRoot } from '@landbridge/federation/ca/authority.ts';
+import { parseAuthorityCertificate } from '@landbridge/federation/ca/authority-certificate.ts';
+import { makeRoot } from '@landbridge/federation/ca/own-root.ts';
 import { makeCertificate } from '@landbridge/federation/ca/x509.ts';
 import { type End, ENDS } from './path.ts';
 
@@ -39,9 +40,10 @@ export function makeCertificates(directory: string): Certificates {
 /** A certificate of one end for another key, by the authority in the folder. */
 export function certify(directory: string, end: End, publicKey: KeyObject): string {
   const read = (name: string): string => readFileSync(path.join(directory, name), 'utf8');
-  const issuer = new X509Certificate(read('ca.crt')).subject.replace(/^CN=/, '');
+  const issuer = parseAuthorityCertificate(new X509Certificate(read('ca.crt')).raw);
+  if (!issuer.ok) throw new Error(issuer.error);
   const names = [{ kind: 'uri', value: `spiffe://${TRUST_DOMAIN}/ns/${NAMESPACE}/sa/${end}` }, { kind: 'dns', value: nameOf(end) }] as const;
   const notBefore = new Date(Date.now() - SKEW_MS);
   const notAfter = new Date(Date.now() + 24 * HOUR_MS);
-  return makeCertificate({ subject: nameOf(end), issuer, notBefore, notAfter, publicKey, isAuthority: false, names }, createPrivateKey(read('ca.key')));
+  return makeCertificate({ subject: nameOf(end), issuer: issuer.value, notBefore, notAfter, publicKey, isAuthority: false, names }, createPrivateKey(read('ca.key')));
 }

@@ -6,7 +6,9 @@ import test from 'ava';
 import { type CheckState, DEFINITIONS, type Facts, foundProblems, judge } from './checks.ts';
 
 const member = (cluster: string, changes = {}) => ({ cluster, trustDomain: `${cluster}.landbridge`, network: '', joinedAt: 1, complete: true, revoked: false, ...changes });
-const status: Status = { cluster: 'east', trustDomain: 'east.landbridge', network: '', hub: { state: 'connected' }, authority: false, members: [member('east'), member('west')], exports: 0, imports: 0, policies: { accepted: 2, partial: 0, refused: 0, faults: [] } };
+const DAY_MS = 24 * 3600 * 1000;
+const NOW = Date.UTC(2026, 0, 1);
+const status: Status = { cluster: 'east', trustDomain: 'east.landbridge', network: '', hub: { state: 'connected' }, authority: false, members: [member('east'), member('west')], exports: 0, imports: 0, ca: { place: 'Secret cacerts', subject: 'CN=x', notAfter: NOW + 30 * DAY_MS, roots: [{ subject: 'CN=r', fingerprint: 'AB', notAfter: NOW + 90 * DAY_MS }] }, policies: { accepted: 2, partial: 0, refused: 0, faults: [] } };
 const fault = { kind: 'AuthorizationPolicy', namespace: 'shop', name: 'guard', reason: 'Invalid', message: 'It denies everything.' };
 const corefile = '.:53 {\n    kubernetes cluster.local clusterset.local {\n        multicluster clusterset.local\n    }\n}\n';
 const healthy: Facts = {
@@ -20,12 +22,12 @@ const healthy: Facts = {
 };
 
 function states(changes: Partial<Facts>): Record<string, CheckState> {
-  return Object.fromEntries(judge({ ...healthy, ...changes }).map(({ id, state }) => [id, state]));
+  return Object.fromEntries(judge({ ...healthy, ...changes }, NOW).map(({ id, state }) => [id, state]));
 }
 
 test('a healthy cluster has no findings', (t) => {
-  const results = judge(healthy);
-  t.deepEqual(results.map(({ id }) => id), ['cluster-reachable', 'crds-installed', 'federation-ready', 'agents-ready', 'kernels-fit', 'hub-connected', 'members-synced', 'policies-accepted', 'coredns-clusterset']);
+  const results = judge(healthy, NOW);
+  t.deepEqual(results.map(({ id }) => id), ['cluster-reachable', 'crds-installed', 'federation-ready', 'agents-ready', 'kernels-fit', 'hub-connected', 'members-synced', 'certificates-issued', 'policies-accepted', 'coredns-clusterset']);
   t.true(results.every(({ state }) => state === 'ok'));
   t.false(foundProblems(results));
 });
@@ -48,7 +50,7 @@ test('each fault is found by its own check, with a hint', (t) => {
     [{ corefile: ok('.:53 {\n kubernetes cluster.local {\n  # multicluster clusterset.local\n }\n}') }, 'coredns-clusterset'],
   ];
   for (const [changes, id] of faults) {
-    const results = judge({ ...healthy, ...changes });
+    const results = judge({ ...healthy, ...changes }, NOW);
     t.deepEqual(results.filter(({ state }) => state !== 'ok').map((result) => result.id), [id]);
     t.truthy(results.find((result) => result.id === id)?.hint);
     t.true(foundProblems(results));
@@ -61,14 +63,14 @@ test('a removed member need not be complete', (t) => {
 
 test('what can not be seen is unknown, and unknown is no finding', (t) => {
   const hidden = err(new LandbridgeError('not-permitted', 'No.'));
-  const results = judge({ cluster: ok('v1'), definitions: hidden, federation: hidden, agents: hidden, kernels: hidden, status: hidden, corefile: ok(undefined) });
-  t.deepEqual(results.map(({ state }) => state), ['ok', ...Array.from({ length: 8 }, () => 'unknown')]);
+  const results = judge({ cluster: ok('v1'), definitions: hidden, federation: hidden, agents: hidden, kernels: hidden, status: hidden, corefile: ok(undefined) }, NOW);
+  t.deepEqual(results.map(({ state }) => state), ['ok', ...Array.from({ length: 9 }, () => 'unknown')]);
   t.false(foundProblems(results));
 });
 
 test('what a kernel lacks is named for each node', (t) => {
   const lacks = kernelUnfit(KERNEL_FEATURES.slice(2, 4), undefined)?.message ?? '';
-  const result = judge({ ...healthy, kernels: ok([{ kind: 'unfit', node: 'old', lacks }, { kind: 'fit', node: 'new' }]) }).find(({ id }) => id === 'kernels-fit');
+  const result = judge({ ...healthy, kernels: ok([{ kind: 'unfit', node: 'old', lacks }, { kind: 'fit', node: 'new' }]) }, NOW).find(({ id }) => id === 'kernels-fit');
   t.is(result?.message, `old: this kernel lacks what capture needs: ${KERNEL_FEATURES.slice(2, 4).map(describeFeature).join(' ; ')}.`);
   t.is(states({ kernels: ok([{ kind: 'fit', node: 'a' }, { kind: 'unknown', node: 'b' }]) })['kernels-fit'], 'unknown', 'not every agent tells');
   t.is(states({ kernels: ok([]) })['kernels-fit'], 'unknown');
@@ -84,8 +86,22 @@ test('the option of CoreDNS is found among other zones', (t) => {
   for (const line of ['multicluster clusterset.localhost', 'multiclusters clusterset.local', 'x multicluster clusterset.local']) t.is(states({ corefile: ok(`x {\n${line}\n}`) })['coredns-clusterset'], 'failed', line);
 });
 
+test('an authority that has ended, is about to, or whose replacement is of no use, is a problem before it is felt', (t) => {
+  const { ca } = status;
+  const says = (changes: Partial<NonNullable<Status['ca']>> | undefined): readonly [string | undefined, string | undefined] => {
+    const { ca: _, ...without } = status;
+    const found = judge({ ...healthy, status: ok(changes === undefined || ca === undefined ? without : { ...status, ca: { ...ca, ...changes } }) }, NOW).find(({ id }) => id === 'certificates-issued');
+    return [found?.state, found?.message];
+  };
+  t.deepEqual(says({}), ['ok', 'Certificates are issued by CN=x until 2026-01-31, under one root.']);
+  t.deepEqual(says({ notAfter: NOW - 1 })[0], 'failed');
+  t.deepEqual(says({ notAfter: NOW + 3 * DAY_MS }), ['failed', 'The certificate authority ends on 2026-01-04.']);
+  t.regex(says({ fault: 'the key is not that of x' })[1] ?? '', /^Secret cacerts can not be used: the key is not that of x\. What was there before/);
+  t.is(says(undefined)[0], 'unknown');
+});
+
 test('policies that are not in force as they are written are named with what became of them', (t) => {
-  const found = judge({ ...healthy, status: ok({ ...status, policies: { accepted: 1, partial: 30, refused: 1, faults: [fault] } }) }).find(({ id }) => id === 'policies-accepted');
+  const found = judge({ ...healthy, status: ok({ ...status, policies: { accepted: 1, partial: 30, refused: 1, faults: [fault] } }) }, NOW).find(({ id }) => id === 'policies-accepted');
   t.is(found?.message, 'Of 32 policies 31 are not in force as they are written. AuthorizationPolicy shop/guard: It denies everything. And 30 more.');
   t.is(states({ status: ok({ ...status, hub: { state: 'none' }, members: [] }) })['policies-accepted'], 'ok', 'a cluster that has not joined has policies too');
 });

@@ -46,10 +46,11 @@ const MAX_NAMED_POLICIES = 3;
 const ok = (id: string, message: string): CheckResult => ({ id, state: 'ok', message });
 const failed = (id: string, message: string, hint: string): CheckResult => ({ id, state: 'failed', message, hint });
 
-export function judge(facts: Facts): CheckResult[] {
+/** `nowMs`: milliseconds since 1970. */
+export function judge(facts: Facts, nowMs: number): CheckResult[] {
   const { cluster } = facts;
   if (!cluster.ok) {
-    const skipped = ['crds-installed', 'federation-ready', 'agents-ready', 'kernels-fit', 'hub-connected', 'members-synced', 'policies-accepted', 'coredns-clusterset'];
+    const skipped = ['crds-installed', 'federation-ready', 'agents-ready', 'kernels-fit', 'hub-connected', 'members-synced', 'certificates-issued', 'policies-accepted', 'coredns-clusterset'];
     return [withError('cluster-reachable', 'failed', cluster.error), ...skipped.map((id): CheckResult => ({ id, state: 'unknown', message: 'Not looked at, because the cluster can not be reached.' }))];
   }
   return [
@@ -60,6 +61,7 @@ export function judge(facts: Facts): CheckResult[] {
     seen('kernels-fit', facts.kernels, judgeKernels),
     seen('hub-connected', facts.status, judgeHub),
     seen('members-synced', facts.status, judgeMembers),
+    seen('certificates-issued', facts.status, (status) => judgeAuthority(status, nowMs)),
     seen('policies-accepted', facts.status, judgePolicies),
     seen('coredns-clusterset', facts.corefile, judgeCorefile),
   ];
@@ -132,6 +134,21 @@ function judgeMembers({ hub, members, cluster }: Status): CheckResult {
   const waiting = live.filter(({ complete }) => !complete).map((member) => member.cluster);
   if (waiting.length === 0) return ok(id, `All records of ${live.length === 1 ? 'the only member' : `${live.length} members`} have been read.`);
   return failed(id, `Not all records have been read of: ${waiting.join(', ')}.`, 'See in those clusters that landbridge-federation runs and is connected: landbridge check.');
+}
+
+const DAY_MS = 24 * 3600 * 1000;
+/** Before an authority ends somebody has to do something, and may be away. */
+const ENDS_SOON_MS = 14 * DAY_MS;
+
+function judgeAuthority({ ca }: Status, nowMs: number): CheckResult {
+  const id = 'certificates-issued';
+  if (ca === undefined) return { id, state: 'unknown', message: 'This version of the federation service does not tell of its certificate authority.' };
+  const day = new Date(ca.notAfter).toISOString().slice(0, 10);
+  const hint = 'docs/certificates.md says how an authority is renewed.';
+  if (ca.notAfter <= nowMs) return failed(id, `The certificate authority ended on ${day}: nothing is issued any more.`, hint);
+  if (ca.fault !== undefined) return failed(id, `${ca.place} can not be used: ${ca.fault}. What was there before stays in use until ${day}.`, `Put it right. ${hint}`);
+  if (ca.notAfter - nowMs < ENDS_SOON_MS) return failed(id, `The certificate authority ends on ${day}.`, hint);
+  return ok(id, `Certificates are issued by ${ca.subject} until ${day}, under ${ca.roots.length === 1 ? 'one root' : `${ca.roots.length} roots`}.`);
 }
 
 function judgePolicies({ policies: { accepted, partial, refused, faults } }: Status): CheckResult {

@@ -77,6 +77,7 @@ const status: Status = {
   policies: { accepted: 2, partial: 0, refused: 0, faults: [] },
   exports: 1,
   imports: 2,
+  ca: { place: 'Secret landbridge-ca', subject: 'CN=root', notAfter: Date.now() + 100 * 86_400_000, roots: [{ subject: 'CN=root', fingerprint: 'AB', notAfter: Date.now() + 100 * 86_400_000 }] },
 };
 
 interface World extends AsyncDisposable {
@@ -200,7 +201,7 @@ test('a cluster that does not answer is unreachable, to check it is a finding', 
   const check = await run(['check', '-o', 'json', '--kubeconfig', kept.kubeconfig]);
   t.is(check.code, 79);
   const { checks } = JSON.parse(check.stdout) as { checks: { id: string; state: string }[] };
-  t.deepEqual(checks.map(({ state }) => state), ['failed', ...Array.from({ length: 8 }, () => 'unknown')]);
+  t.deepEqual(checks.map(({ state }) => state), ['failed', ...Array.from({ length: 9 }, () => 'unknown')]);
   await kept[Symbol.asyncDispose]();
 });
 
@@ -224,7 +225,7 @@ test('check looks at everything and ends with 79 when something is wrong', async
   t.regex(outcome.stdout, /^ok +hub-connected /m);
   t.regex(outcome.stdout, /^failed +members-synced .*of: west\.$/m);
   t.regex(outcome.stdout, /^ok +coredns-clusterset /m);
-  t.regex(outcome.stdout, /7 ok, 2 failed, 0 unknown\n$/);
+  t.regex(outcome.stdout, /8 ok, 2 failed, 0 unknown\n$/);
 });
 
 test('check --node tells of the kernel of a node, by its agent or by what that left', async (t) => {

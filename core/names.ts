@@ -25,14 +25,17 @@ export function parseClusterName(text: string): Result<ClusterName> {
 export const POD_UID = /^[0-9A-Za-z-]{1,64}$/;
 
 export const CLUSTERSET_DOMAIN = 'clusterset.local';
+/** The domain that clusters have unless their kubelets were told another one. */
 export const CLUSTER_DOMAIN = 'cluster.local';
+/** Lower-case labels, one or more. */
+export const DOMAIN_PATTERN = '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$';
 
 /** `<service>.<namespace>.svc.clusterset.local` (MCS DNS specification 1.0.0). */
 export function clustersetHost(namespace: string, service: string): string {
   return `${service}.${namespace}.svc.${CLUSTERSET_DOMAIN}`;
 }
 
-/** `<service>.<namespace>.svc.cluster.local`. */
-export function clusterHost(namespace: string, service: string): string {
-  return `${service}.${namespace}.svc.${CLUSTER_DOMAIN}`;
+/** `<service>.<namespace>.svc.<domain of the cluster>`. */
+export function clusterHost(namespace: string, service: string, domain: string = CLUSTER_DOMAIN): string {
+  return `${service}.${namespace}.svc.${domain}`;
 }

@@ -99,12 +99,12 @@ export const DirectDestination: Codec<DirectDestination> = struct(32, {
 export interface DirectRoute {
   readonly id: bigint;
   readonly backends: number;
-  readonly pad: number;
+  readonly is_retired: number;
 }
 export const DirectRoute: Codec<DirectRoute> = struct(16, {
   id: [0, u64],
   backends: [8, u32],
-  pad: [12, u32],
+  is_retired: [12, u32],
 });
 
 /** struct direct_backend_key */
@@ -193,6 +193,7 @@ export const maps = {
   direct_backends: { name: 'direct_backends', type: 1, keyBytes: 16, valueBytes: 28, maxEntries: 32768, flags: 1, isPinnedByName: false, key: DirectBackendKey, value: DirectBackend },
   direct_counts: { name: 'direct_counts', type: 5, keyBytes: 16, valueBytes: 48, maxEntries: 32768, flags: 1, isPinnedByName: false, key: DirectBackendKey, value: DirectCounts },
   direct_lease: { name: 'direct_lease', type: 2, keyBytes: 4, valueBytes: 16, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: DirectLease },
+  direct_grace: { name: 'direct_grace', type: 2, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },
   direct_sockets: { name: 'direct_sockets', type: 24, keyBytes: 4, valueBytes: 80, maxEntries: 0, flags: 1, isPinnedByName: false, key: i32, value: DirectSocket },
   guard_drops: { name: 'guard_drops', type: 6, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },
   probes_passed: { name: 'probes_passed', type: 6, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },

@@ -13,10 +13,12 @@ export const DIRECT_COUNTS_BYTES = maps.direct_counts.valueBytes;
 export const directRouteKey = (netnsCookie: bigint, destination: SocketAddress): Buffer => Buffer.from(encode(maps.direct_routes.key, { netns: netnsCookie, address: endpoint(destination), pad: 0 }));
 
 /** struct direct_route. */
-export const directRouteValue = (id: bigint, backends: number): Buffer => Buffer.from(encode(maps.direct_routes.value, { id, backends, pad: 0 }));
+export const directRouteValue = (id: bigint, backends: number, { isRetired = false } = {}): Buffer => Buffer.from(encode(maps.direct_routes.value, { id, backends, is_retired: isRetired ? 1 : 0 }));
+export const idOfRoute = (value: Buffer): bigint => decode(maps.direct_routes.value, value).id;
 
 /** struct direct_backend_key. */
 export const directBackendKey = (route: bigint, index: number): Buffer => Buffer.from(encode(maps.direct_backends.key, { route, index, pad: 0 }));
+export const routeOfBackend = (key: Buffer): bigint => decode(maps.direct_backends.key, key).route;
 
 /** struct direct_backend. */
 export const directBackendValue = (address: SocketAddress, threshold: number, alias: number): Buffer => Buffer.from(encode(maps.direct_backends.value, { address: endpoint(address), threshold, alias }));
@@ -25,6 +27,10 @@ export const directBackendValue = (address: SocketAddress, threshold: number, al
 export const DIRECT_LEASE_KEY = Buffer.from(encode(maps.direct_lease.key, 0));
 export const directLeaseValue = (firstId: bigint, untilNs: bigint): Buffer => Buffer.from(encode(maps.direct_lease.value, { first_id: firstId, until_ns: untilNs }));
 export const firstIdOf = (lease: Buffer): bigint => decode(maps.direct_lease.value, lease).first_id;
+export const leasedUntil = (lease: Buffer): bigint => decode(maps.direct_lease.value, lease).until_ns;
+
+/** The one element of `direct_grace`, by the key of the lease. */
+export const directGraceValue = (untilNs: bigint): Buffer => Buffer.from(encode(maps.direct_grace.value, untilNs));
 
 /** What happened to connections: struct direct_counts. */
 export interface DirectCounts {

@@ -23,12 +23,12 @@ function refused(t: ExecutionContext, content: unknown): string {
 }
 
 test('what is left out has a default', (t) => {
-  t.deepEqual(read({ cluster: { name: 'west' } }), { cluster: 'west', trustDomain: 'west.landbridge', network: '', rootNamespace: 'landbridge-system', logLevel: 'info', namespace: 'landbridge-system' });
+  t.deepEqual(read({ cluster: { name: 'west' } }), { cluster: 'west', trustDomain: 'west.landbridge', network: '', domain: 'cluster.local', rootNamespace: 'landbridge-system', logLevel: 'info', ca: { source: 'self', secret: 'cacerts', directory: '/var/run/landbridge/ca' }, namespace: 'landbridge-system' });
 });
 
 test('what is said counts', (t) => {
-  const config = read({ cluster: { name: 'west', trustDomain: 'west.example', network: 'n1' }, policies: { rootNamespace: 'istio-system' }, logLevel: 'debug' }, { POD_NAMESPACE: 'mesh' });
-  t.deepEqual(config, { cluster: 'west', trustDomain: 'west.example', network: 'n1', rootNamespace: 'istio-system', logLevel: 'debug', namespace: 'mesh' });
+  const config = read({ cluster: { name: 'west', trustDomain: 'west.example', network: 'n1', domain: 'west.internal' }, policies: { rootNamespace: 'istio-system' }, ca: { source: 'secret', secret: 'mesh-ca' }, logLevel: 'debug' }, { POD_NAMESPACE: 'mesh' });
+  t.deepEqual(config, { cluster: 'west', trustDomain: 'west.example', network: 'n1', domain: 'west.internal', rootNamespace: 'istio-system', logLevel: 'debug', ca: { source: 'secret', secret: 'mesh-ca', directory: '/var/run/landbridge/ca' }, namespace: 'mesh' });
 });
 
 test('policies for all are in the service’s own namespace unless another is said', (t) => {
@@ -46,6 +46,8 @@ test('a value that is wrong is named by its place', (t) => {
   t.regex(refused(t, { cluster: { name: 'w'.repeat(64) } }), /\/cluster\/name/);
   t.regex(refused(t, { cluster: { name: 'west', trustDomain: 'west/example' } }), /\/cluster\/trustDomain/);
   t.regex(refused(t, { cluster: { name: 'west' }, logLevel: 'loud' }), /\/logLevel/);
+  t.regex(refused(t, { cluster: { name: 'west' }, ca: { source: 'vault' } }), /\/ca\/source/);
+  t.regex(refused(t, { cluster: { name: 'west' }, ca: { secret: '../x' } }), /\/ca\/secret/);
   t.regex(refused(t, { cluster: { name: 'west', nam: 'x' } }), /cluster/);
 });
 

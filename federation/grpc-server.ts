@@ -1,11 +1,24 @@
+import type { SecureContextOptions } from 'node:tls';
 import { promisify } from 'node:util';
 import { type handleBidiStreamingCall, type handleUnaryCall, Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { CREATE_CERTIFICATE_METHOD, DELTA_ADS_METHOD } from '@landbridge/wire/protocol.ts';
 
-export interface GrpcServerOptions {
-  readonly port: number;
-  readonly certificatePem: string;
+/** PEM: what the server shows, with what leads to a root. */
+export interface ServedCertificate {
+  readonly chainPem: string;
   readonly keyPem: string;
+}
+
+export interface GrpcServer extends AsyncDisposable {
+  readonly port: number;
+  /** Of connections from now on. */
+  replaceCertificate(certificate: ServedCertificate): void;
+}
+
+export interface GrpcServerOptions {
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly certificate: ServedCertificate;
   readonly createCertificate: handleUnaryCall<Buffer, Buffer>;
   readonly deltaAggregatedResources: handleBidiStreamingCall<Buffer, Buffer>;
 }
@@ -17,11 +30,32 @@ const CERTIFICATES: ServiceDefinition = { CreateCertificate: { path: CREATE_CERT
 const DISCOVERY: ServiceDefinition = { DeltaAggregatedResources: { path: DELTA_ADS_METHOD, requestStream: true, responseStream: true, ...raw } };
 
 /** Serves agents: certificates and discovery, over TLS with a certificate of this cluster's own authority. */
-export async function startGrpcServer(options: GrpcServerOptions): Promise<AsyncDisposable> {
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const server = new Server({ 'grpc.keepalive_time_ms': 15_000, 'grpc.keepalive_timeout_ms': 5000, 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES });
   server.addService(CERTIFICATES, { CreateCertificate: options.createCertificate } as UntypedServiceImplementation);
   server.addService(DISCOVERY, { DeltaAggregatedResources: options.deltaAggregatedResources } as UntypedServiceImplementation);
-  const credentials = ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(options.certificatePem), private_key: Buffer.from(options.keyPem) }]);
-  await promisify(server.bindAsync.bind(server))(`[::]:${options.port}`, credentials);
-  return { [Symbol.asyncDispose]: async () => server.forceShutdown() };
+  const credentials = new ReplaceableCredentials(options.certificate);
+  const port = await promisify<string, ServerCredentials, number>(server.bindAsync.bind(server))(`[::]:${options.port}`, credentials);
+  return {
+    port,
+    replaceCertificate: (certificate) => credentials.replace(certificate),
+    [Symbol.asyncDispose]: async () => server.forceShutdown(),
+  };
+}
+
+const secureContext = ({ chainPem, keyPem }: ServedCertificate): SecureContextOptions => ({ cert: chainPem, key: keyPem, minVersion: 'TLSv1.2' });
+
+/** As createSsl makes them, but for a certificate that others follow. */
+class ReplaceableCredentials extends ServerCredentials {
+  constructor(certificate: ServedCertificate) {
+    super({ requestCert: false }, secureContext(certificate));
+  }
+
+  replace(certificate: ServedCertificate): void {
+    this.updateSecureContextOptions(secureContext(certificate));
+  }
+
+  _equals(other: ServerCredentials): boolean {
+    return this === other;
+  }
 }

@@ -4,7 +4,10 @@ import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { startAdminServer } from './admin/admin-server.ts';
 import { Authenticator } from './ca/authenticator.ts';
 import { CertificateService } from './ca/certificate-service.ts';
-import { loadAuthority } from './ca/root-secret.ts';
+import { AuthorityKeeper } from './ca/authority-keeper.ts';
+import { caSource } from './ca/ca-source.ts';
+import { LookedUpIdentities } from './ca/node-identities.ts';
+import { renewServerCertificate } from './ca/server-certificate.ts';
 import { adminBackend } from './clusterset/admin-backend.ts';
 import { Clusterset } from './clusterset/clusterset.ts';
 import { readConfig } from './config.ts';
@@ -16,9 +19,11 @@ import { KubernetesSecretStore } from './kubernetes/kubernetes-secret-store.ts';
 import type { ObjectSource, ResourceKind } from './kubernetes/object-source.ts';
 import { kubeConfigAccess } from './kubernetes/kube-config-access.ts';
 import { KubernetesObjectSource } from './kubernetes/kubernetes-object-source.ts';
+import { podLookUp } from './kubernetes/pod-look-up.ts';
 import { SecretTokenStore } from './kubernetes/secret-token-store.ts';
 import { tokenReviewer } from './kubernetes/token-review.ts';
 import { Writer } from './outputs/writer.ts';
+import { podIdentities } from './registry/pod-identities.ts';
 import { AdsService } from './xds/ads-service.ts';
 
 const AGENT_PORT = 15012;
@@ -37,15 +42,16 @@ async function main(): Promise<void> {
   kubernetes.loadFromDefault();
   const secrets = new KubernetesSecretStore(kubernetes, config.namespace);
 
-  const authority = await loadAuthority(secrets, config.trustDomain, Date.now());
-  const roots = [authority.rootDer];
+  const names = [SERVICE, `${SERVICE}.${config.namespace}`, `${SERVICE}.${config.namespace}.svc`, `${SERVICE}.${config.namespace}.svc.cluster.local`];
+  const keeper = await AuthorityKeeper.open({ source: caSource(config.ca, secrets), secrets, demand: { trustDomain: config.trustDomain, dnsNames: names }, clock: Date.now, log: log.child({ scope: 'ca' }) });
+  const { authority } = keeper;
   const authenticator = new Authenticator(tokenReviewer(kubernetes), config.namespace, Date.now);
   const ads = new AdsService(authenticator, log.child({ scope: 'discovery' }));
   const membership = new Membership({
     cluster: config.cluster,
     trustDomain: config.trustDomain,
     network: config.network,
-    roots,
+    roots: () => authority.roots,
     secrets,
     tokens: new SecretTokenStore(secrets),
     clock: Date.now,
@@ -54,16 +60,19 @@ async function main(): Promise<void> {
   });
   const apiServer = new ApiServerClient(kubeConfigAccess(kubernetes, `${SERVICE}/${VERSION}`));
   const sourceOf = (kind: ResourceKind): ObjectSource => new KubernetesObjectSource(apiServer, kind, log.child({ scope: 'kubernetes' }));
-  const clusterset = new Clusterset({ config, sourceOf, membership, writer: new Writer(kubernetes, log.child({ scope: 'output' })), ads, roots, version: VERSION, log });
-  const certificates = new CertificateService(authority, authenticator, (node) => clusterset.identitiesOn(node), log.child({ scope: 'ca' }));
+  const clusterset = new Clusterset({ config, sourceOf, membership, writer: new Writer(kubernetes, log.child({ scope: 'output' })), ads, roots: () => authority.roots, version: VERSION, log });
+  const lookUp = podLookUp(kubernetes);
+  const identities = new LookedUpIdentities({ known: (node) => clusterset.identitiesOn(node), ask: async (node, namespace, asked) => podIdentities(await lookUp(node, namespace, asked), node, config.trustDomain) }, Date.now);
+  const certificates = new CertificateService({ authority, authenticator, identities, clock: Date.now, log: log.child({ scope: 'ca' }) });
 
   await using _health = await startHealthServer(HEALTH_PORT, () => (clusterset.synced ? undefined : 'the objects of the cluster are not listed yet'));
-  const { certificatePem, keyPem } = authority.issueServer([SERVICE, `${SERVICE}.${config.namespace}`, `${SERVICE}.${config.namespace}.svc`, `${SERVICE}.${config.namespace}.svc.cluster.local`], Date.now());
-  await using _agents = await startGrpcServer({ port: AGENT_PORT, certificatePem, keyPem, createCertificate: certificates.handle, deltaAggregatedResources: ads.handle });
-  await using admin = startAdminServer({ port: ADMIN_PORT, host: '127.0.0.1', backend: adminBackend(config, membership, clusterset), log: log.child({ scope: 'admin' }) });
+  using _follow = authority.onChange(() => clusterset.notify());
+  const first = await authority.issueServer(names, Date.now(), signal);
+  await using agents = await startGrpcServer({ port: AGENT_PORT, certificate: first, createCertificate: certificates.handle, deltaAggregatedResources: ads.handle });
+  await using admin = startAdminServer({ port: ADMIN_PORT, host: '127.0.0.1', backend: adminBackend(config, membership, clusterset, () => keeper.status()), log: log.child({ scope: 'admin' }) });
   await admin.listening;
   log.info({ trust_domain: config.trustDomain, network: config.network }, 'federation service started');
-  await Promise.all([membership.run(signal), clusterset.run(signal)]);
+  await Promise.all([membership.run(signal), clusterset.run(signal), keeper.run(signal), renewServerCertificate({ authority, dnsNames: names, first, clock: Date.now, log: log.child({ scope: 'ca' }) }, (certificate) => agents.replaceCertificate(certificate), signal)]);
   log.info('federation service stops');
 }
 

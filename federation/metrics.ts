@@ -19,4 +19,7 @@ export const metrics = {
   discoveryRefused: new Counter({ name: 'landbridge_discovery_refused_total', help: 'Answers that an agent refused in part.', labelNames: ['type'], registers }),
   certificatesIssued: new Counter({ name: 'landbridge_certificates_issued_total', help: 'Certificates issued to agents.', registers }),
   certificatesDenied: new Counter({ name: 'landbridge_certificates_denied_total', help: 'Certificate requests that were denied, by reason.', labelNames: ['reason'], registers }),
+  authorityRefused: new Gauge({ name: 'landbridge_ca_refused', help: '1 while what the place of the certificate authority holds can not be used, and the one before it stays in use.', registers }),
+  authorityExpiry: new Gauge({ name: 'landbridge_ca_expiry_timestamp_seconds', help: 'When the first certificate between workloads and the root that signs for them ends.', registers }),
+  authorityRoots: new Gauge({ name: 'landbridge_ca_roots', help: 'Roots of this cluster that are told to agents and members.', registers }),
 } as const;

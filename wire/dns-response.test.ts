@@ -52,6 +52,14 @@ test('what has no room is left out, and the message says so', (t) => {
   }
 });
 
+test('a name too far on for a pointer is written again', (t) => {
+  const target = (n: number): string => `web-${n}.east.${NAME}`;
+  const answers = Array.from({ length: 600 }, (_, n): DnsRecord => ({ type: 'SRV', owner: NAME, ttlSeconds: 30, priority: 0, weight: 1, port: 80, target: target(n) }));
+  const message = read(encodeDnsAnswer(exampleQuery(NAME), answerOf({ answers, additionals: answers.map((_, n) => address(n, target(n))) }), MAX_TCP_BYTES));
+  t.false(message.flag_tc);
+  t.deepEqual(message.additionals?.map(({ name }) => name), answers.map((_, n) => target(n)));
+});
+
 test('additional records that have no room are nobody’s loss', (t) => {
   const message = read(encodeDnsAnswer(exampleQuery(NAME), answerOf({ answers: [address(0)], additionals: Array.from({ length: 100 }, (_, n) => address(n)) }), 512));
   t.false(message.flag_tc);

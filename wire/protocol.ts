@@ -12,3 +12,6 @@ export const CREATE_CERTIFICATE_METHOD = '/istio.v1.auth.IstioCertificateService
 
 /** Set to `enabled` on a pod once an agent captures it; istiod and our federation service then tell others to use HBONE for it. */
 export const REDIRECTION_ANNOTATION = 'ambient.istio.io/redirection';
+
+/** Of services and workloads in discovery: what DNS names need beyond Istio's API (wire/proto/names.proto). */
+export const NAMES_EXTENSION = 'landbridge.dev/names';

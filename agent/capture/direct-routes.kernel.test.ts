@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { FileDescriptor } from '@landbridge/native/libc.ts';
 import { addressBytes, type SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
@@ -146,6 +146,79 @@ test.serial('a connection that was not answered when its route was withdrawn is 
   t.is(await called, 'ETIMEDOUT', 'soon: the kernel by itself tries for two minutes');
   t.deepEqual(portsOf(await packets.stop()), [4321], 'once');
   t.is(capture.directRoutes.counts(route, 0)?.failed, 1);
+});
+
+const APP = 8080;
+
+/** What becomes of a connection to `SERVICE` whose first SYN was lost, and of which `meanwhile` comes before it is sent again; with the number of SYNs that left. */
+async function lateSyn(t: ExecutionContext, meanwhile: (capture: Capture, route: DirectRoute, netns: bigint) => void | Disposable): Promise<{ readonly answer: string; readonly syns: number }> {
+  await using _app = await b.start(greeter(APP));
+  using capture = new Capture(mesh.node('west'));
+  await using agent = await answerFor(capture, a);
+  using _lease = keepLease(capture);
+  const route = capture.directRoutes.add(agent.pod.cookie, SERVICE, [{ address: { ip: b.address, port: APP }, weight: 1 }]);
+  if (route === undefined) throw new Error('there is no room');
+  const nft = (...args: readonly string[]): void => void execFileSync('ip', ['netns', 'exec', b.netns, '/usr/sbin/nft', ...args], { stdio: 'inherit' });
+  nft('add', 'table', 'ip', 'deaf');
+  nft('add', 'chain', 'ip', 'deaf', 'in', '{ type filter hook input priority 0; }');
+  nft('add', 'rule', 'ip', 'deaf', 'in', 'tcp', 'dport', String(APP), 'drop');
+  let called: Promise<string>;
+  const packets = await mesh.node('west').capturePod(a, `dst host ${b.address} and tcp[tcpflags] & (tcp-syn | tcp-ack) == tcp-syn`, HEADERS);
+  try {
+    called = a.run(caller(SERVICE.ip, SERVICE.port));
+    await eventually(() => portsOf(packets.read()).length, (count) => count === 1, 5000);
+    using _more = meanwhile(capture, route, agent.pod.cookie) ?? { [Symbol.dispose]: () => {} };
+    nft('delete', 'table', 'ip', 'deaf');
+    const answer = await called;
+    return { answer, syns: portsOf(await packets.stop()).length };
+  } catch (thrown) {
+    t.log(thrown);
+    await packets.stop();
+    throw thrown;
+  }
+}
+
+const [GOES_ON, GIVEN_UP] = [{ answer: `10.199.1.2 > ${SERVICE.ip} ${SERVICE.port} app saw 10.199.1.2`, syns: 2 }, { answer: 'ETIMEDOUT', syns: 1 }];
+const to = (port: number) => ({ address: { ip: '10.199.1.3', port }, weight: 1 });
+
+for (const [what, meanwhile, expected] of [
+  ['whose plan was withdrawn, is given up', ({ directRoutes }, route) => directRoutes.withdraw(route), GIVEN_UP],
+  ['whose next plan leads there too, goes on', ({ directRoutes }, _, netns) => void directRoutes.add(netns, SERVICE, [...Array.from({ length: 200 }, (_, i) => to(9000 + i)), to(APP)]), GOES_ON],
+  ['whose next plan leads elsewhere, is given up', ({ directRoutes }, _, netns) => void directRoutes.add(netns, SERVICE, [to(9001)]), GIVEN_UP],
+  ['whose route is not chosen any more, goes on', ({ directRoutes }, route) => directRoutes.retire(route), GOES_ON],
+  ['whose route was not chosen any more and then withdrawn, is given up', ({ directRoutes }, route) => {
+    directRoutes.retire(route);
+    directRoutes.withdraw(route);
+  }, GIVEN_UP],
+  ['that an agent before has allowed, goes on', () => new Capture(mesh.node('west')), GOES_ON],
+  ['that an agent before has allowed, and then forbidden, is given up', ({ directRoutes }, route) => {
+    const next = new Capture(mesh.node('west'));
+    directRoutes.withdraw(route);
+    return next;
+  }, GIVEN_UP],
+  ['that an agent before has allowed, and whose plan of this one leads elsewhere, is given up', (_, __, netns) => {
+    const next = new Capture(mesh.node('west'));
+    next.directRoutes.add(netns, SERVICE, [to(9001)]);
+    next.directRoutes.renew();
+    return next;
+  }, GIVEN_UP],
+] as const satisfies readonly (readonly [string, Parameters<typeof lateSyn>[1], object])[]) {
+  test.serial(`a connection under way, ${what}`, async (t) => t.deepEqual(await lateSyn(t, meanwhile), expected));
+}
+
+test.serial('a route that is not chosen any more is no way for another connection, and what an agent before allowed neither', async (t) => {
+  await using _app = await b.start(greeter(APP));
+  using first = new Capture(mesh.node('west'));
+  await using agent = await answerFor(first, a);
+  using _lease = keepLease(first);
+  const route = direct(first, agent.pod.cookie, { ip: b.address, port: APP });
+  t.regex(await a.run(caller(b.address, APP)), /app saw/);
+  first.directRoutes.retire(route);
+  t.regex(await a.run(caller(b.address, APP)), /outbound from/);
+  first.directRoutes.forget(route);
+  direct(first, agent.pod.cookie, { ip: b.address, port: APP });
+  using _second = new Capture(mesh.node('west'));
+  t.regex(await a.run(caller(b.address, APP)), /outbound from/);
 });
 
 test.serial('connections to a service are spread by weight, and applications see its address', async (t) => {

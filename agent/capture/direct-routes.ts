@@ -1,6 +1,6 @@
 import { type AliasColumn, aliasTable } from '@landbridge/core/alias-table.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
-import { DIRECT_BACKEND_KEY_BYTES, DIRECT_COUNTS_BYTES, DIRECT_LEASE_KEY, DIRECT_ROUTE_KEY_BYTES, directBackendKey, directBackendValue, type DirectCounts, directLeaseValue, type DirectMap, directRouteKey, directRouteValue, firstIdOf, sumDirectCounts } from '@landbridge/ebpf/direct-layout.ts';
+import { DIRECT_BACKEND_KEY_BYTES, DIRECT_COUNTS_BYTES, DIRECT_LEASE_KEY, DIRECT_ROUTE_KEY_BYTES, directBackendKey, directBackendValue, type DirectCounts, directGraceValue, directLeaseValue, type DirectMap, directRouteKey, directRouteValue, firstIdOf, idOfRoute, leasedUntil, routeOfBackend, sumDirectCounts } from '@landbridge/ebpf/direct-layout.ts';
 import type { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
 import { possibleCpus } from '@landbridge/native/libbpf.ts';
@@ -27,18 +27,22 @@ export interface DirectRoute {
 
 /**
  * The kernel's table of destinations that need no agent (ebpf/programs/direct.h). It is one agent's at a time: the last
- * one that began, which removes what there is. Routes hold only while {@link renew} is called: without an agent nothing
- * of the table is believed.
+ * one that began. Routes hold only while {@link renew} is called: without an agent nothing of the table is believed.
+ * What the agent before allowed is not chosen any more; connections that had been, and whose SYN has not left or must be
+ * sent again, may still leave by it until the lease of that agent ends, or it withdraws something.
  */
 export class DirectRoutes {
   readonly #routes: BpfMap;
   readonly #backends: BpfMap;
   readonly #counts: BpfMap;
   readonly #lease: BpfMap;
+  readonly #grace: BpfMap;
   readonly #noCounts: Buffer;
   /** The time since the machine started: those of every agent before are smaller. */
   readonly #firstId = process.hrtime.bigint();
   #nextId = this.#firstId;
+  /** Until when there are routes of agents before, in ns of the clock; undefined where there are none. */
+  #othersUntil: bigint | undefined;
 
   /** @throws SystemCallError */
   constructor(map: (name: DirectMap, values?: number) => BpfMap) {
@@ -47,9 +51,14 @@ export class DirectRoutes {
     this.#backends = map('direct_backends');
     this.#counts = map('direct_counts', cpus);
     this.#lease = map('direct_lease');
+    this.#grace = map('direct_grace');
     this.#noCounts = Buffer.alloc(DIRECT_COUNTS_BYTES * cpus);
+    const before = this.#lease.get(DIRECT_LEASE_KEY);
+    this.#othersUntil = before === undefined ? 0n : leasedUntil(before);
+    // First: once the lease is taken, the agent before ends by it what it would withdraw.
+    this.#grace.set(DIRECT_LEASE_KEY, directGraceValue(this.#othersUntil));
     this.#setLease(0n);
-    this.#empty();
+    this.#forgetOthers();
   }
 
   /** Whether no other agent has begun since. What this one knows does not count any more otherwise. @throws SystemCallError */
@@ -58,7 +67,7 @@ export class DirectRoutes {
     return lease !== undefined && firstIdOf(lease) === this.#firstId;
   }
 
-  /** In the place of what there is for the destination. Undefined where there is no room, or the table is another agent's. @throws SystemCallError */
+  /** At once in the place of what there is for the destination. Undefined where there is no room, or the table is another agent's. @throws SystemCallError */
   add(netnsCookie: bigint, destination: SocketAddress, backends: readonly DirectBackend[]): DirectRoute | undefined {
     if (!this.#isOurs) return undefined;
     const route: DirectRoute = { id: this.#nextId++, key: directRouteKey(netnsCookie, destination), backends: backends.length };
@@ -81,7 +90,23 @@ export class DirectRoutes {
 
   /** From the return on no connection begins by the route, not even one whose connect() was under way. @throws SystemCallError */
   withdraw(route: DirectRoute): void {
-    if (this.#isOurs) this.#routes.delete(route.key);
+    if (this.#isOurs) this.#delete(route);
+    else this.#grace.set(DIRECT_LEASE_KEY, directGraceValue(0n));
+  }
+
+  /** From the return on no connect() chooses the route; those that were under way go on by it, until it is withdrawn or forgotten. @throws SystemCallError */
+  retire(route: DirectRoute): void {
+    if (this.#isOurs && this.#holds(route)) this.#routes.set(route.key, directRouteValue(route.id, route.backends, { isRetired: true }));
+  }
+
+  #holds({ id, key }: DirectRoute): boolean {
+    const value = this.#routes.get(key);
+    return value !== undefined && idOfRoute(value) === id;
+  }
+
+  /** Another one may have its place. */
+  #delete(route: DirectRoute): void {
+    if (this.#holds(route)) this.#routes.delete(route.key);
   }
 
   /** What happened to the connections of a backend since the route was added; undefined where another agent has removed it. @throws SystemCallError */
@@ -90,26 +115,40 @@ export class DirectRoutes {
     return values === undefined ? undefined : sumDirectCounts(values);
   }
 
-  /** Of a route that was withdrawn: those of its connections that are still open are not counted any more. @throws SystemCallError */
+  /** Withdraws it too; those of its connections that are still open are not counted any more. @throws SystemCallError */
   forget(route: DirectRoute): void {
+    this.#delete(route);
     for (let index = 0; index < route.backends; index++) for (const map of [this.#backends, this.#counts]) map.delete(directBackendKey(route.id, index));
   }
 
   /** Lets the routes hold for {@link LEASE_MS} from now. @throws SystemCallError */
   renew(): void {
-    if (this.#isOurs) this.#setLease(process.hrtime.bigint() + BigInt(LEASE_MS) * 1_000_000n);
+    if (!this.#isOurs) return;
+    this.#forgetOthers();
+    this.#setLease(process.hrtime.bigint() + BigInt(LEASE_MS) * 1_000_000n);
   }
 
   /** Withdraws and forgets everything. @throws SystemCallError */
   clear(): void {
     if (!this.#isOurs) return;
     this.#setLease(0n);
-    this.#empty();
+    this.#grace.set(DIRECT_LEASE_KEY, directGraceValue(0n));
+    this.#empty(() => true);
   }
 
-  #empty(): void {
-    for (const key of this.#routes.keys(DIRECT_ROUTE_KEY_BYTES)) this.#routes.delete(key);
-    for (const map of [this.#backends, this.#counts]) for (const key of map.keys(DIRECT_BACKEND_KEY_BYTES)) map.delete(key);
+  /** Once nothing leaves by them any more. */
+  #forgetOthers(): void {
+    if (this.#othersUntil === undefined || process.hrtime.bigint() < this.#othersUntil) return;
+    this.#othersUntil = undefined;
+    this.#empty((id) => id < this.#firstId);
+  }
+
+  #empty(isMeant: (id: bigint) => boolean): void {
+    for (const key of this.#routes.keys(DIRECT_ROUTE_KEY_BYTES)) {
+      const value = this.#routes.get(key);
+      if (value !== undefined && isMeant(idOfRoute(value))) this.#routes.delete(key);
+    }
+    for (const map of [this.#backends, this.#counts]) for (const key of map.keys(DIRECT_BACKEND_KEY_BYTES)) if (isMeant(routeOfBackend(key))) map.delete(key);
   }
 
   /** By bpf_ktime_get_ns(), which is the clock of process.hrtime(): CLOCK_MONOTONIC. */

@@ -7,7 +7,7 @@ import { type AddressRange, hostKey, type Service, type Workload } from './wds-a
 
 const ips = ['10.0.0.1', '10.0.0.2', '10.0.1.1'];
 const namespaces = ['a', 'b', 'c'];
-const hostnames = ['h', 'i'];
+const hostnames = ['h.x', 'i'];
 const networks = ['', 'west'];
 const ip = fc.constantFrom(...ips);
 const range: fc.Arbitrary<AddressRange> = fc.record({ network: fc.constantFrom(...networks), bits: fc.constantFrom(8, 24, 31) }).map(({ network, bits }) => {
@@ -17,8 +17,8 @@ const range: fc.Arbitrary<AddressRange> = fc.record({ network: fc.constantFrom(.
 });
 const workload: fc.Arbitrary<Workload> = fc.record({
   kind: fc.constantFrom('east//Pod/demo/', 'east/networking.istio.io/WorkloadEntry/demo/', 'NetworkGateway/west/'), n: fc.nat(3), network: fc.constantFrom(...networks), ips: fc.uniqueArray(ip, { maxLength: 2 }),
-  tunnel: fc.constantFrom('hbone' as const, 'none' as const), healthy: fc.boolean(), hostNetwork: fc.boolean(), hostname: fc.constantFrom('', 'h', 'w'), of: fc.uniqueArray(fc.tuple(fc.constantFrom(...namespaces), fc.constantFrom(...hostnames)), { maxLength: 2 }),
-}).map(({ kind, n, network, ips: list, of, ...over }) => workloadOf(n, { uid: `${kind}${n}`, network, addresses: list.map((each) => `${network}/${each}`), services: new Map(of.map(([namespace, hostname]) => [hostKey(namespace, hostname), new Map([[80, 80]])])), ...over }));
+  tunnel: fc.constantFrom('hbone' as const, 'none' as const), healthy: fc.boolean(), hostNetwork: fc.boolean(), hostname: fc.constantFrom('', 'h.x', 'w'), named: fc.uniqueArray(fc.constantFrom(...hostnames), { maxLength: 2 }), of: fc.uniqueArray(fc.tuple(fc.constantFrom(...namespaces), fc.constantFrom(...hostnames)), { maxLength: 2 }),
+}).map(({ kind, n, network, ips: list, of, named, ...over }) => workloadOf(n, { names: new Map(named.map((hostname) => [hostKey('a', hostname), { hostname: '', ipv4: true, ipv6: false, ports: [] }])), uid: `${kind}${n}`, network, addresses: list.map((each) => `${network}/${each}`), services: new Map(of.map(([namespace, hostname]) => [hostKey(namespace, hostname), new Map([[80, 80]])])), ...over }));
 const service: fc.Arbitrary<Service> = fc.record({
   namespace: fc.constantFrom(...namespaces), hostname: fc.constantFrom(...hostnames), network: fc.constantFrom(...networks), ips: fc.uniqueArray(ip, { maxLength: 2 }), ranges: fc.array(range, { maxLength: 2 }), canonical: fc.boolean(), visibility: fc.constantFrom('public' as const, 'namespace' as const),
 }).map(({ network, ips: list, ...over }) => serviceOf('s', { addresses: list.map((each) => `${network}/${each}`), ...over }));
@@ -33,8 +33,10 @@ function answers(registry: Registry): unknown {
     workloads: addresses.map((at) => registry.workloadAt(at)?.uid),
     services: addresses.map((at) => clients.map((client) => registry.serviceAt(at, client)?.key)),
     hosts: hostnames.map((hostname) => clients.map((client) => registry.serviceByHostname(hostname, client)?.key)),
-    named: namespaces.concat('demo').map((namespace) => ['h', 'w'].map((hostname) => registry.workloadByHost(namespace, hostname)?.uid)),
+    named: namespaces.concat('demo').map((namespace) => ['h.x', 'w'].map((hostname) => registry.workloadByHost(namespace, hostname)?.uid)),
     endpoints: namespaces.flatMap((namespace) => hostnames.map((hostname) => registry.endpointsOf(serviceOf('s', { namespace, hostname })).map(({ uid }) => uid))),
+    names: hostnames.map((hostname) => [...registry.namedEndpointsOf(serviceOf('s', { namespace: 'a', hostname }))].map(({ uid }) => uid).sort()),
+    domains: ['x', 'h.x', 'i'].map((domain) => registry.hasHostBelow(domain)),
     gateways: networks.map((network) => registry.gatewaysOf(network).map(({ uid }) => uid)),
     count: registry.count(),
   };

@@ -51,6 +51,10 @@ export class Registry {
   readonly #servicesByHostname = new Map<string, Service[]>();
   /** By key of service, whether that is known yet or not. */
   readonly #endpoints = new Map<string, Map<string, Workload>>();
+  /** Endpoints with names, by key of headless service. */
+  readonly #named = new Map<string, Map<string, Workload>>();
+  /** How many services have their hostname below a domain. */
+  readonly #domains = new Map<string, number>();
   readonly #gateways = new Map<string, Workload[]>();
 
   apply(delta: AddressDelta, nowMs: number = Date.now()): RegistryChange {
@@ -138,6 +142,16 @@ export class Registry {
     return this.#endpoints.get(service.key)?.has(uid) === true;
   }
 
+  /** Those that have a name in the service, in no order. */
+  namedEndpointsOf(service: Service): Iterable<Workload> {
+    return this.#named.get(service.key)?.values() ?? [];
+  }
+
+  /** Whether any hostname of a service ends with the domain and is longer. */
+  hasHostBelow(domain: string): boolean {
+    return this.#domains.has(domain);
+  }
+
   /** The gateways through which a network is reached, as far as the control plane tells of them by themselves. */
   gatewaysOf(network: string): readonly Workload[] {
     return this.#gateways.get(network) ?? [];
@@ -172,17 +186,15 @@ export class Registry {
     if (!workload.hostNetwork) for (const address of workload.addresses) insert(this.#workloadsByAddress, address, workload, byClaim);
     if (workload.hostname !== '') insert(this.#workloadsByHost, hostKey(workload.namespace, workload.hostname), workload, byUid);
     if (workload.uid.startsWith(GATEWAY_UID)) insert(this.#gateways, workload.network, workload, byUid);
-    for (const key of workload.services.keys()) {
-      let endpoints = this.#endpoints.get(key);
-      if (endpoints === undefined) this.#endpoints.set(key, (endpoints = new Map()));
-      endpoints.set(workload.uid, workload);
-    }
+    for (const key of workload.services.keys()) enlist(this.#endpoints, key, workload);
+    for (const key of workload.names.keys()) enlist(this.#named, key, workload);
   }
 
   #addService(service: Service): void {
     for (const address of service.addresses) insert(this.#servicesByAddress, address, service, byKey);
     for (const range of service.ranges) this.#servicesByRange.add(range, service);
     insert(this.#servicesByHostname, service.hostname, service, byKey);
+    for (const domain of domainsAbove(service.hostname)) this.#domains.set(domain, (this.#domains.get(domain) ?? 0) + 1);
   }
 
   #remove(name: string, change: Change): void {
@@ -194,16 +206,18 @@ export class Registry {
       for (const address of resource.addresses) withdraw(this.#servicesByAddress, address, resource);
       for (const range of resource.ranges) this.#servicesByRange.remove(range, resource);
       withdraw(this.#servicesByHostname, resource.hostname, resource);
+      for (const domain of domainsAbove(resource.hostname)) {
+        const left = (this.#domains.get(domain) ?? 0) - 1;
+        if (left > 0) this.#domains.set(domain, left);
+        else this.#domains.delete(domain);
+      }
       return;
     }
     for (const address of resource.addresses) withdraw(this.#workloadsByAddress, address, resource);
     withdraw(this.#workloadsByHost, hostKey(resource.namespace, resource.hostname), resource);
     withdraw(this.#gateways, resource.network, resource);
-    for (const key of resource.services.keys()) {
-      const endpoints = this.#endpoints.get(key);
-      endpoints?.delete(name);
-      if (endpoints?.size === 0) this.#endpoints.delete(key);
-    }
+    for (const key of resource.services.keys()) discharge(this.#endpoints, key, name);
+    for (const key of resource.names.keys()) discharge(this.#named, key, name);
   }
 }
 
@@ -260,6 +274,25 @@ function preferred(services: readonly Service[] | undefined, clientNamespace: st
     first ??= service;
   }
   return canonical ?? first;
+}
+
+function enlist(endpoints: Map<string, Map<string, Workload>>, key: string, workload: Workload): void {
+  const known = endpoints.get(key);
+  if (known === undefined) endpoints.set(key, new Map([[workload.uid, workload]]));
+  else known.set(workload.uid, workload);
+}
+
+function discharge(endpoints: Map<string, Map<string, Workload>>, key: string, uid: string): void {
+  const known = endpoints.get(key);
+  known?.delete(uid);
+  if (known?.size === 0) endpoints.delete(key);
+}
+
+/** `b.c` and `c` of `a.b.c`. */
+function domainsAbove(hostname: string): string[] {
+  const domains: string[] = [];
+  for (let dot = hostname.indexOf('.'); dot >= 0; dot = hostname.indexOf('.', dot + 1)) domains.push(hostname.slice(dot + 1));
+  return domains;
 }
 
 function insert<T>(map: Map<string, T[]>, key: string, value: T, order: (a: T, b: T) => number): void {

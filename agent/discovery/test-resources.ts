@@ -20,7 +20,7 @@ export function workloadOf(n: number, over: Partial<Workload> = {}): Workload {
   return {
     kind: 'workload', uid: `east//Pod/demo/echo-${n}`, name: `echo-${n}`, namespace: 'demo', addresses: [`/10.1.0.${n}`], hostname: '', tunnel: 'hbone', nativeTunnel: false, applicationTunnel: undefined,
     trustDomain: 'east.example', serviceAccount: 'echo', workloadName: 'echo', workloadType: 'deployment', canonicalName: 'echo', canonicalRevision: 'v1', cluster: 'east', node: 'n', network: '', region: '', zone: '', subzone: '',
-    waypoint: undefined, networkGateway: undefined, hostNetwork: false, healthy: true, capacity: 1, authorizationPolicies: [], services: new Map(), ...over,
+    waypoint: undefined, networkGateway: undefined, hostNetwork: false, healthy: true, capacity: 1, authorizationPolicies: [], services: new Map(), names: new Map(), ...over,
   };
 }
 
@@ -29,7 +29,7 @@ export function serviceOf(name: string, over: Partial<Service> = {}): Service {
   const hostname = over.hostname ?? `${name}.${namespace}.svc.clusterset.local`;
   return {
     kind: 'service', key: hostKey(namespace, hostname), name, namespace, hostname, addresses: [], ranges: [], ports: new Map([[8080, 0]]), subjectAltNames: [], waypoint: undefined, weightedWaypoints: [], loadBalancing: DEFAULT_LOAD_BALANCING,
-    ipFamilies: 'automatic', canonical: false, ingressUseWaypoint: false, visibility: 'public', ...over,
+    ipFamilies: 'automatic', canonical: false, ingressUseWaypoint: false, visibility: 'public', names: undefined, ...over,
   };
 }
 

@@ -1,5 +1,8 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { AddressSchema, ApplicationTunnel_Protocol, IPFamilies, LoadBalancing_HealthPolicy, LoadBalancing_Mode, LoadBalancing_Scope, NetworkMode, type ServiceSchema, TunnelProtocol, Visibility, type WorkloadSchema, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
+import { anyPack } from '@bufbuild/protobuf/wkt';
+import { EndpointNamesSchema, NamedPort_Protocol, ServiceNamesSchema } from '@landbridge/wire/gen/names_pb.js';
+import { AddressSchema, ApplicationTunnel_Protocol, type Extension, ExtensionSchema, IPFamilies, LoadBalancing_HealthPolicy, LoadBalancing_Mode, LoadBalancing_Scope, NetworkMode, type ServiceSchema, TunnelProtocol, Visibility, type WorkloadSchema, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
+import { NAMES_EXTENSION } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import fc from 'fast-check';
 import { MAX_ADDRESS_BYTES, parseAddress, type Service, type Workload } from './wds-address.ts';
@@ -36,7 +39,7 @@ test('every field of a workload is understood', (t) => {
   t.deepEqual(workload, {
     kind: 'workload', uid: 'east//Pod/demo/echo-1', name: 'echo-1', namespace: 'demo', addresses: ['net/10.0.0.1', 'net/fd00::1'], hostname: 'echo.example', network: 'net', tunnel: 'hbone', nativeTunnel: true, applicationTunnel: { protocol: 'proxy', port: 15088 },
     trustDomain: 'east.example', serviceAccount: 'echo', cluster: 'east', node: 'n1', workloadName: 'echo', workloadType: 'cronjob', canonicalName: 'echo', canonicalRevision: 'v2', waypoint: { kind: 'hostname', namespace: 'demo', hostname: 'waypoint.demo', port: 15008 },
-    networkGateway: { kind: 'address', network: 'west', ip: '10.0.0.1', port: 15008 }, hostNetwork: true, healthy: false, region: 'r', zone: 'z', subzone: 's', capacity: 7, authorizationPolicies: ['demo/strict'], services: new Map([['demo/echo.demo', new Map([[80, 8080]])]]),
+    networkGateway: { kind: 'address', network: 'west', ip: '10.0.0.1', port: 15008 }, hostNetwork: true, healthy: false, region: 'r', zone: 'z', subzone: 's', capacity: 7, authorizationPolicies: ['demo/strict'], services: new Map([['demo/echo.demo', new Map([[80, 8080]])]]), names: new Map(),
   } as unknown as Workload);
 });
 
@@ -57,8 +60,23 @@ test('every field of a service is understood', (t) => {
   t.deepEqual(service, {
     kind: 'service', key: 'demo/echo.demo', name: 'echo', namespace: 'demo', hostname: 'echo.demo', addresses: ['net/10.9.0.1', 'net/10.9.0.2', 'net/fd00::1'],
     ranges: [{ network: '', prefix: { bytes: Uint8Array.of(240, 1, 0, 0), bits: 16 } }, { network: '', prefix: { bytes: Uint8Array.of(10, 0, 0, 0), bits: 24 } }], ports: new Map([[80, 8080], [81, 0]]), subjectAltNames: ['spiffe://td/ns/a/sa/b'],
-    waypoint, weightedWaypoints: [{ destination: waypoint, weight: 3 }], loadBalancing: { preferences: ['network', 'region', 'zone', 'subzone', 'node', 'cluster'], mode: 'failover', health: 'allow-all' }, ipFamilies: 'dual', canonical: true, ingressUseWaypoint: true, visibility: 'namespace',
+    waypoint, weightedWaypoints: [{ destination: waypoint, weight: 3 }], loadBalancing: { preferences: ['network', 'region', 'zone', 'subzone', 'node', 'cluster'], mode: 'failover', health: 'allow-all' }, ipFamilies: 'dual', canonical: true, ingressUseWaypoint: true, visibility: 'namespace', names: undefined,
   } as unknown as Service);
+});
+
+test('names come in an extension of ours; another one, and one that can not be read, tells none', (t) => {
+  const ports = [{ name: 'http', protocol: NamedPort_Protocol.TCP, port: 80 }, { name: 'quic', protocol: NamedPort_Protocol.UDP, port: 80 }, { name: 'Not.A-label', protocol: NamedPort_Protocol.TCP, port: 1 }, { name: 'late', protocol: 9 as NamedPort_Protocol, port: 1 }, { name: 'high', protocol: NamedPort_Protocol.SCTP, port: 70_000 }];
+  const understoodPorts = [{ name: 'http', protocol: 'tcp', port: 80 }, { name: 'quic', protocol: 'udp', port: 80 }];
+  const other: Extension = create(ExtensionSchema, { name: 'example.com/other', config: { typeUrl: 'x', value: Uint8Array.of(1) } });
+  const ofService: Extension = create(ExtensionSchema, { name: NAMES_EXTENSION, config: anyPack(ServiceNamesSchema, create(ServiceNamesSchema, { headless: true, ports })) });
+  t.deepEqual(parsedService({ hostname: 'h', namespace: 'n', extensions: [other, ofService] }).names, { headless: true, ports: understoodPorts } as never);
+  const ofWorkload: Extension = create(ExtensionSchema, { name: NAMES_EXTENSION, config: anyPack(EndpointNamesSchema, create(EndpointNamesSchema, { services: { 'n/h': { hostname: 'web-0', ipv4: true, ports }, 'n/i': { hostname: 'no.label' } } })) });
+  t.deepEqual(parsedWorkload({ uid: 'u', extensions: [ofWorkload] }).names, new Map([['n/h', { hostname: 'web-0', ipv4: true, ipv6: false, ports: understoodPorts }], ['n/i', { hostname: '', ipv4: false, ipv6: false, ports: [] }]]) as never);
+  const broken: Extension = create(ExtensionSchema, { name: NAMES_EXTENSION, config: { typeUrl: 'x', value: Uint8Array.of(0xff) } });
+  for (const extensions of [[], [other], [broken], [create(ExtensionSchema, { name: NAMES_EXTENSION })]]) {
+    t.is(parsedService({ hostname: 'h', namespace: 'n', extensions }).names, undefined);
+    t.is(parsedWorkload({ uid: 'u', extensions }).names.size, 0);
+  }
 });
 
 test('what can not be understood is refused, and it is said whose it is', (t) => {

@@ -4,6 +4,7 @@ import { type IpAddress, type IpPrefix, ipFromBytes, prefixFromBytes } from '@la
 import { DEFAULT_LOAD_BALANCING, type LoadBalancing, type LoadBalancingScope, type Placed } from '@landbridge/core/load-balancing.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { AddressSchema, ApplicationTunnel_Protocol, IPFamilies, LoadBalancing_HealthPolicy, LoadBalancing_Mode, LoadBalancing_Scope, NetworkMode, TunnelProtocol, Visibility, type GatewayAddress as WireGateway, type LoadBalancing as WireLoadBalancing, type Port, type Service as WireService, type Workload as WireWorkload, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
+import { type EndpointName, endpointNames, type ServiceNames, serviceNames } from './wds-names.ts';
 
 /** A part of a network's addresses. */
 export interface AddressRange {
@@ -49,6 +50,8 @@ export interface Workload extends Placed {
   readonly authorizationPolicies: readonly string[];
   /** Target ports by service port, by service key. */
   readonly services: ReadonlyMap<string, ReadonlyMap<number, number>>;
+  /** As an endpoint of headless services, by their keys; nothing where the control plane does not tell. */
+  readonly names: ReadonlyMap<string, EndpointName>;
 }
 
 export interface Service {
@@ -75,6 +78,8 @@ export interface Service {
   /** Gateways at the edge use the waypoint too. */
   readonly ingressUseWaypoint: boolean;
   readonly visibility: 'public' | 'namespace';
+  /** Undefined where the control plane does not tell. */
+  readonly names: ServiceNames | undefined;
 }
 
 /** More than the largest services have; a resource beyond it is refused. */
@@ -171,6 +176,7 @@ function workloadOf(wire: WireWorkload): Workload {
       if (!key.includes('/')) throw new Refusal(`${what}: service ${JSON.stringify(key.slice(0, 80))} is not NAMESPACE/HOSTNAME`);
       return [key, portMap(ports, what)];
     })),
+    names: endpointNames(wire.extensions),
   };
 }
 
@@ -206,6 +212,7 @@ function serviceOf(wire: WireService): Service {
     ingressUseWaypoint: wire.ingressUseWaypoint,
     // Without the service its clients would leave the mesh: a visibility that is not known hides nothing.
     visibility: wire.visibility === Visibility.NAMESPACE ? 'namespace' : 'public',
+    names: serviceNames(wire.extensions),
   };
 }
 

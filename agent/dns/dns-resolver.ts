@@ -1,3 +1,5 @@
+import type { PodDns } from '../pods/pod-dns.ts';
+
 /** Who asks: a captured pod. */
 export interface DnsClient {
   readonly uid: string;
@@ -6,6 +8,8 @@ export interface DnsClient {
   readonly serviceAccount: string;
   /** One of each family that it has. */
   readonly addresses: readonly string[];
+  /** How its own resolver completes names; as most do, where that is not known. */
+  readonly dns?: PodDns;
 }
 
 /**

@@ -17,7 +17,7 @@ import { Http2Output } from './http2-output.ts';
 import { Http2Stream, type StreamEnd } from './http2-stream.ts';
 import { ENDED, FAILED } from './near.ts';
 import { giveSlab, type Slab, takeSlab } from './slab.ts';
-import { TokenBucket } from './token-bucket.ts';
+import { TokenBucket } from '@landbridge/core/token-bucket.ts';
 
 export interface SessionListener {
   /** A server's peer asks for a tunnel; the listener joins and answers, or refuses. */

@@ -53,7 +53,7 @@ function client(port: number, rootPem: () => Buffer = () => Buffer.from(west.roo
 test('a request says who asks, for whom and for how long', async (t) => {
   const { service, port } = await Service.start((_call, done) => done(null, chain('leaf', 'middle', 'root')));
   await using _service = service;
-  t.deepEqual(await client(port).issue(west.identity('a'), 'the request', 60, soon()), { chainPem: 'leafmiddle', rootsPem: 'root' });
+  t.deepEqual(await client(port).issue(west.identity('a'), 'the request', 60, soon()), { chainPem: 'leaf\nmiddle\n', rootsPem: 'root' });
   const [call] = service.calls;
   t.deepEqual([call?.metadata.get('authorization'), call?.metadata.get('clusterid')], [['Bearer a-token'], ['west']]);
   t.like(fromBinary(IstioCertificateRequestSchema, call?.request ?? Buffer.alloc(0)), { csr: 'the request', validityDuration: 60n, metadata: { ImpersonatedIdentity: west.identity('a') } });
@@ -105,7 +105,7 @@ test('after a failure roots are read anew, and those who were not concerned go o
   t.is(reads, 2);
   while (waiting.length === 0) await new Promise(setImmediate);
   waiting[0]?.();
-  t.deepEqual(await slow, { chainPem: 'leaf', rootsPem: 'root' });
+  t.deepEqual(await slow, { chainPem: 'leaf\n', rootsPem: 'root' });
 });
 
 test('a service that the roots do not know gets no request, and an answer without a root is none', async (t) => {

@@ -83,7 +83,8 @@ export class GrpcCertificateAuthority implements CertificateAuthority {
       const { certChain } = fromBinary(IstioCertificateResponseSchema, response);
       const rootsPem = certChain.at(-1);
       if (certChain.length < 2 || rootsPem === undefined) throw new LandbridgeError('certificate-refused', `the answer for ${identity} holds ${certChain.length} elements: a leaf and a root are needed`, { retryable: true });
-      return { chainPem: certChain.slice(0, -1).join(''), rootsPem };
+      // Some authorities leave out the last line end, and two blocks on one line are none.
+      return { chainPem: certChain.slice(0, -1).map((pem) => (pem.endsWith('\n') ? pem : `${pem}\n`)).join(''), rootsPem };
     } catch (thrown) {
       // Whoever tries again reads the roots anew.
       if (this.#shared === shared) this.#shared = undefined;

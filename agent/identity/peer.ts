@@ -5,8 +5,10 @@ import { err, ok, type Result } from '@landbridge/core/result.ts';
 /** Roots by the one trust domain that each of them may vouch for. */
 export type TrustBundles = ReadonlyMap<string, readonly X509Certificate[]>;
 
-/** Certificates between leaf and root, both included, at most. */
+/** Certificates from a leaf to the one below a root, both included, at most. */
 const MAX_CHAIN = 5;
+/** Signatures that are looked at for one peer: it chooses what it sends along, and an authority may have several certificates. */
+const MAX_SIGNATURES = 32;
 
 declare const verified: unique symbol;
 
@@ -49,19 +51,21 @@ export function verifyChain(chain: readonly X509Certificate[], bundles: TrustBun
   return ok({ id, trustDomain, namespace, serviceAccount } as VerifiedPeer);
 }
 
+/** Looks at every way that there is: of an authority that was certified twice, only one certificate may lead to a root that is known. */
 function chainsTo(leaf: X509Certificate, others: readonly X509Certificate[], roots: readonly X509Certificate[], nowMs: number): Result<true, PeerFault> {
-  let certificate = leaf;
-  for (let depth = 1; depth <= MAX_CHAIN; depth++) {
-    if (nowMs < Date.parse(certificate.validFrom) || nowMs > Date.parse(certificate.validTo)) return fault('tls-certificate-expired', `a certificate is valid only from ${certificate.validFrom} to ${certificate.validTo}`);
-    const child = certificate;
-    if (roots.some((root) => isIssuer(root, child) && nowMs <= Date.parse(root.validTo))) return ok(true);
-    const issuer = others.find((other) => other.fingerprint256 !== child.fingerprint256 && isIssuer(other, child));
-    if (issuer === undefined) break;
-    certificate = issuer;
-  }
+  let signatures = 0;
+  let outOfTime: X509Certificate | undefined;
+  const isIssuer = (issuer: X509Certificate, child: X509Certificate): boolean => issuer.ca && child.checkIssued(issuer) && signatures++ < MAX_SIGNATURES && child.verify(issuer.publicKey);
+  const leads = (certificate: X509Certificate, below: readonly X509Certificate[]): boolean => {
+    if (nowMs < Date.parse(certificate.validFrom) || nowMs > Date.parse(certificate.validTo)) {
+      outOfTime ??= certificate;
+      return false;
+    }
+    if (roots.some((root) => nowMs <= Date.parse(root.validTo) && isIssuer(root, certificate))) return true;
+    const path = [...below, certificate];
+    return path.length < MAX_CHAIN && others.some((other) => !path.some(({ fingerprint256 }) => fingerprint256 === other.fingerprint256) && isIssuer(other, certificate) && leads(other, path));
+  };
+  if (leads(leaf, [])) return ok(true);
+  if (outOfTime !== undefined) return fault('tls-certificate-expired', `a certificate is valid only from ${outOfTime.validFrom} to ${outOfTime.validTo}`);
   return fault('trust-domain', 'the certificate does not chain to a root of its trust domain');
-}
-
-function isIssuer(issuer: X509Certificate, child: X509Certificate): boolean {
-  return issuer.ca && child.checkIssued(issuer) && child.verify(issuer.publicKey);
 }

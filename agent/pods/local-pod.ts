@@ -1,3 +1,5 @@
+import type { PodDns } from './pod-dns.ts';
+
 /** A pod of this node that wants to be captured. */
 export interface LocalPod {
   /** By which the container runtime knows it, and the kernel. */
@@ -15,6 +17,8 @@ export interface LocalPod {
   readonly announced: boolean;
   /** Those that its specification has the kubelet dial; any, where that is not known. */
   readonly probePorts?: readonly number[];
+  /** How its own resolver completes names; as most do, where that is not known. */
+  readonly dns?: PodDns;
 }
 
 /** A pod of this node, in the mesh or not. */

@@ -11,7 +11,7 @@ const labels = fc.dictionary(fc.oneof(fc.constantFrom(...MODE_LABELS, ACCELERATI
 const pod = fc.record(
   {
     metadata: or(fc.record({ uid: or(fc.oneof(fc.uuid(), fc.string())), name: or(text), namespace: or(text), labels: or(labels), annotations: or(fc.dictionary(fc.oneof(fc.constant('kubernetes.io/config.mirror'), fc.string()), or(fc.oneof(fc.uuid(), fc.string())))) }, { requiredKeys: [] })),
-    spec: or(fc.record({ serviceAccountName: or(text), hostNetwork: or(fc.boolean()) }, { requiredKeys: [] })),
+    spec: or(fc.record({ serviceAccountName: or(text), hostNetwork: or(fc.boolean()), dnsPolicy: or(fc.constantFrom('ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None')), dnsConfig: or(fc.record({ searches: or(fc.array(or(fc.string({ maxLength: 260 })), { maxLength: 40 })) })) }, { requiredKeys: [] })),
     status: or(fc.record({ phase: or(text), podIPs: or(fc.array(or(fc.record({ ip: or(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string())) })))) }, { requiredKeys: [] })),
   },
   { requiredKeys: [] },
@@ -29,10 +29,23 @@ test('whatever an object is, what is told of a pod has its types and nothing els
       t.true(Object.entries(labels).every(([label, mode]) => MODE_LABELS.includes(label as never) && typeof mode === 'string'));
       t.deepEqual(addresses, podAddresses(addresses));
       t.true([isHostNetwork, hasEnded, announced, wantsAcceleration].every((is) => typeof is === 'boolean'));
+      const { dns } = parsed.value;
+      t.true(typeof dns.isClusterFirst === 'boolean' && dns.searches.length <= 32 && dns.searches.every((search) => search !== '' && search.length <= 253));
       t.true(parsed.value.probePorts.every((port) => Number.isInteger(port)));
-      t.is(Object.keys(parsed.value).length, 12);
+      t.is(Object.keys(parsed.value).length, 13);
     }),
   );
+});
+
+test('how a pod completes names is what its specification says, and by default the cluster’s domains come first', (t) => {
+  const dnsOf = (spec: object): unknown => {
+    const parsed = parsePod({ metadata: { uid, namespace: 'shop', name: 'cart' }, spec });
+    return parsed.ok ? parsed.value.dns : undefined;
+  };
+  t.deepEqual(dnsOf({}), { isClusterFirst: true, searches: [] });
+  t.deepEqual(dnsOf({ dnsPolicy: 'ClusterFirst', dnsConfig: { searches: ['Example.COM.', 'lab', '', '.'] } }), { isClusterFirst: true, searches: ['example.com', 'lab'] });
+  t.deepEqual(dnsOf({ dnsPolicy: 'None', dnsConfig: { searches: ['lab'] } }), { isClusterFirst: false, searches: ['lab'] });
+  t.deepEqual(dnsOf({ dnsPolicy: 'Default' }), { isClusterFirst: false, searches: [] });
 });
 
 test('a pod is told whatever else it has', (t) => {

@@ -3,6 +3,7 @@ import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import { type Fields, fields, items } from '@landbridge/core/json-fields.ts';
 import { podAddresses } from './pod-addresses.ts';
+import { type PodDns, podDns } from './pod-dns.ts';
 import { probePorts } from './probe-ports.ts';
 
 /** Istio's label and ours mean the same; ours wins where both are set. */
@@ -44,6 +45,7 @@ export interface PodFacts {
   /** Whether its annotation says that it is captured. */
   readonly announced: boolean;
   readonly probePorts: readonly number[];
+  readonly dns: PodDns;
 }
 
 export function parseNamespace(value: unknown): Result<NamespaceFacts> {
@@ -72,6 +74,7 @@ export function parsePod(value: unknown): Result<PodFacts> {
     addresses: podAddresses(texts(status['podIPs'])),
     announced: annotations[REDIRECTION_ANNOTATION] === 'enabled',
     probePorts: probePorts(spec),
+    dns: podDns(spec),
   });
 }
 

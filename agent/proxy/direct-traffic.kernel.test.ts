@@ -64,6 +64,21 @@ test.serial('connections to a service whose endpoints take no tunnels are spread
   t.deepEqual([...agent.series.sums('opened')].map(({ shared: { labels }, value }) => [labels.source_workload, labels.destination_service, labels.destination_workload, value]), [['a', 'db.demo.svc.clusterset.local', 'echo', 1001]]);
 });
 
+test.serial('a plan that changes and needs no agent still is in the kernel at once, and one that needs it is not', async (t) => {
+  await using _app = await b.start(portTeller([8001, 8002]));
+  await using agent = await StaticAgent.start(mesh.node('west'), [a]);
+  const service = serviceOf('db', { addresses: ['/10.96.0.10'], ports: new Map([[80, 0]]) });
+  const endpoint = (i: number, tunnel: 'none' | 'hbone' = 'none') => workloadOf(i, { addresses: [`/${b.address}`], tunnel, services: servesAt(service, { 80: 8001 + i }) });
+  await agent.tell({ updated: [service, endpoint(0)], removed: [] });
+  t.regex(await a.run(caller('10.96.0.10', 80)), / 8001$/);
+  t.is(agent.direct.size, 1);
+  await agent.tell({ updated: [endpoint(1)], removed: [endpoint(0).uid] });
+  t.is(agent.direct.size, 1);
+  t.regex(await a.run(caller('10.96.0.10', 80)), / 8002$/);
+  await agent.tell({ updated: [endpoint(1, 'hbone')], removed: [] });
+  t.is(agent.direct.size, 0);
+});
+
 test.serial('a destination that comes into the mesh gets nothing in plaintext any more', async (t) => {
   await using _app = await b.start(greeter(8080));
   await using agent = await StaticAgent.start(mesh.node('west'), [a]);

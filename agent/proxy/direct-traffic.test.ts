@@ -53,6 +53,33 @@ test('where a backend fails that is not the only one, the agent takes over for a
   t.deepEqual(live(), [], 'its plan has changed meanwhile');
 });
 
+test('what was begun before the agent took over goes on, until the plan changes or another offer is made', async (t) => {
+  for (const end of ['withdraw', 'withdrawPod', 'offer', 'wait'] as const) {
+    const { traffic, happens, live, retired, pass } = fakeKernel();
+    traffic.offer('k', client, destination, two);
+    happens(1n, 0, { failed: 1 });
+    await traffic.read();
+    t.deepEqual([live(), retired()], [[], [1n]]);
+    if (end === 'withdraw') traffic.withdraw(['k']);
+    else if (end === 'withdrawPod') traffic.withdrawPod('uid-a');
+    else if (end === 'offer') traffic.offer('k', client, destination, two);
+    else {
+      pass(TAKEN_BACK_MS);
+      await traffic.read();
+    }
+    t.deepEqual(retired(), [], end);
+    t.is(live().length, end === 'offer' || end === 'wait' ? 1 : 0, end);
+  }
+});
+
+test('an offer for which there is no room leaves nothing of the one before', (t) => {
+  const { traffic, live } = fakeKernel();
+  traffic.offer('k', client, destination, one);
+  traffic.offer('k', client, destination, { service, backends: Array.from({ length: MAX_POD_BACKENDS + 1 }, () => backend(1)) });
+  t.deepEqual(live(), []);
+  t.false(traffic.has('k'));
+});
+
 test('an offer takes the place of the one before', (t) => {
   const { traffic, live } = fakeKernel();
   traffic.offer('k', client, destination, one);

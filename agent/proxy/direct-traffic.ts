@@ -50,7 +50,7 @@ interface Entry extends Offer {
 }
 
 /** The part of {@link DirectRoutes} that tables in tests have too. */
-export type DirectTable = Pick<DirectRoutes, 'add' | 'withdraw' | 'counts' | 'forget' | 'renew' | 'clear'>;
+export type DirectTable = Pick<DirectRoutes, 'add' | 'retire' | 'withdraw' | 'counts' | 'forget' | 'renew' | 'clear'>;
 
 /**
  * Lets the kernel carry the traffic that needs no agent: for as long as its plan holds, it is used and its backends are
@@ -63,8 +63,8 @@ export class DirectTraffic {
   readonly #live = new Map<string, Entry>();
   /** Withdrawn, with connections that may still be open: until when they may come to be. */
   readonly #ended = new Map<Entry, { readonly settledMs: number; readonly isOrphan: boolean }>();
-  /** Offers that are not made before a time. */
-  readonly #takenBack = new Map<string, { readonly offer: Offer; readonly untilMs: number }>();
+  /** Offers that are not made again before a time; connections that had been begun by them go on. */
+  readonly #takenBack = new Map<string, { readonly entry: Entry; readonly untilMs: number }>();
   /** Backends of live and ended entries, by pod. */
   readonly #perPod = new Map<string, number>();
   #hasEnded = false;
@@ -88,27 +88,40 @@ export class DirectTraffic {
     return this.#live.size;
   }
 
-  /** A plan holds from now on. @throws SystemCallError */
-  offer(key: string, client: DirectClient, destination: SocketAddress, plan: DirectPlan): void {
-    this.withdraw([key]);
-    this.#add({ key, client, destination, plan });
+  /** The pod and the destination of a plan that the kernel goes by. */
+  offered(key: string): { readonly uid: string; readonly destination: SocketAddress } | undefined {
+    const entry = this.#live.get(key);
+    return entry === undefined ? undefined : { uid: entry.client.uid, destination: entry.destination };
   }
 
-  #add(offer: Offer): void {
+  /** A plan holds from now on, at once in the place of the one before: what both allow goes on. @throws SystemCallError */
+  offer(key: string, client: DirectClient, destination: SocketAddress, plan: DirectPlan): void {
+    const before = this.#live.get(key);
+    if (this.#add({ key, client, destination, plan })) {
+      this.#takenBack.delete(key);
+      if (before !== undefined) this.#retain(before, false);
+    } else {
+      this.withdraw([key]);
+    }
+  }
+
+  /** In the place of a route to the same destination; false where there is no room, or no more is offered. */
+  #add(offer: Offer): boolean {
     const { key, client, destination, plan } = offer;
     const ofPod = (this.#perPod.get(client.uid) ?? 0) + plan.backends.length;
-    if (this.#hasEnded || this.#live.size >= MAX_DESTINATIONS || ofPod > MAX_POD_BACKENDS) return;
+    if (this.#hasEnded || (!this.#live.has(key) && this.#live.size >= MAX_DESTINATIONS) || ofPod > MAX_POD_BACKENDS) return false;
     const route = this.#table.add(client.netnsCookie, destination, plan.backends);
-    if (route === undefined) return;
+    if (route === undefined) return false;
     const series = plan.backends.map(() => ({ id: this.#freeSeries.pop() ?? this.#nextSeries++, isTold: false, counted: NO_DIRECT_COUNTS }));
     this.#live.set(key, { ...offer, route, series, usedMs: this.#now() });
     this.#perPod.set(client.uid, ofPod);
+    return true;
   }
 
   /** Plans that hold no more: from the return on no connection begins by them. @throws SystemCallError */
   withdraw(keys: Iterable<string>): void {
     for (const key of keys) {
-      this.#takenBack.delete(key);
+      this.#dropTakenBack(key);
       const entry = this.#live.get(key);
       if (entry !== undefined) this.#end(entry, false);
     }
@@ -116,7 +129,7 @@ export class DirectTraffic {
 
   /** A pod is not captured any more. @throws SystemCallError */
   withdrawPod(uid: string): void {
-    for (const [key, { offer }] of this.#takenBack) if (offer.client.uid === uid) this.#takenBack.delete(key);
+    for (const [key, { entry }] of this.#takenBack) if (entry.client.uid === uid) this.#dropTakenBack(key);
     for (const entry of [...this.#live.values()]) if (entry.client.uid === uid) {
       this.#end(entry, true);
       this.onUnused(entry.key);
@@ -127,7 +140,19 @@ export class DirectTraffic {
   #end(entry: Entry, isOrphan: boolean): void {
     this.#table.withdraw(entry.route);
     this.#live.delete(entry.key);
+    this.#retain(entry, isOrphan);
+  }
+
+  /** For the connections that have been begun. */
+  #retain(entry: Entry, isOrphan: boolean): void {
     this.#ended.set(entry, { settledMs: this.#now() + SETTLED_MS, isOrphan });
+  }
+
+  #dropTakenBack(key: string): void {
+    const taken = this.#takenBack.get(key);
+    if (taken === undefined) return;
+    this.#table.withdraw(taken.entry.route);
+    this.#takenBack.delete(key);
   }
 
   /** Follows changes until `signal` aborts, which ends all routes, and counts what is left of their connections until `ended` does. @throws SystemCallError */
@@ -139,7 +164,7 @@ export class DirectTraffic {
   async #keepLease(signal: AbortSignal): Promise<void> {
     for (; !signal.aborted; await waitFor(RENEW_MS, signal)) this.#table.renew();
     this.#hasEnded = true;
-    this.#takenBack.clear();
+    for (const key of [...this.#takenBack.keys()]) this.#dropTakenBack(key);
     for (const entry of [...this.#live.values()]) this.#end(entry, true);
   }
 
@@ -195,8 +220,10 @@ export class DirectTraffic {
       const isOver = ended.isOrphan || (open === 0 && deltas.length === 0);
       if (isOver && nowMs >= ended.settledMs) this.#forget(entry, nowMs);
     } else if (failed > 0 && entry.series.length > 1) {
-      this.#end(entry, false);
-      this.#takenBack.set(entry.key, { offer: entry, untilMs: nowMs + TAKEN_BACK_MS });
+      this.#table.retire(entry.route);
+      this.#live.delete(entry.key);
+      this.#retain(entry, false);
+      this.#takenBack.set(entry.key, { entry, untilMs: nowMs + TAKEN_BACK_MS });
     } else if (nowMs - entry.usedMs >= UNUSED_MS) {
       this.#end(entry, false);
       this.onUnused(entry.key);
@@ -236,10 +263,10 @@ export class DirectTraffic {
   }
 
   #offerAgain(): void {
-    for (const [key, { offer, untilMs }] of this.#takenBack) {
+    for (const [key, { entry, untilMs }] of this.#takenBack) {
       if (this.#now() < untilMs) continue;
       this.#takenBack.delete(key);
-      this.#add(offer);
+      this.#add(entry);
     }
   }
 }

@@ -41,6 +41,8 @@ export interface PodTrafficContext {
 
 /** How long connections of a pod that lives on may end by themselves once it is not captured any more. */
 const RELEASE_DRAIN_MS = 5000;
+/** Plans of the kernel for which another one is made at once when they change; of further ones, connections go by the agent until they have one. */
+const MAX_REPLACED = 256;
 
 interface Entry {
   readonly pod: LocalPod;
@@ -258,16 +260,20 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
         ? planWithDependencies(discovery.registry, this.#sourceOf(entry), { ip: destination.ip as IpAddress, port: destination.port }, now, { localPod: (workload) => this.#localPodOf(workload) })
         : planGatewayWithDependencies(discovery.registry, this.#sourceOf(entry), destination.hostname, destination.port);
       this.#plans.set(key, planned);
-      if (planned.validUntilMs === undefined && 'ip' in destination) this.#offer(key, entry, destination, planned.plan);
+      if ('ip' in destination) this.#offer(key, entry, destination, planned);
       if (planned.validUntilMs !== undefined) setTimeout(() => this.#expire(key, uid, destination), Math.max(0, planned.validUntilMs - now)).unref();
     }
     return planned.plan;
   }
 
-  #offer(key: string, { pod, identity }: Entry, destination: SocketAddress, plan: RoutePlan): void {
+  /** Lets the kernel go by a plan that needs no agent, and by none where it does. */
+  #offer(key: string, { pod, identity }: Entry, destination: SocketAddress, { plan, validUntilMs }: PlannedRoute): void {
     const netnsCookie = this.#handles.get(pod.uid)?.cookie;
-    const direct = netnsCookie === undefined ? undefined : directPlan(plan, destination);
-    if (netnsCookie === undefined || direct === undefined) return;
+    const direct = netnsCookie === undefined || validUntilMs !== undefined ? undefined : directPlan(plan, destination);
+    if (netnsCookie === undefined || direct === undefined) {
+      this.#direct?.withdraw([key]);
+      return;
+    }
     const workload = this.#workloadOf(pod);
     this.#direct?.offer(key, { uid: pod.uid, netnsCookie, labels: workload === undefined ? this.#labelsOf(pod, identity) : labelsOf(workload) }, destination, direct);
   }
@@ -331,16 +337,28 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     }
   }
 
+  /** What connections have just been allowed by the plan before, and are by the next one, is not taken from them between the two. `isFollowed`: by the kernel alone. */
+  #replaceInKernel(key: string, isFollowed: boolean): void {
+    const offered = this.#direct?.offered(key);
+    if (offered === undefined || this.plan(offered.uid, offered.destination) === undefined) this.#direct?.withdraw([key]);
+    if (!isFollowed) return;
+    if (this.#direct?.has(key) === true) this.#followedByKernel.add(key);
+    else this.#plans.delete(key);
+  }
+
   #replan(change: RegistryChange): void {
     const stale = new Set<string>();
+    const replaced: { readonly key: string; readonly isFollowed: boolean }[] = [];
     for (const [key, { dependencies }] of this.#plans) {
       if (!isAffected(dependencies, change)) continue;
       stale.add(key);
       this.#plans.delete(key);
-      this.#followedByKernel.delete(key);
+      const isFollowed = this.#followedByKernel.delete(key);
+      if (replaced.length < MAX_REPLACED && this.#direct?.has(key) === true) replaced.push({ key, isFollowed });
     }
     // Before anybody goes by another plan.
-    this.#direct?.withdraw(stale);
+    this.#direct?.withdraw(stale.difference(new Set(replaced.map(({ key }) => key))));
+    for (const { key, isFollowed } of replaced) this.#replaceInKernel(key, isFollowed);
     if (stale.size > 0) this.#plane?.refreshPlans((uid, destination) => stale.has(keyOf(uid, destination)));
   }
 

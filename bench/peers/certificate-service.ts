@@ -29,8 +29,7 @@ function issue(token: unknown, request: Buffer): Buffer {
 
 const server = await startGrpcServer({
   port: Number(values.port),
-  certificatePem: read('server.crt'),
-  keyPem: read('server.key'),
+  certificate: { chainPem: read('server.crt'), keyPem: read('server.key') },
   createCertificate: (call, callback) => {
     try {
       callback(null, issue(call.metadata.get('authorization')[0], call.request));

@@ -15,7 +15,7 @@ export function checkCommand(context: CommandContext): Command {
       if (missingOf(report).length > 0) context.setExitCode(EXIT.checkFoundProblems);
       return;
     }
-    const results = judge(await context.observe(options));
+    const results = judge(await context.observe(options), context.clock());
     context.stdout(options.output === 'json' ? asJson({ checks: results }) : checkText(results));
     if (foundProblems(results)) context.setExitCode(EXIT.checkFoundProblems);
   });

@@ -66,7 +66,7 @@ static __always_inline void repeat_syn(struct bpf_sock_ops *ctx, const struct di
 {
 	int once = 1;
 
-	if (!is_direct_route(socket))
+	if (!is_still_direct(socket))
 		bpf_setsockopt(ctx, SOL_TCP, TCP_SYNCNT, &once, sizeof(once));
 }
 

@@ -13,7 +13,7 @@ struct direct_destination {
 struct direct_route {
 	__u64 id;
 	__u32 backends;
-	__u32 pad;
+	__u32 is_retired; /* no connect() chooses it any more, although its plan holds */
 };
 
 struct direct_backend_key {
@@ -86,6 +86,14 @@ struct {
 	__type(value, struct direct_lease);
 } direct_lease SEC(".maps") __weak;
 
+/* Until when SYNs leave by what an agent allowed before the one that has the lease: bpf_ktime_get_ns(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} direct_grace SEC(".maps") __weak;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -93,17 +101,21 @@ struct {
 	__type(value, struct direct_socket);
 } direct_sockets SEC(".maps") __weak;
 
+/* Whether a route is one of the agent that has the lease, and that works. */
+static __always_inline int is_leased(const struct direct_route *route)
+{
+	__u32 key = 0;
+	struct direct_lease *lease = bpf_map_lookup_elem(&direct_lease, &key);
+
+	return lease && route->id >= lease->first_id && bpf_ktime_get_ns() < lease->until_ns;
+}
+
 /* The route of a destination; 0 where there is none that holds. */
 static __always_inline struct direct_route *direct_route_to(const struct direct_destination *destination)
 {
 	struct direct_route *route = bpf_map_lookup_elem(&direct_routes, destination);
-	struct direct_lease *lease;
-	__u32 key = 0;
 
-	if (!route)
-		return 0;
-	lease = bpf_map_lookup_elem(&direct_lease, &key);
-	return lease && route->id >= lease->first_id && bpf_ktime_get_ns() < lease->until_ns ? route : 0;
+	return route && !route->is_retired && is_leased(route) ? route : 0;
 }
 
 /* What the socket's connection was allowed; 0 where it goes by the agent, or is no pod's. */
@@ -119,11 +131,45 @@ static __always_inline int is_same_endpoint(const struct endpoint *a, const stru
 	return a->ip[0] == b->ip[0] && a->ip[1] == b->ip[1] && a->ip[2] == b->ip[2] && a->ip[3] == b->ip[3] && a->port == b->port;
 }
 
-/* Whether the route that a socket was allowed still holds: one that was taken back meanwhile, or has changed, does not. */
-static __always_inline int is_direct_route(const struct direct_socket *socket)
+struct backend_search {
+	struct direct_backend_key key;
+	struct endpoint address;
+	__u32 is_found;
+};
+
+/* Called by bpf_loop(); not 0 ends it. */
+static long is_backend(__u32 index, struct backend_search *search)
+{
+	struct direct_backend_key key = { .route = search->key.route, .index = index };
+	struct direct_backend *backend = bpf_map_lookup_elem(&direct_backends, &key);
+
+	search->is_found = backend && is_same_endpoint(&backend->address, &search->address);
+	return search->is_found;
+}
+
+/* Whether connections to the destination may still go where connect() decided that this one goes, a moment ago or longer. */
+static __always_inline int is_still_direct(const struct direct_socket *socket)
 {
 	struct direct_destination destination = socket->destination;
-	struct direct_route *route = direct_route_to(&destination);
+	struct direct_route *route = bpf_map_lookup_elem(&direct_routes, &destination);
+	struct backend_search search = {};
+	__u32 key = 0;
+	__u64 *grace;
 
-	return route && route->id == socket->backend.route;
+	/* Withdrawn. */
+	if (!route)
+		return 0;
+	if (is_leased(route)) {
+		if (route->id == socket->backend.route)
+			return 1;
+		/* Another plan holds by now, which may well lead there too. */
+		search.key.route = route->id;
+		search.address = socket->address;
+		bpf_loop(route->backends, is_backend, &search, 0);
+		return search.is_found;
+	}
+	if (route->id != socket->backend.route)
+		return 0;
+	grace = bpf_map_lookup_elem(&direct_grace, &key);
+	return grace && bpf_ktime_get_ns() < *grace;
 }

@@ -56,7 +56,7 @@ static __always_inline int is_direct(struct __sk_buff *skb, const struct endpoin
 	if (!sk)
 		return 0;
 	socket = direct_socket_of(sk);
-	return socket && is_same_endpoint(&socket->address, to) && is_direct_route(socket);
+	return socket && is_same_endpoint(&socket->address, to) && is_still_direct(socket);
 }
 
 /* A segment that no connection needs to exist for is one that begins one: SYN without ACK, whatever else is set. */

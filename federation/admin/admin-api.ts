@@ -30,6 +30,20 @@ export const MemberStatusSchema = Type.Object({
   revoked: Type.Boolean(),
 });
 
+/** The certificate authority of the cluster. Times in milliseconds since 1970. */
+export const CaStatusSchema = Type.Object({
+  /** Where it comes from. */
+  place: Type.String(),
+  /** Who signs. */
+  subject: Type.String(),
+  /** When it can not sign any more. */
+  notAfter: Type.Number(),
+  /** Told to agents and members; the one that counts first. */
+  roots: Type.Array(Type.Object({ subject: Type.String(), fingerprint: Type.String(), notAfter: Type.Number() })),
+  /** Why what is in its place now is not in use. */
+  fault: Type.Optional(Type.String()),
+});
+
 export const PolicyReportSchema = Type.Object({
   accepted: Type.Integer(),
   /** In force, but stricter than they say. */
@@ -47,6 +61,8 @@ export const StatusSchema = Type.Object({
   /** Whether this cluster holds the hub's authority and can make join tokens. */
   authority: Type.Boolean(),
   members: Type.Array(MemberStatusSchema),
+  /** Not told by versions before 0.2. */
+  ca: Type.Optional(CaStatusSchema),
   exports: Type.Integer(),
   imports: Type.Integer(),
   policies: PolicyReportSchema,
@@ -71,6 +87,7 @@ const ErrorSchema = Type.Object({ error: Type.Object({ code: Type.String(), mess
 
 export type HubStatus = Static<typeof HubStatusSchema>;
 export type MemberStatus = Static<typeof MemberStatusSchema>;
+export type CaStatus = Static<typeof CaStatusSchema>;
 export type PolicyReport = Static<typeof PolicyReportSchema>;
 export type Status = Static<typeof StatusSchema>;
 export type ServiceStatus = Static<typeof ServiceStatusSchema>;

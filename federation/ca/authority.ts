@@ -1,72 +1,122 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
-import { makeCertificate } from './x509.ts';
+import { pemOf } from './pem-certificates.ts';
+import type { Signer } from './signer.ts';
+import { makeRequest, type SubjectName } from './x509.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
-const ROOT_DAYS = 3650;
 const SERVER_DAYS = 365;
 /** Clocks of nodes may differ by this much. */
-const SKEW_MS = 60_000;
+export const SKEW_MS = 60_000;
+const MIN_LIFETIME_SECONDS = 60;
 export const MAX_LIFETIME_SECONDS = 24 * 3600;
 
-/** A root certificate with its key, as the Secret landbridge-ca keeps them. */
-export interface RootMaterial {
-  readonly certificatePem: string;
+/** Who signs for a trust domain, and under which roots. */
+export interface Issuer {
+  /** Another one for another issuing certificate. */
+  readonly id: string;
+  readonly signer: Signer;
+  /** Those that may vouch; the one that the signer's certificates lead to is among them. */
+  readonly roots: readonly X509Certificate[];
+  /** Of the issuing certificate, for people. */
+  readonly subject: string;
+  /** When the first certificate between the signer and its root ends; nothing that is signed lives longer. */
+  readonly notAfterMs: number;
+}
+
+export interface ServerCertificate {
+  readonly chainPem: string;
   readonly keyPem: string;
+  readonly notAfterMs: number;
 }
 
-export function makeRoot(trustDomain: string, nowMs: number): RootMaterial {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const subject = `Landbridge root of ${trustDomain}`.slice(0, 64);
-  const certificatePem = makeCertificate({ subject, issuer: subject, notBefore: new Date(nowMs - SKEW_MS), notAfter: new Date(nowMs + ROOT_DAYS * DAY_MS), publicKey, isAuthority: true, names: [{ kind: 'uri', value: `spiffe://${trustDomain}` }] }, privateKey);
-  return { certificatePem, keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
-}
-
-/** Signs certificates of one trust domain with its root. */
+/** Issues the certificates of one trust domain. Who signs may change while it does. */
 export class Authority {
-  readonly rootPem: string;
-  readonly rootDer: Buffer;
-  readonly #key: KeyObject;
-  readonly #subject: string;
-  readonly #notAfterMs: number;
+  readonly trustDomain: string;
+  #issuer: Issuer;
+  readonly #changed = new Set<() => void>();
 
-  /** @throws LandbridgeError `bad-ca` where key and certificate do not belong together or are not this trust domain's */
-  constructor(material: RootMaterial, trustDomain: string) {
-    let certificate: X509Certificate;
-    try {
-      certificate = new X509Certificate(material.certificatePem);
-      this.#key = createPrivateKey(material.keyPem);
-    } catch (thrown) {
-      throw new LandbridgeError('bad-ca', 'the Secret landbridge-ca holds no certificate and key', { cause: thrown, hint: 'Delete the Secret to have a new root made; all identities of the cluster change with it.' });
-    }
-    if (!certificate.checkPrivateKey(this.#key) || !certificate.ca) throw new LandbridgeError('bad-ca', 'key and certificate of the Secret landbridge-ca do not belong together', { hint: 'Restore the Secret from where it came.' });
-    // Certificates are signed by ECDSA only: those of another key would say so and be wrong.
-    if (this.#key.asymmetricKeyType !== 'ec') throw new LandbridgeError('bad-ca', `the key of the Secret landbridge-ca is ${this.#key.asymmetricKeyType}, not an elliptic curve key`, { hint: 'Give it a P-256 key.' });
-    if (certificate.subjectAltName !== `URI:spiffe://${trustDomain}`) {
-      throw new LandbridgeError('bad-ca', `the root in the Secret landbridge-ca is of ${certificate.subjectAltName ?? 'no trust domain'}, not of ${trustDomain}`, { hint: 'A trust domain can not be renamed: set cluster.trustDomain back.' });
-    }
-    this.rootPem = material.certificatePem;
-    this.rootDer = certificate.raw;
-    this.#subject = certificate.subject.replace(/^CN=/, '');
-    this.#notAfterMs = Date.parse(certificate.validTo);
+  constructor(issuer: Issuer, trustDomain: string) {
+    this.trustDomain = trustDomain;
+    this.#issuer = issuer;
   }
 
-  /** A certificate for one SPIFFE ID, in PEM. */
-  issue(identity: SpiffeId, publicKey: KeyObject, lifetimeSeconds: number, nowMs: number): string {
-    const seconds = Math.min(Math.max(lifetimeSeconds, 60), MAX_LIFETIME_SECONDS);
-    return this.#sign(publicKey, nowMs, seconds * 1000, [{ kind: 'uri', value: identity }]);
+  get issuer(): Issuer {
+    return this.#issuer;
   }
 
-  /** A certificate for the service's own TLS server. */
-  issueServer(dnsNames: readonly string[], nowMs: number): { readonly certificatePem: string; readonly keyPem: string } {
+  /** DER. */
+  get roots(): readonly Buffer[] {
+    return this.#issuer.roots.map(({ raw }) => raw);
+  }
+
+  get rootsPem(): string {
+    return this.#issuer.roots.map(pemOf).join('');
+  }
+
+  /** From now on others sign, or other roots count. */
+  replace(issuer: Issuer): void {
+    this.#issuer = issuer;
+    for (const changed of this.#changed) changed();
+  }
+
+  /** Called after each replacement. */
+  onChange(changed: () => void): Disposable {
+    this.#changed.add(changed);
+    return { [Symbol.dispose]: () => this.#changed.delete(changed) };
+  }
+
+  /** A certificate for one SPIFFE ID: PEM, the leaf and what stands between it and a root. @throws LandbridgeError `ca-failed` (retryable) */
+  async issue(identity: SpiffeId, request: { readonly publicKey: KeyObject; readonly requestPem: string }, lifetimeSeconds: number, nowMs: number, signal: AbortSignal): Promise<readonly string[]> {
+    const seconds = Math.min(Math.max(lifetimeSeconds, MIN_LIFETIME_SECONDS), MAX_LIFETIME_SECONDS);
+    return await this.#sign([{ kind: 'uri', value: identity }], request, seconds * 1000, nowMs, signal);
+  }
+
+  /** A certificate for the service's own TLS server. @throws LandbridgeError `ca-failed` (retryable) */
+  async issueServer(dnsNames: readonly string[], nowMs: number, signal: AbortSignal): Promise<ServerCertificate> {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const certificatePem = this.#sign(createPublicKey(privateKey), nowMs, SERVER_DAYS * DAY_MS, dnsNames.map((value) => ({ kind: 'dns', value })));
-    return { certificatePem, keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
+    const names = dnsNames.map((value) => ({ kind: 'dns', value }) as const);
+    const chain = await this.#sign(names, { publicKey: createPublicKey(privateKey), requestPem: makeRequest(privateKey, names) }, SERVER_DAYS * DAY_MS, nowMs, signal);
+    return { chainPem: chain.join(''), keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), notAfterMs: Date.parse(new X509Certificate(chain[0] ?? '').validTo) };
   }
 
-  #sign(publicKey: KeyObject, nowMs: number, lifetimeMs: number, names: readonly { kind: 'dns' | 'uri'; value: string }[]): string {
-    const notAfter = new Date(Math.min(nowMs + lifetimeMs, this.#notAfterMs));
-    return makeCertificate({ subject: '', issuer: this.#subject, notBefore: new Date(nowMs - SKEW_MS), notAfter, publicKey, isAuthority: false, names }, this.#key);
+  async #sign(names: readonly SubjectName[], { publicKey, requestPem }: { readonly publicKey: KeyObject; readonly requestPem: string }, lifetimeMs: number, nowMs: number, signal: AbortSignal): Promise<readonly string[]> {
+    const { signer, roots, notAfterMs } = this.#issuer;
+    const endMs = Math.min(nowMs + lifetimeMs, notAfterMs);
+    if (endMs <= nowMs) throw new LandbridgeError('ca-failed', 'the certificate authority has expired', { hint: 'Renew it: docs/certificates.md.', retryable: true });
+    const chain = await signer.sign({ names, publicKey, requestPem, notBefore: new Date(nowMs - SKEW_MS), notAfter: new Date(endMs) }, signal);
+    const fault = faultOf(chain, { names, publicKey, roots, endMs, nowMs });
+    if (fault !== undefined) throw new LandbridgeError('ca-failed', `what the signer gave can not be used: ${fault}`, { retryable: true });
+    return chain.map((pem) => (pem.endsWith('\n') ? pem : `${pem}\n`));
   }
+}
+
+interface Expected {
+  readonly names: readonly SubjectName[];
+  readonly publicKey: KeyObject;
+  readonly roots: readonly X509Certificate[];
+  readonly endMs: number;
+  readonly nowMs: number;
+}
+
+const NAME_PREFIX = { dns: 'DNS:', uri: 'URI:' } as const;
+
+/** Why a chain is not what was asked for. A signer elsewhere may be wrong, old or somebody else's. */
+function faultOf(chain: readonly string[], { names, publicKey, roots, endMs, nowMs }: Expected): string | undefined {
+  let certificates: readonly X509Certificate[];
+  try {
+    certificates = chain.map((pem) => new X509Certificate(pem));
+  } catch {
+    return 'it is no list of certificates';
+  }
+  const [leaf] = certificates;
+  if (leaf === undefined) return 'there is no certificate';
+  if (!leaf.publicKey.equals(publicKey)) return 'the certificate is for another key';
+  if (leaf.subjectAltName !== names.map(({ kind, value }) => `${NAME_PREFIX[kind]}${value}`).join(', ')) return 'the certificate names somebody else';
+  if (leaf.ca) return 'the certificate is an authority';
+  if (Date.parse(leaf.validFrom) > nowMs || Date.parse(leaf.validTo) <= nowMs || Date.parse(leaf.validTo) > endMs + SKEW_MS) return `the certificate is valid from ${leaf.validFrom} to ${leaf.validTo}`;
+  // Each by the next, and the last by a root: what peers are sent has to lead there.
+  const isLed = certificates.every((certificate, i) => [...(certificates[i + 1] === undefined ? roots : [certificates[i + 1] as X509Certificate])].some((issuer) => issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)));
+  return isLed ? undefined : 'the certificate does not lead to a root that is known';
 }

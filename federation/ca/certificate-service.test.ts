@@ -1,24 +1,22 @@
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { parseSpiffeId, type SpiffeId } from '@landbridge/core/identity.ts';
 import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '@landbridge/wire/gen/ca_pb.js';
 import test from 'ava';
 import { pino } from 'pino';
 import { metrics } from '../metrics.ts';
 import { Authenticator, type TokenReviewer } from './authenticator.ts';
-import { Authority, makeRoot } from './authority.ts';
-import { CertificateService, type IdentitiesOnNode } from './certificate-service.ts';
+import { CertificateService } from './certificate-service.ts';
+import { exampleAuthority } from './example-authority.ts';
 import { makeRequest, openssl } from './example-requests.ts';
+import type { NodeIdentities } from './node-identities.ts';
+import { makeRoot } from './own-root.ts';
 
 const mine = 'spiffe://west.landbridge/ns/shop/sa/cart';
 const csr = makeRequest();
 const root = makeRoot('west.landbridge', Date.now());
 
-const onNode: IdentitiesOnNode = (node) => {
-  const parsed = parseSpiffeId(node === 'node-1' ? mine : 'spiffe://west.landbridge/ns/shop/sa/other');
-  return new Set<SpiffeId>(parsed.ok ? [parsed.value.id] : []);
-};
+const onNode: NodeIdentities = { runsOn: async (node, identity) => identity === (node === 'node-1' ? mine : 'spiffe://west.landbridge/ns/shop/sa/other') };
 const agent: TokenReviewer = async (token) => (token.startsWith('node-') ? { username: 'system:serviceaccount:landbridge-system:landbridge-agent', node: token, pod: 'agent-1' } : undefined);
 
 interface Asked {
@@ -29,9 +27,12 @@ interface Asked {
   readonly bytes?: Buffer;
 }
 
+function serviceOf(review = agent, identities = onNode, authority = exampleAuthority('west.landbridge', root), clock = Date.now): CertificateService {
+  return new CertificateService({ authority, authenticator: new Authenticator(review, 'landbridge-system', clock), identities, clock, log: pino({ level: 'silent' }) });
+}
+
 /** Calls the service as a gRPC server does. */
-async function ask({ identity = mine, csr: request = csr, seconds = 3600n, token = 'node-1', bytes }: Asked, review = agent, identities = onNode): Promise<{ readonly error: ServiceError | null; readonly chain: readonly string[] }> {
-  const service = new CertificateService(new Authority(root, 'west.landbridge'), new Authenticator(review, 'landbridge-system', Date.now), identities, pino({ level: 'silent' }));
+async function ask({ identity = mine, csr: request = csr, seconds = 3600n, token = 'node-1', bytes }: Asked, review = agent, identities = onNode, service = serviceOf(review, identities)): Promise<{ readonly error: ServiceError | null; readonly chain: readonly string[] }> {
   const metadata = new Metadata();
   if (token !== '') metadata.set('authorization', `Bearer ${token}`);
   const encoded = bytes ?? Buffer.from(toBinary(IstioCertificateRequestSchema, create(IstioCertificateRequestSchema, { csr: request, validityDuration: seconds, metadata: { ImpersonatedIdentity: identity as string } })));
@@ -77,7 +78,9 @@ test.serial('an identity that does not run on the agent’s node is denied, and 
   t.is(await denied('not-allowed'), before + 3);
 });
 
-test.serial('an identity of another trust domain is denied', async (t) => {
+test.serial('an identity of another trust domain is denied, without anybody being asked for it', async (t) => {
+  const never: NodeIdentities = { runsOn: async () => await Promise.reject(new Error('asked')) };
+  t.is((await ask({ identity: 'spiffe://east.landbridge/ns/shop/sa/cart' }, agent, never)).error?.code, status.PERMISSION_DENIED);
   t.is((await ask({ identity: 'spiffe://east.landbridge/ns/shop/sa/cart' })).error?.code, status.PERMISSION_DENIED);
 });
 
@@ -111,10 +114,32 @@ test.serial('while tokens can not be reviewed the caller is told to come again, 
 
 test.serial('a gateway gets its own identity and no other, though others run on its node', async (t) => {
   const own = 'spiffe://west.landbridge/ns/landbridge-system/sa/landbridge-gateway';
-  const both: IdentitiesOnNode = () => new Set([own, mine].map((text) => text as SpiffeId));
+  const both: NodeIdentities = { runsOn: async (_, identity) => [own, mine].includes(identity) };
   const review: TokenReviewer = async () => ({ username: 'system:serviceaccount:landbridge-system:landbridge-gateway', node: 'node-1', pod: 'gateway-1' });
   t.is((await ask({ identity: own }, review, both)).error, null);
   const refused = await ask({ identity: mine }, review, both);
   t.is(refused.error?.code, status.PERMISSION_DENIED);
   t.regex(refused.error?.details ?? '', /may be nobody but landbridge-system\/landbridge-gateway/);
+});
+
+test.serial('an agent that asks too often is told to come later, and others are served', async (t) => {
+  let now = Date.now();
+  const service = serviceOf(agent, onNode, undefined, () => now);
+  const podOf: TokenReviewer = async (token) => ({ username: 'system:serviceaccount:landbridge-system:landbridge-agent', node: 'node-1', pod: token });
+  const shared = serviceOf(podOf, onNode, undefined, () => now);
+  const codes: (number | undefined)[] = [];
+  for (let i = 0; i < 510; i++) codes.push((await ask({ token: 'node-1', csr: '' }, agent, onNode, shared)).error?.code);
+  t.deepEqual([codes.filter((code) => code === status.PERMISSION_DENIED).length, codes.filter((code) => code === status.RESOURCE_EXHAUSTED).length], [500, 10]);
+  t.is((await ask({ token: 'node-2' }, podOf, onNode, shared)).error, null);
+  now += 10_000;
+  t.is((await ask({ token: 'node-1' }, podOf, onNode, shared)).error, null);
+  t.is((await ask({}, agent, onNode, service)).error, null);
+});
+
+test.serial('while the authority can not sign the caller is told to come again, and not why', async (t) => {
+  const authority = exampleAuthority('west.landbridge', root);
+  authority.replace({ ...authority.issuer, signer: { sign: async () => await Promise.reject(new Error('vault.internal: secret')) } });
+  const { error } = await ask({}, agent, onNode, serviceOf(agent, onNode, authority));
+  t.is(error?.code, status.UNAVAILABLE);
+  t.notRegex(error?.details ?? '', /secret/);
 });

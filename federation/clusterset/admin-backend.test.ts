@@ -1,11 +1,12 @@
 import test from 'ava';
+import type { FederationConfig } from '../config.ts';
 import type { Membership } from '../hub/membership.ts';
 import { exampleImport, part } from '../outputs/example-imports.ts';
 import { endpoint, exampleKeys, exampleMember } from '../records/example-records.ts';
 import { adminBackend } from './admin-backend.ts';
 import type { Clusterset } from './clusterset.ts';
 
-const config = { cluster: 'east', trustDomain: 'east.landbridge', network: 'n1', rootNamespace: 'landbridge-system', logLevel: 'info', namespace: 'landbridge-system' };
+const config: FederationConfig = { cluster: 'east', trustDomain: 'east.landbridge', network: 'n1', domain: 'cluster.local', rootNamespace: 'landbridge-system', logLevel: 'info', ca: { source: 'self', secret: 'cacerts', directory: '/nowhere' }, namespace: 'landbridge-system' };
 const keys = exampleKeys();
 
 const membership = {
@@ -26,11 +27,11 @@ const clusterset = {
   addressesOf: (imported: unknown) => (imported === cart ? ['10.96.0.7', 'fd00::7'] : []),
 } as unknown as Clusterset;
 
-const backend = adminBackend(config, membership, clusterset);
+const backend = adminBackend(config, membership, clusterset, () => ({ place: 'Secret landbridge-ca', subject: 'CN=x', notAfter: 1, roots: [] }));
 
 test('the status has the hub, the members and the counts; this cluster knows itself', (t) => {
   const status = backend.status();
-  t.like(status, { cluster: 'east', trustDomain: 'east.landbridge', network: 'n1', hub: { state: 'connected', url: 'tls://hub.example:4222', since: 5 }, authority: true, exports: 1, imports: 2, policies: { accepted: 0, partial: 0, refused: 1, faults: [{ kind: 'PeerAuthentication', namespace: 'shop', name: 'odd', reason: 'Invalid', message: 'why' }] } });
+  t.like(status, { cluster: 'east', trustDomain: 'east.landbridge', network: 'n1', hub: { state: 'connected', url: 'tls://hub.example:4222', since: 5 }, authority: true, ca: { place: 'Secret landbridge-ca' }, exports: 1, imports: 2, policies: { accepted: 0, partial: 0, refused: 1, faults: [{ kind: 'PeerAuthentication', namespace: 'shop', name: 'odd', reason: 'Invalid', message: 'why' }] } });
   t.deepEqual(status.members.map(({ cluster, network, complete, revoked }) => [cluster, network, complete, revoked]), [['east', '', true, false], ['west', 'n2', false, false], ['north', '', true, true]]);
 });
 

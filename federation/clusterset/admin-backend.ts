@@ -1,4 +1,4 @@
-import type { ServiceStatus, Status } from '../admin/admin-api.ts';
+import type { CaStatus, ServiceStatus, Status } from '../admin/admin-api.ts';
 import type { AdminBackend } from '../admin/admin-server.ts';
 import type { FederationConfig } from '../config.ts';
 import type { Membership } from '../hub/membership.ts';
@@ -6,16 +6,16 @@ import { policyReport } from '../policy/policy-report.ts';
 import type { Clusterset } from './clusterset.ts';
 
 /** What the admin API tells of this service and lets be done with it. */
-export function adminBackend(config: FederationConfig, membership: Membership, clusterset: Clusterset): AdminBackend {
+export function adminBackend(config: FederationConfig, membership: Membership, clusterset: Clusterset, ca: () => CaStatus): AdminBackend {
   return {
-    status: () => status(config, membership, clusterset),
+    status: () => ({ ...status(config, membership, clusterset), ca: ca() }),
     services: () => services(clusterset),
     createToken: async (request, signal) => await membership.createToken(request, signal),
     join: async (token, signal) => ({ cluster: config.cluster, members: [...(await membership.join(token, signal))] }),
   };
 }
 
-function status({ cluster, trustDomain, network }: FederationConfig, membership: Membership, clusterset: Clusterset): Status {
+function status({ cluster, trustDomain, network }: FederationConfig, membership: Membership, clusterset: Clusterset): Omit<Status, 'ca'> {
   const hub = membership.hubState();
   const { kind: state, ...details } = hub;
   return {

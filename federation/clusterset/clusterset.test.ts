@@ -139,6 +139,16 @@ test('an import of other clusters alone outlives a restart without the hub', asy
   t.is(cluster.list('ServiceImport').length, 0, 'it is known to be gone now');
 });
 
+test('agents are told no name of what is not imported here: into a closed namespace, or one that there is not', async (t) => {
+  await using cluster = new ExampleCluster();
+  cluster.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kube-system' } });
+  const record = (namespace: string): ServiceRecord => ({ kind: 'svc', namespace, name: 'cart', exportedAt: 1, type: 'Headless', ports: [http], sessionAffinity: 'None', ipFamilies: ['IPv4'] });
+  const namespaces = ['kube-system', 'nowhere', 'shop'];
+  cluster.membership.views = new Map([['west', exampleView('west', { services: new Map(namespaces.map((namespace) => [`${namespace}/cart`, record(namespace)])), endpoints: new Map(namespaces.map((namespace) => [`${namespace}/cart`, [endpoint(`of-${namespace}`)]])) })]]);
+  await settled(cluster);
+  t.deepEqual([...(cluster.told.at(-1)?.types.get(ADDRESS_TYPE)?.keys() ?? [])], ['shop/cart.shop.svc.clusterset.local', 'west//Pod/shop/of-shop']);
+});
+
 test('a trust domain’s roots are told under its own name, and this cluster’s own are nobody else’s to say', async (t) => {
   const cluster = exporting();
   const impostor = exampleView('north');

@@ -1,5 +1,5 @@
 import type { KubernetesObject, V1Pod, V1Service } from '@kubernetes/client-node';
-import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
+import type { SpiffeId } from '@landbridge/core/identity.ts';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import type { Logger } from 'pino';
 import type { FederationConfig } from '../config.ts';
@@ -17,6 +17,7 @@ import { countVerdicts } from '../policy/policy-report.ts';
 import { type JudgedPolicy, PolicyConverter, type PolicyView } from '../policy/policy-view.ts';
 import { type ExportedService, exportedServices, exportRecords, exportValidity } from '../registry/exports.ts';
 import { type LocalService, localServices } from '../registry/local-endpoints.ts';
+import { podIdentities } from '../registry/pod-identities.ts';
 import type { AdsService } from '../xds/ads-service.ts';
 import { authorizationResources } from '../xds/authorization-resources.ts';
 import { addressResources, type Resource, trustBundleResources } from '../xds/resources.ts';
@@ -52,7 +53,7 @@ export interface ClustersetOptions {
   readonly writer: Writer;
   readonly ads: AdsService;
   /** DER roots of this cluster's own trust domain. */
-  readonly roots: readonly Buffer[];
+  readonly roots: () => readonly Buffer[];
   readonly version: string;
   readonly log: Logger;
 }
@@ -103,13 +104,7 @@ export class Clusterset {
 
   /** Identities of the pods on a node that an agent there may ask certificates for. */
   identitiesOn(node: string): ReadonlySet<SpiffeId> {
-    const found = new Set<SpiffeId>();
-    for (const { spec, status, metadata } of this.#sources.pods.list() as readonly V1Pod[]) {
-      if (spec?.nodeName !== node || spec.hostNetwork === true || status?.phase === 'Succeeded' || status?.phase === 'Failed') continue;
-      const id = spiffeId({ trustDomain: this.#options.config.trustDomain, namespace: metadata?.namespace ?? '', serviceAccount: spec.serviceAccountName ?? 'default' });
-      if (id.ok) found.add(id.value);
-    }
-    return found;
+    return podIdentities(this.#sources.pods.list() as readonly V1Pod[], node, this.#options.config.trustDomain);
   }
 
   /** Something that is not an object of this cluster changed. */
@@ -182,17 +177,24 @@ export class Clusterset {
     return cluster === this.#options.config.cluster || this.#options.membership.isComplete(cluster);
   }
 
+  /** Whether there is a ServiceImport, and it is ours: some namespaces are closed to imports, or not there. */
+  #isImported({ namespace, name }: ImportedService): boolean {
+    const serviceImport = this.#sources.imports.get(namespace, name);
+    return serviceImport !== undefined && isOurs(serviceImport);
+  }
+
   #tellAgents(objects: ClusterObjects, services: ReadonlyMap<string, LocalService>, policies: PolicyView): void {
     const { config, membership, ads, roots } = this.#options;
-    const imports = [...this.#imports.values()].map((imported) => ({ imported, addresses: this.addressesOf(imported) }));
-    const bundles = new Map<string, readonly Uint8Array[]>([[config.trustDomain, roots]]);
+    // What is not imported here has no name here either.
+    const imports = [...this.#imports.values()].filter((imported) => this.#isImported(imported)).map((imported) => ({ imported, addresses: this.addressesOf(imported) }));
+    const bundles = new Map<string, readonly Uint8Array[]>([[config.trustDomain, roots()]]);
     for (const { cluster, member } of membership.views().values()) {
       // A member's word counts for its own trust domain only, and for nobody else's; ours is our own.
       if (cluster !== config.cluster && member.trustDomain !== config.trustDomain) bundles.set(member.trustDomain, member.roots.map((root) => Buffer.from(root, 'base64')));
     }
     ads.publish({
       types: new Map<string, ReadonlyMap<string, Resource>>([
-        [ADDRESS_TYPE, addressResources({ cluster: config.cluster, trustDomain: config.trustDomain, network: config.network, pods: objects.pods, policiesOf: policies.namesFor, services, imports })],
+        [ADDRESS_TYPE, addressResources({ cluster: config.cluster, trustDomain: config.trustDomain, network: config.network, domain: config.domain, pods: objects.pods, policiesOf: policies.namesFor, services, imports })],
         [TRUST_BUNDLE_TYPE, trustBundleResources(bundles)],
         [AUTHORIZATION_TYPE, authorizationResources(policies.policies)],
       ]),

@@ -32,6 +32,8 @@ export class ExampleCluster implements AsyncDisposable {
   /** `<verb> <kind> <name>` of all that was written. */
   readonly written: string[] = [];
   readonly told: Snapshot[] = [];
+  /** Of this cluster's own trust domain. */
+  roots: readonly Buffer[] = [Buffer.from('root')];
   /** Names of kinds whose writes fail. */
   readonly refused = new Set<string>();
   /** Names of kinds that can not be listed at first. */
@@ -116,12 +118,12 @@ export class ExampleCluster implements AsyncDisposable {
       writeStatus: async (plural, object, status) => this.#writeStatus(plural, object, status),
     };
     return new Clusterset({
-      config: { cluster: 'east', trustDomain: 'east.landbridge', network: '', rootNamespace: 'landbridge-system', logLevel: 'silent', namespace: 'landbridge-system' },
+      config: { cluster: 'east', trustDomain: 'east.landbridge', network: '', domain: 'cluster.local', rootNamespace: 'landbridge-system', logLevel: 'silent', ca: { source: 'self', secret: 'cacerts', directory: '/nowhere' }, namespace: 'landbridge-system' },
       sourceOf: (kind) => this.#sourceOf(kind),
       membership: fake as Membership,
       writer: writer as Writer,
       ads: { publish: (snapshot) => void this.told.push(snapshot) } as Pick<AdsService, 'publish'> as AdsService,
-      roots: [Buffer.from('root')],
+      roots: () => this.roots,
       version: '0.1.0',
       log: pino({ level: 'silent' }),
     });

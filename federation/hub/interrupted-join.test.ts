@@ -24,7 +24,7 @@ let east: Membership;
 
 /** One life of a cluster's federation service; its Secrets outlive it. */
 function life(cluster: string, secrets: MemorySecretStore, runs = false): Membership {
-  const membership = new Membership({ cluster, trustDomain: `${cluster}.landbridge`, network: '', roots: [roots.get(cluster) ?? Buffer.alloc(0)], secrets, tokens: makeMemoryTokenStore(), clock: Date.now, log, onChange: () => {} });
+  const membership = new Membership({ cluster, trustDomain: `${cluster}.landbridge`, network: '', roots: () => [roots.get(cluster) ?? Buffer.alloc(0)], secrets, tokens: makeMemoryTokenStore(), clock: Date.now, log, onChange: () => {} });
   if (runs) running.push(membership.run(stop.signal));
   return membership;
 }

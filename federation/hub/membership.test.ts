@@ -30,7 +30,7 @@ async function secretsOf(initial: Readonly<Record<string, Readonly<Record<string
 function make(cluster: string, secrets = new MemorySecretStore()): Running & { readonly run: () => Running } {
   const warned: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => void warned.push((JSON.parse(line) as { code?: string }).code ?? '') });
-  const membership = new Membership({ cluster, trustDomain: `${cluster}.landbridge`, network: '', roots: [roots.get(cluster) ?? Buffer.alloc(0)], secrets, tokens: makeMemoryTokenStore(), clock: Date.now, log, onChange: () => {} });
+  const membership = new Membership({ cluster, trustDomain: `${cluster}.landbridge`, network: '', roots: () => [roots.get(cluster) ?? Buffer.alloc(0)], secrets, tokens: makeMemoryTokenStore(), clock: Date.now, log, onChange: () => {} });
   const stop = new AbortController();
   let running: Promise<void> | undefined;
   const made = {

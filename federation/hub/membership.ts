@@ -30,8 +30,8 @@ export interface MembershipOptions {
   readonly cluster: string;
   readonly trustDomain: string;
   readonly network: string;
-  /** DER. */
-  readonly roots: readonly Buffer[];
+  /** DER, of this moment. */
+  readonly roots: () => readonly Buffer[];
   readonly secrets: SecretStore;
   readonly tokens: TokenStore;
   /** Milliseconds since 1970. */
@@ -127,7 +127,7 @@ export class Membership {
       throw alreadyJoined(cluster);
     }
     const keys = async (authorityPublicKey: string): Promise<JoinKeys> => await this.#joinKeys.keysFor(authorityPublicKey);
-    const { credentials, members } = await joinWithToken({ token, keys, cluster, trustDomain, roots: roots.map((root) => root.toString('base64')), network, signal, clock }).catch(async (thrown: unknown) => {
+    const { credentials, members } = await joinWithToken({ token, keys, cluster, trustDomain, roots: roots().map((root) => root.toString('base64')), network, signal, clock }).catch(async (thrown: unknown) => {
       // A key that was revoked between two attempts can not come back, and a new one may.
       if (thrown instanceof LandbridgeError && thrown.code === 'member-revoked') await this.#forgetJoinKeys();
       throw thrown;
@@ -202,7 +202,7 @@ export class Membership {
     this.#session = session;
     if (this.#records !== undefined) publisher.publish(this.#records);
     const admit = async (): Promise<void> => {
-      await authority?.admitFounder({ credentials, trustDomain, network, roots: roots.map((root) => root.toString('base64')) }, signal);
+      await authority?.admitFounder({ credentials, trustDomain, network, roots: roots().map((root) => root.toString('base64')) }, signal);
     };
     const watch = async (): Promise<void> => {
       for await (const event of bus.watch('>', signal)) {

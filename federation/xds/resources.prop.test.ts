@@ -25,10 +25,11 @@ const foreignEndpoint: fc.Arbitrary<Endpoint> = fc.record({
   node: text(40),
   region: text(40),
   zone: text(40),
+  hostname: text(63),
 });
 
 function told(endpoints: readonly Endpoint[]): ReadonlyMap<string, Resource> {
-  return addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: '', policiesOf: () => [], pods: [], services: new Map(), imports: [{ imported: exampleImport({ clusters: [part('east', ...endpoints)] }), addresses: ['10.96.0.1'] }] });
+  return addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: '', domain: 'cluster.local', policiesOf: () => [], pods: [], services: new Map(), imports: [{ imported: exampleImport({ type: 'Headless', clusters: [part('east', ...endpoints)] }), addresses: ['10.96.0.1'] }] });
 }
 
 test('whatever a peer says of its endpoints, agents are told something that they can read', (t) => {

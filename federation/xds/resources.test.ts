@@ -1,8 +1,11 @@
-import { fromBinary } from '@bufbuild/protobuf';
+import { fromBinary, type Message, type MessageShape } from '@bufbuild/protobuf';
+import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { Endpoint } from '@landbridge/core/records.ts';
+import { EndpointNamesSchema, NamedPort_Protocol, ServiceNamesSchema } from '@landbridge/wire/gen/names_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
 import { AddressSchema, NetworkMode, type Service, TunnelProtocol, type Workload, WorkloadStatus } from '@landbridge/wire/gen/workload_pb.js';
-import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
+import { NAMES_EXTENSION, REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import { MANAGED_BY, MANAGED_BY_LABEL } from '../kubernetes/types.ts';
 import type { ImportedService } from '../merge/merge.ts';
@@ -18,7 +21,7 @@ const setHost = 'shop/cart.shop.svc.clusterset.local';
 
 function resourcesOf(objects: Parameters<typeof clusterObjects>[0], imports: readonly ImportedService[] = []): ReadonlyMap<string, Workload | Service> {
   const all = clusterObjects(objects);
-  const made = addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: 'n1', policiesOf: (namespace, labels) => (labels['app'] === 'guarded' ? [`${namespace}/guard`] : []), pods: all.pods, services: localServices(all), imports: imports.map((imported) => ({ imported, addresses: ['10.96.9.9'] })) });
+  const made = addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: 'n1', domain: 'cluster.local', policiesOf: (namespace, labels) => (labels['app'] === 'guarded' ? [`${namespace}/guard`] : []), pods: all.pods, services: localServices(all), imports: imports.map((imported) => ({ imported, addresses: ['10.96.9.9'] })) });
   return new Map([...made].map(([name, { bytes }]) => [name, fromBinary(AddressSchema, bytes).type.value as Workload | Service]));
 }
 
@@ -55,6 +58,47 @@ test('a Service is told with its ports, a pod behind it with the ports that it s
   t.deepEqual(service.addresses.map(({ network, address }) => [network, [...address]]), [['n1', [10, 96, 0, 1]]]);
   t.deepEqual(service.ports.map(({ servicePort }) => servicePort), [80, 90], 'connections are TCP');
   t.deepEqual(portsOf(workloadOf(found, 'west//Pod/shop/cart-1')), { [host]: [[80, 8080], [90, 9090]] });
+});
+
+const namesOf = <Desc extends GenMessage<Message>>(schema: Desc, resource: Workload | Service | undefined): MessageShape<Desc> | undefined => {
+  const config = resource?.extensions.find(({ name }) => name === NAMES_EXTENSION)?.config;
+  return config === undefined ? undefined : anyUnpack(config, schema);
+};
+const endpointNamesOf = (resource: unknown): object => Object.fromEntries(Object.entries(namesOf(EndpointNamesSchema, resource as Workload)?.services ?? {}).map(([key, { hostname, ipv4, ipv6, ports }]) => [key, [hostname, ipv4, ipv6, ports.map(({ name, port }) => `${name} ${port}`)]]));
+
+test('a Service is told with the names of its ports, of every protocol', (t) => {
+  const ports = [{ name: 'http', port: 80 }, { name: 'dns', port: 53, protocol: 'UDP' }, { port: 81 }, { name: 'odd', port: 1, protocol: 'ODD' }];
+  const found = resourcesOf({ services: [exampleService('cart', { ports }), exampleService('none', { clusterIP: 'None', clusterIPs: ['None'], ports: [] })] });
+  const names = namesOf(ServiceNamesSchema, found.get(host));
+  t.deepEqual([names?.headless, names?.ports.map(({ name, protocol, port }) => [name, protocol, port])], [false, [['http', NamedPort_Protocol.TCP, 80], ['dns', NamedPort_Protocol.UDP, 53]]]);
+  t.like(namesOf(ServiceNamesSchema, found.get('shop/none.shop.svc.cluster.local')), { headless: true, ports: [] });
+});
+
+test('an endpoint of a headless Service is told with its name, and with the families and ports that it has there', (t) => {
+  const services = [exampleService('web', { clusterIP: 'None', clusterIPs: ['None'], ports: [] }), exampleService('cart')];
+  const slices = [
+    exampleSlice('web', [exampleEndpoint('web-0', '10.0.0.1', { hostname: 'web-0' }), exampleEndpoint('late', '10.0.0.2', { conditions: { ready: false } }), exampleEndpoint('early', '10.0.0.3', { conditions: { ready: true, serving: false } })], { ports: [{ name: 'http', port: 8080 }, { name: 'dns', port: 5353, protocol: 'UDP' }] }),
+    exampleSlice('cart', [exampleEndpoint('web-0', '10.0.0.1', { hostname: 'web-0' })]),
+  ];
+  const found = resourcesOf({ services, slices, pods: [examplePod('web-0', ['10.0.0.1', 'fd00::1']), examplePod('late', '10.0.0.2'), examplePod('early', '10.0.0.3', { status: { conditions: [] } })] });
+  const web = 'shop/web.shop.svc.cluster.local';
+  t.deepEqual(endpointNamesOf(found.get('west//Pod/shop/web-0')), { [web]: ['web-0', true, false, ['http 8080', 'dns 5353']] });
+  t.deepEqual(endpointNamesOf(found.get('west//Pod/shop/late')), {});
+  t.deepEqual(endpointNamesOf(found.get('west//Pod/shop/early')), { [web]: ['', true, false, ['http 8080', 'dns 5353']] }, 'published before it is ready');
+});
+
+test('an endpoint of another cluster is named as that cluster says, where that is a label', (t) => {
+  const named: Endpoint = { ...endpoint('web-0', '10.2.0.1'), addresses: ['10.2.0.1', 'fd02::1'], hostname: 'web-0' };
+  const found = resourcesOf({}, [exampleImport({ type: 'Headless', clusters: [part('east', named, { ...endpoint('odd'), hostname: 'a.b' }, { ...endpoint('gone'), ready: false, hostname: 'gone' })] })]);
+  t.deepEqual(endpointNamesOf(found.get('east//Pod/shop/web-0')), { [setHost]: ['web-0', true, true, []] });
+  t.deepEqual(endpointNamesOf(found.get('east//Pod/shop/odd')), { [setHost]: ['', true, false, []] });
+  t.deepEqual(endpointNamesOf(found.get('east//Pod/shop/gone')), {});
+});
+
+test('the cluster has the domain that it is said to have, the clusterset its own', (t) => {
+  const objects = clusterObjects({ services: [exampleService('cart')] });
+  const made = addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'west.internal', policiesOf: () => [], pods: [], services: localServices(objects), imports: [{ imported: exampleImport(), addresses: [] }] });
+  t.deepEqual([...made.keys()].filter((name) => !name.includes('//')), ['shop/cart.shop.svc.west.internal', setHost]);
 });
 
 test('an endpoint that is not ready serves nothing', (t) => {
@@ -108,7 +152,7 @@ test('a cluster can not take the place of another’s workloads by a name', (t) 
 });
 
 test('a version changes with what is said, and with nothing else', (t) => {
-  const version = (address: string): string | undefined => addressResources({ cluster: 'west', trustDomain: 'w', network: '', policiesOf: () => [], pods: [examplePod('a', address)], services: new Map(), imports: [] }).get('west//Pod/shop/a')?.version;
+  const version = (address: string): string | undefined => addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], pods: [examplePod('a', address)], services: new Map(), imports: [] }).get('west//Pod/shop/a')?.version;
   t.is(version('10.0.0.1'), version('10.0.0.1'));
   t.not(version('10.0.0.1'), version('10.0.0.2'));
 });
@@ -117,7 +161,7 @@ test('the order of the API server’s lists does not change what is told', (t) =
   const services = [exampleService('cart'), exampleService('pay', { ports: [{ port: 81 }] })];
   const slices = services.map((service) => exampleSlice(service.metadata?.name ?? '', [exampleEndpoint('a', '10.0.0.1'), exampleEndpoint('b', '10.0.0.2')]));
   const pods = [examplePod('a'), examplePod('b', '10.0.0.2')];
-  const versions = (flip: <T>(list: readonly T[]) => T[]): unknown => [...addressResources({ cluster: 'west', trustDomain: 'w', network: '', policiesOf: () => [], pods: flip(pods), services: localServices(clusterObjects({ services: flip(services), slices: flip(slices), pods })), imports: [] })].map(([name, { version }]) => [name, version]).sort();
+  const versions = (flip: <T>(list: readonly T[]) => T[]): unknown => [...addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], pods: flip(pods), services: localServices(clusterObjects({ services: flip(services), slices: flip(slices), pods })), imports: [] })].map(([name, { version }]) => [name, version]).sort();
   t.deepEqual(versions((list) => list.toReversed()), versions((list) => [...list]));
 });
 

@@ -3,13 +3,14 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import type { V1Pod } from '@kubernetes/client-node';
 import { ipBytes, parseIp } from '@landbridge/core/ip-address.ts';
 import { CLUSTERSET_DOMAIN, clusterHost, clustersetHost } from '@landbridge/core/names.ts';
-import type { Endpoint, ServicePort } from '@landbridge/core/records.ts';
+import type { Endpoint } from '@landbridge/core/records.ts';
+import type { EndpointName } from '@landbridge/wire/gen/names_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
 import { AddressSchema, IPFamilies, NetworkMode, type Port, PortListSchema, PortSchema, ServiceSchema, TunnelProtocol, WorkloadSchema, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
 import { isOurs } from '../kubernetes/types.ts';
 import type { ImportedService } from '../merge/merge.ts';
 import { type LocalEndpoint, type LocalService, takesHbone } from '../registry/local-endpoints.ts';
-
+import { endpointName, endpointNames, type Port as NamedPort, serviceNames, type ToldEndpoint } from './name-extensions.ts';
 
 export interface Resource {
   /** Changes with the bytes. */
@@ -21,6 +22,7 @@ export interface AddressInputs {
   readonly cluster: string;
   readonly trustDomain: string;
   readonly network: string;
+  readonly domain: string;
   readonly pods: readonly V1Pod[];
   readonly services: ReadonlyMap<string, LocalService>;
   /** Policies that a pod of this cluster names, sorted. */
@@ -50,6 +52,8 @@ interface WorkloadDraft {
   /** Of other clusters' workloads none: their own agents have them. */
   readonly authorizationPolicies: readonly string[];
   readonly services: Map<string, PortMap>;
+  /** Of headless services, by their keys. */
+  readonly names: Map<string, EndpointName>;
 }
 
 /** All workloads and services that agents of this cluster balance over, by resource name. */
@@ -64,26 +68,28 @@ export function addressResources(inputs: AddressInputs): ReadonlyMap<string, Res
     // The address of a derived Service belongs to the import.
     if (isOurs(service) || service.spec?.type === 'ExternalName') continue;
     const { namespace = '', name = '' } = service.metadata ?? {};
-    const host = clusterHost(namespace, name);
-    const ports = (service.spec?.ports ?? []).filter(isTcp).map((port) => ({ name: port.name ?? '', port: port.port }));
+    const host = clusterHost(namespace, name, inputs.domain);
+    const ports = (service.spec?.ports ?? []).map(({ name: portName = '', protocol = 'TCP', port }) => ({ name: portName, protocol, port }));
     const addresses = (service.spec?.clusterIPs ?? []).filter((ip) => ip !== 'None' && ip !== '');
-    resources.set(`${namespace}/${host}`, encodeService(namespace, name, host, addresses, ports, inputs.network));
+    const headless = service.spec?.clusterIP === 'None';
+    resources.set(`${namespace}/${host}`, encodeService({ namespace, name, hostname: host, addresses, ports, headless, network: inputs.network }));
     for (const endpoint of endpoints) {
       const draft = workloads.get(podUid(inputs.cluster, endpoint.pod)) ?? addressWorkload(endpoint, namespace, inputs, workloads);
-      addPorts(draft, `${namespace}/${host}`, ports, endpoint, endpoint.ready);
+      addEndpoint(draft, { key: `${namespace}/${host}`, ports, headless }, endpoint);
     }
   }
   for (const { imported, addresses } of inputs.imports) {
     const { namespace, name } = imported;
     const host = clustersetHost(namespace, name);
-    const ports = imported.ports.filter(isTcp);
-    resources.set(`${namespace}/${host}`, encodeService(namespace, name, host, addresses, ports, inputs.network));
+    const { ports } = imported;
+    const headless = imported.type === 'Headless';
+    resources.set(`${namespace}/${host}`, encodeService({ namespace, name, hostname: host, addresses, ports, headless, network: inputs.network }));
     for (const part of imported.clusters) {
       for (const endpoint of part.endpoints) {
         const uid = workloadUid(part.cluster, namespace, endpoint.workload);
         let draft = workloads.get(uid);
         if (draft === undefined && part.cluster !== inputs.cluster) workloads.set(uid, (draft = remoteWorkload(uid, namespace, endpoint, part)));
-        if (draft !== undefined) addPorts(draft, `${namespace}/${host}`, ports, endpoint, endpoint.ready);
+        if (draft !== undefined) addEndpoint(draft, { key: `${namespace}/${host}`, ports, headless }, endpoint);
       }
     }
   }
@@ -133,6 +139,7 @@ function localWorkload(pod: V1Pod, { cluster, trustDomain, network, policiesOf }
     zone: '',
     authorizationPolicies: policiesOf(metadata?.namespace ?? '', metadata?.labels ?? {}),
     services: new Map(),
+    names: new Map(),
   };
 }
 
@@ -141,21 +148,25 @@ function addressWorkload(endpoint: LocalEndpoint, namespace: string, { cluster, 
   const uid = `${cluster}/discovery.k8s.io/EndpointSlice/${namespace}/${endpoint.slice}/${endpoint.addresses.join()}`;
   const known = workloads.get(uid);
   if (known !== undefined) return known;
-  const draft: WorkloadDraft = { uid, name: endpoint.slice, namespace, addresses: endpoint.addresses, network, tunnel: false, trustDomain, serviceAccount: '', node: endpoint.node ?? '', cluster, hostNetwork: true, healthy: true, region: '', zone: '', authorizationPolicies: [], services: new Map() };
+  const draft: WorkloadDraft = { uid, name: endpoint.slice, namespace, addresses: endpoint.addresses, network, tunnel: false, trustDomain, serviceAccount: '', node: endpoint.node ?? '', cluster, hostNetwork: true, healthy: true, region: '', zone: '', authorizationPolicies: [], services: new Map(), names: new Map() };
   workloads.set(uid, draft);
   return draft;
 }
 
 function remoteWorkload(uid: string, namespace: string, endpoint: Endpoint, part: { readonly cluster: string; readonly trustDomain: string; readonly network: string }): WorkloadDraft {
   const { workload, addresses, tunnel, serviceAccount, node, region, zone, ready } = endpoint;
-  return { uid, name: workload, namespace, addresses, network: part.network, tunnel: tunnel === 'hbone', trustDomain: part.trustDomain, serviceAccount, node, cluster: part.cluster, hostNetwork: false, healthy: ready, region, zone, authorizationPolicies: [], services: new Map() };
+  return { uid, name: workload, namespace, addresses, network: part.network, tunnel: tunnel === 'hbone', trustDomain: part.trustDomain, serviceAccount, node, cluster: part.cluster, hostNetwork: false, healthy: ready, region, zone, authorizationPolicies: [], services: new Map(), names: new Map() };
 }
 
-/** Only ready endpoints serve: a workload that is not ready has no ports in the service. */
-function addPorts(draft: WorkloadDraft, key: string, ports: readonly { readonly name: string; readonly port: number }[], endpoint: { readonly ports: readonly { readonly name: string; readonly protocol: string; readonly port: number }[] }, ready: boolean): void {
-  if (!ready) return;
+/**
+ * Only ready endpoints serve: a workload that is not ready has no ports in the service, and no name. An API server calls
+ * those ready that a Service publishes before they are (publishNotReadyAddresses).
+ */
+function addEndpoint(draft: WorkloadDraft, { key, ports, headless }: { readonly key: string; readonly ports: readonly NamedPort[]; readonly headless: boolean }, endpoint: ToldEndpoint & { readonly ready: boolean }): void {
+  if (!endpoint.ready) return;
+  if (headless) draft.names.set(key, endpointName(endpoint));
   const map: PortMap = draft.services.get(key) ?? new Map();
-  for (const { name, port } of ports) {
+  for (const { name, port } of ports.filter(isTcp)) {
     const target = endpoint.ports.find((candidate) => candidate.name === name && isTcp(candidate));
     if (target !== undefined) map.set(port, target.port);
   }
@@ -185,20 +196,32 @@ function encodeWorkload(draft: WorkloadDraft): Resource {
     clusterId: draft.cluster,
     ...(region === '' && zone === '' ? {} : { locality: { region, zone, subzone: '' } }),
     networkMode: draft.hostNetwork ? NetworkMode.HOST_NETWORK : NetworkMode.STANDARD,
+    extensions: endpointNames(draft.names),
   });
   return resource(toBinary(AddressSchema, create(AddressSchema, { type: { case: 'workload', value } })));
 }
 
-function encodeService(namespace: string, name: string, hostname: string, addresses: readonly string[], ports: readonly Pick<ServicePort, 'name' | 'port'>[], network: string): Resource {
+interface ServiceDraft {
+  readonly namespace: string;
+  readonly name: string;
+  readonly hostname: string;
+  readonly addresses: readonly string[];
+  readonly ports: readonly NamedPort[];
+  readonly headless: boolean;
+  readonly network: string;
+}
+
+function encodeService({ namespace, name, hostname, addresses, ports, headless, network }: ServiceDraft): Resource {
   const value = create(ServiceSchema, {
     name,
     namespace,
     hostname,
     addresses: addresses.flatMap(addressBytes).map((address) => ({ network, address })),
     // Target ports are the workloads': with one here, an endpoint without the port would be dialled all the same.
-    ports: ports.map(({ port }): Port => create(PortSchema, { servicePort: port, targetPort: 0 })),
+    ports: ports.filter(isTcp).map(({ port }): Port => create(PortSchema, { servicePort: port, targetPort: 0 })),
     ipFamilies: IPFamilies.AUTOMATIC,
     canonical: true,
+    extensions: [serviceNames(headless, ports)],
   });
   return resource(toBinary(AddressSchema, create(AddressSchema, { type: { case: 'service', value } })));
 }

@@ -145,7 +145,7 @@ test('federation: the configuration has its defaults filled in, and a change of 
   t.teardown(() => rmSync(directory, { recursive: true }));
   const file = path.join(directory, 'config.json');
   writeFileSync(file, only(manifests, 'ConfigMap').data['config.json']);
-  t.deepEqual(readConfig({ LANDBRIDGE_CONFIG: file, POD_NAMESPACE: 'landbridge-system' }), { cluster: 'east', trustDomain: 'east.landbridge', network: '', rootNamespace: 'landbridge-system', logLevel: 'info', namespace: 'landbridge-system' });
+  t.deepEqual(readConfig({ LANDBRIDGE_CONFIG: file, POD_NAMESPACE: 'landbridge-system' }), { cluster: 'east', trustDomain: 'east.landbridge', network: '', domain: 'cluster.local', rootNamespace: 'landbridge-system', logLevel: 'info', ca: { source: 'self', secret: 'cacerts', directory: '/var/run/landbridge/ca' }, namespace: 'landbridge-system' });
   const other = await render('federation', { ...EAST, logLevel: 'debug' });
   const hash = (all: readonly Manifest[]): string => only(all, 'Deployment').spec.template.metadata.annotations['landbridge.dev/config'];
   t.not(hash(manifests), hash(other));
@@ -251,4 +251,15 @@ test('the federation service may write each of its Secrets by name, and only rea
   for (const rule of rules.filter(({ resources }) => resources.includes('secrets'))) for (const name of rule.resourceNames ?? ['*']) verbs.set(name, [...(verbs.get(name) ?? []), ...rule.verbs].sort());
   const written = ['landbridge-ca', 'landbridge-hub-credentials', 'landbridge-join-keys', 'landbridge-join-tokens'];
   t.deepEqual(Object.fromEntries(verbs), { '*': ['create'], 'landbridge-hub-authority': ['get'], ...Object.fromEntries(written.map((name) => [name, ['get', 'patch', 'update']])) });
+});
+
+test('federation: an authority of others is read from where the values say, and nothing more may be read', async (t) => {
+  const secretRights = async (values: Record<string, string>): Promise<string[]> => (await render('federation', { ...EAST, ...values })).filter(({ kind }) => kind === 'Role').flatMap((role) => (role.rules as { resourceNames?: string[]; verbs: string[] }[]).filter(({ resourceNames }) => resourceNames?.includes('corporate-ca')).flatMap(({ verbs }) => verbs));
+  t.deepEqual(await secretRights({ 'ca.source': 'secret', 'ca.secret': 'corporate-ca' }), ['get']);
+  t.deepEqual(await secretRights({ 'ca.secret': 'corporate-ca' }), []);
+  const { spec } = only(await render('federation', { ...EAST, 'ca.source': 'files', 'ca.volume.secret.secretName': 'x' }), 'Deployment').spec.template;
+  t.like(spec.volumes.find(({ name }: Manifest) => name === 'ca'), { secret: { secretName: 'x' } });
+  t.like(spec.containers[0].volumeMounts.find(({ name }: Manifest) => name === 'ca'), { mountPath: '/var/run/landbridge/ca', readOnly: true });
+  await t.throwsAsync(render('federation', { ...EAST, 'ca.source': 'files' }), { message: /ca.volume must say/ });
+  await t.throwsAsync(render('federation', { ...EAST, 'ca.source': 'elsewhere' }), { message: /don't meet the specifications/ });
 });

@@ -13,7 +13,7 @@ import { fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
 import { pino } from 'pino';
 import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
 import { Authenticator } from '@landbridge/federation/ca/authenticator.ts';
-import { Authority, makeRoot } from '@landbridge/federation/ca/authority.ts';
+import { exampleAuthority } from '@landbridge/federation/ca/example-authority.ts';
 import { CertificateService } from '@landbridge/federation/ca/certificate-service.ts';
 import { startGrpcServer } from '@landbridge/federation/grpc-server.ts';
 import { localServices } from '@landbridge/federation/registry/local-endpoints.ts';
@@ -34,9 +34,9 @@ let version = 1;
 /** Who watches pods, with the node whose pods it asked for. */
 const watchers = new Map<ServerResponse, string>();
 
-const authority = new Authority(makeRoot(TRUST_DOMAIN, Date.now()), TRUST_DOMAIN);
-const { certificatePem, keyPem } = authority.issueServer(['localhost'], Date.now());
-for (const [name, text] of [['ca.crt', authority.rootPem], ['token', 'a-token']] as const) writeFileSync(path.join(directory, name), text);
+const authority = exampleAuthority(TRUST_DOMAIN);
+const certificate = await authority.issueServer(['localhost'], Date.now(), AbortSignal.timeout(10_000));
+for (const [name, text] of [['ca.crt', authority.rootsPem], ['token', 'a-token']] as const) writeFileSync(path.join(directory, name), text);
 
 const identities = (): ReadonlySet<SpiffeId> => new Set(pods.map(({ name }) => spiffeId({ trustDomain: TRUST_DOMAIN, namespace: NAMESPACE, serviceAccount: name })).flatMap((id) => (id.ok ? [id.value] : [])));
 const authenticator = new Authenticator(async () => ({ username: 'system:serviceaccount:landbridge-system:landbridge-agent', node: NODE, pod: 'agent' }), 'landbridge-system', Date.now);
@@ -52,8 +52,8 @@ function publish(): void {
   const objects = pods.map(objectOf);
   const services = pods.map(({ name }, i) => ({ metadata: { namespace: NAMESPACE, name, uid: name }, spec: { clusterIPs: [serviceAddress(i), serviceAddress6(i)], ports: [{ name: 'http', port: SERVICE_PORT, protocol: 'TCP' }] } }));
   const slices = pods.flatMap(({ name, address, addresses = [address], node = NODE }) => addresses.map((each, i) => ({ addressType: isIPv6(each) ? 'IPv6' : 'IPv4', metadata: { namespace: NAMESPACE, name: `${name}-${i}`, labels: { 'kubernetes.io/service-name': name } }, ports: [{ name: 'http', port: TARGET_PORT, protocol: 'TCP' }], endpoints: [{ addresses: [each], conditions: { ready: true }, nodeName: node, targetRef: { kind: 'Pod', namespace: NAMESPACE, name } }] })));
-  const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', policiesOf: () => [], pods: objects, services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
-  const types = new Map<string, ReadonlyMap<string, Resource>>([[ADDRESS_TYPE, addressResources(inputs)], [AUTHORIZATION_TYPE, policies], [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([[TRUST_DOMAIN, [authority.rootDer]]]))]]);
+  const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', domain: 'cluster.local', policiesOf: () => [], pods: objects, services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
+  const types = new Map<string, ReadonlyMap<string, Resource>>([[ADDRESS_TYPE, addressResources(inputs)], [AUTHORIZATION_TYPE, policies], [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([[TRUST_DOMAIN, authority.roots]]))]]);
   ads.publish({ types, isComplete: () => true, allComplete: true, allListed: true });
 }
 
@@ -110,7 +110,7 @@ async function serveApi(request: IncomingMessage, response: ServerResponse): Pro
 
 publish();
 process.on('SIGHUP', reload);
-await startGrpcServer({ port: Number(discoveryPort), certificatePem, keyPem, createCertificate: new CertificateService(authority, authenticator, identities, log).handle, deltaAggregatedResources: ads.handle });
-const server = createServer({ cert: certificatePem, key: keyPem }, (request, response) => void serveApi(request, response)).listen(Number(apiPort));
+await startGrpcServer({ port: Number(discoveryPort), certificate, createCertificate: new CertificateService({ authority, authenticator, identities: { runsOn: async (_, identity) => identities().has(identity) }, clock: Date.now, log }).handle, deltaAggregatedResources: ads.handle });
+const server = createServer({ cert: certificate.chainPem, key: certificate.keyPem }, (request, response) => void serveApi(request, response)).listen(Number(apiPort));
 await once(server, 'listening');
 process.stdout.write('ready\n');

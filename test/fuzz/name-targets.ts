@@ -1,8 +1,11 @@
 /** Parsers of what pods ask about names. */
 import { Buffer } from 'node:buffer';
+import { askBytes, headlessService, namedEndpoint, namedService } from '@landbridge/agent/dns/test-names.ts';
+import { registryOf } from '@landbridge/agent/discovery/test-resources.ts';
 import { parseDnsQuery } from '@landbridge/wire/dns-message.ts';
 import { bareAnswer, encodeDnsAnswer, encodeDnsRefusal, maxAnswerBytes } from '@landbridge/wire/dns-response.ts';
 import { exampleQueryBytes } from '@landbridge/wire/example-dns.ts';
+import { decode } from 'dns-packet';
 import { expect, type FuzzTarget, hex } from './fuzz-target.ts';
 
 const EXAMPLES = [
@@ -36,4 +39,20 @@ const dnsQuery: FuzzTarget = {
   },
 };
 
-export const NAME_TARGETS: readonly FuzzTarget[] = [dnsQuery];
+const shared = headlessService('web', 'clusterset.local');
+const MESH = registryOf(shared, namedService('cart', 'clusterset.local', { addresses: ['/10.96.0.7'] }), namedService('cart', 'cluster.local', { addresses: ['/10.96.0.1'] }), namedService('entry', 'cluster.local', { hostname: '*.example.com', addresses: ['/240.240.0.1'] }), ...Array.from({ length: 80 }, (_, n) => namedEndpoint('east', `web-${n}`, [`10.1.0.${n}`], [shared], { hostname: `web-${n}` })));
+
+const dnsAnswer: FuzzTarget = {
+  name: 'dns-answer',
+  examples: [...EXAMPLES, exampleQueryBytes('web.shop.svc.clusterset.local.shop.svc.cluster.local', 'A'), exampleQueryBytes('_http._tcp.web.shop.svc.clusterset.local', 'SRV', { udpBytes: 4096 }), exampleQueryBytes('web-7.east.web.shop.svc.clusterset.local', 'ANY'), exampleQueryBytes('a.b.example.com', 'AAAA')],
+  dictionary: [...DICTIONARY, ...['web', 'cart', 'east', 'shop', 'svc', 'cluster', 'example', '_http', '_tcp', 'web-7'].map((label) => Uint8Array.from([label.length, ...Buffer.from(label)]))],
+  check: (input) => {
+    const answer = askBytes(MESH, input);
+    if (typeof answer === 'string') return;
+    const message = decode(Buffer.from(answer));
+    expect(answer.length <= 1232 && decode.bytes === answer.length, 'an answer is no whole message');
+    expect(Buffer.compare(answer.subarray(0, 2), input.subarray(0, 2)) === 0 && message.flag_qr, 'an answer is not of this query');
+  },
+};
+
+export const NAME_TARGETS: readonly FuzzTarget[] = [dnsQuery, dnsAnswer];

@@ -15,5 +15,5 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
 {{- define "landbridge.config" -}}
-{{ dict "cluster" (dict "name" .Values.cluster.name "trustDomain" (.Values.cluster.trustDomain | default (printf "%s.landbridge" .Values.cluster.name)) "network" .Values.cluster.network) "policies" (dict "rootNamespace" .Values.policies.rootNamespace) "logLevel" .Values.logLevel | toJson }}
+{{ dict "cluster" (dict "name" .Values.cluster.name "trustDomain" (.Values.cluster.trustDomain | default (printf "%s.landbridge" .Values.cluster.name)) "network" .Values.cluster.network "domain" .Values.cluster.domain) "policies" (dict "rootNamespace" .Values.policies.rootNamespace) "ca" (dict "source" .Values.ca.source "secret" .Values.ca.secret "directory" "/var/run/landbridge/ca") "logLevel" .Values.logLevel | toJson }}
 {{- end }}

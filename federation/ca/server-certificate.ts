@@ -1,0 +1,43 @@
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
+import type { Logger } from 'pino';
+import type { Authority, ServerCertificate } from './authority.ts';
+
+/** Looked at again at least so often, as timers know no times beyond 24.8 days. */
+const LONGEST_WAIT_MS = 24 * 3600 * 1000;
+
+export interface ServerCertificateOptions {
+  readonly authority: Authority;
+  readonly dnsNames: readonly string[];
+  /** The one that is served at the start. */
+  readonly first: ServerCertificate;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  readonly log: Logger;
+}
+
+/** Keeps the service's own certificate: a new one after half of its life, and whenever the authority is another one. Runs until the signal aborts. */
+export async function renewServerCertificate({ authority, dnsNames, first, clock, log }: ServerCertificateOptions, serve: (certificate: ServerCertificate) => void, signal: AbortSignal): Promise<void> {
+  let changed = new AbortController();
+  using _listening = authority.onChange(() => changed.abort());
+  let renewAtMs = halfWay(first, clock());
+  for (let failures = 0; !signal.aborted; ) {
+    await waitFor(Math.min(LONGEST_WAIT_MS, Math.max(0, renewAtMs - clock())), AbortSignal.any([signal, changed.signal]));
+    if (signal.aborted) return;
+    if (!changed.signal.aborted && clock() < renewAtMs) continue;
+    changed = new AbortController();
+    try {
+      const certificate = await authority.issueServer(dnsNames, clock(), signal);
+      serve(certificate);
+      renewAtMs = halfWay(certificate, clock());
+      failures = 0;
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const waitMs = retryDelay(failures++);
+      renewAtMs = clock() + waitMs;
+      log.warn({ error: LandbridgeError.from(thrown).message, retry_ms: Math.round(waitMs) }, 'the certificate of the service could not be renewed');
+    }
+  }
+}
+
+const halfWay = ({ notAfterMs }: ServerCertificate, nowMs: number): number => nowMs + (notAfterMs - nowMs) / 2;
