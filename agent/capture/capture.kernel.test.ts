@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { Socket } from 'node:net';
 import path from 'node:path';
 import test from 'ava';
-import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { addressBytes } from '@landbridge/ebpf/capture-layout.ts';
 import { CAPTURE_ABI } from '@landbridge/ebpf/capture-object.ts';
 import type { SystemCallError } from '@landbridge/native/errno.ts';
@@ -10,8 +9,9 @@ import { FileDescriptor } from '@landbridge/native/libc.ts';
 import { abandon, answerFor } from '../../test/mesh/answering-agent.ts';
 import { binder, caller, greeter, manyCallers, markedCaller, repeatedCaller } from '../../test/mesh/applications.ts';
 import { HOOKS } from '../../test/mesh/interface-hooks.ts';
-import { Mesh } from '../../test/mesh/mesh.ts';
+import type { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
+import { twoPods } from '../../test/mesh/two-pods.ts';
 import { captureTraces } from '../../test/mesh/capture-traces.ts';
 import { textOf } from '../../test/mesh/socket-text.ts';
 import { Capture, type CaptureOptions } from './capture.ts';
@@ -25,10 +25,7 @@ let a: MeshPod;
 let b: MeshPod;
 
 test.before(async () => {
-  buildCaptureObject();
-  mesh = await Mesh.open({ west: ['a', 'b'] });
-  mesh.node('west').becomeAgent();
-  [a, b] = [mesh.pod('a'), mesh.pod('b')];
+  ({ mesh, a, b } = await twoPods());
 });
 
 test.after.always(async () => await mesh[Symbol.asyncDispose]());

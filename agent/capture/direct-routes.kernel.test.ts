@@ -2,13 +2,13 @@ import { execFileSync } from 'node:child_process';
 import test, { type ExecutionContext } from 'ava';
 import { FileDescriptor } from '@landbridge/native/libc.ts';
 import { addressBytes, type SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
-import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { answerFor } from '../../test/mesh/answering-agent.ts';
 import { allSegmentsOf } from '../../test/e2e/packet-capture.ts';
 import { caller, greeter, hammer, portTeller, tallyCaller } from '../../test/mesh/applications.ts';
 import { HOOKS } from '../../test/mesh/interface-hooks.ts';
-import { Mesh } from '../../test/mesh/mesh.ts';
+import type { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
+import { twoPods } from '../../test/mesh/two-pods.ts';
 import { eventually } from '../../test/agents/eventually.ts';
 import { ender, enderCaller, type Ending, oddCaller, rawSyn, twiceCaller } from '../../test/mesh/raw-programs.ts';
 import { Capture } from './capture.ts';
@@ -25,10 +25,7 @@ let a: MeshPod;
 let b: MeshPod;
 
 test.before(async () => {
-  buildCaptureObject();
-  mesh = await Mesh.open({ west: ['a', 'b'] });
-  mesh.node('west').becomeAgent();
-  [a, b] = [mesh.pod('a'), mesh.pod('b')];
+  ({ mesh, a, b } = await twoPods());
 });
 
 test.after.always(async () => await mesh[Symbol.asyncDispose]());

@@ -3,13 +3,13 @@ import { readdirSync } from 'node:fs';
 import { Socket } from 'node:net';
 import path from 'node:path';
 import test from 'ava';
-import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { CAPTURE_ABI } from '@landbridge/ebpf/capture-object.ts';
 import { abandon, answerFor } from '../../test/mesh/answering-agent.ts';
 import { caller, greeter } from '../../test/mesh/applications.ts';
 import { HOOKS } from '../../test/mesh/interface-hooks.ts';
-import { Mesh } from '../../test/mesh/mesh.ts';
+import type { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
+import { twoPods } from '../../test/mesh/two-pods.ts';
 import { oddCaller, rawSyn, rawSyn6 } from '../../test/mesh/raw-programs.ts';
 import { textOf } from '../../test/mesh/socket-text.ts';
 import { Capture } from './capture.ts';
@@ -22,10 +22,7 @@ let a: MeshPod;
 let b: MeshPod;
 
 test.before(async () => {
-  buildCaptureObject();
-  mesh = await Mesh.open({ west: ['a', 'b'] });
-  mesh.node('west').becomeAgent();
-  [a, b] = [mesh.pod('a'), mesh.pod('b')];
+  ({ mesh, a, b } = await twoPods());
 });
 
 test.after.always(async () => await mesh[Symbol.asyncDispose]());

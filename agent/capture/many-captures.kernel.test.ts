@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { CAPTURE_ABI } from '@landbridge/ebpf/capture-object.ts';
 import { FileDescriptor } from '@landbridge/native/libc.ts';
 import { captureTraces } from '../../test/mesh/capture-traces.ts';
-import { Mesh } from '../../test/mesh/mesh.ts';
+import type { Mesh } from '../../test/mesh/mesh.ts';
+import { twoPods } from '../../test/mesh/two-pods.ts';
 import { Capture, type CapturedPod } from './capture.ts';
 
 const CAPTURES = 500;
@@ -14,22 +14,19 @@ const CAPTURES = 500;
 let mesh: Mesh;
 
 test.before(async () => {
-  buildCaptureObject();
-  mesh = await Mesh.open({ west: ['a', 'b'] });
-  mesh.node('west').becomeAgent();
+  ({ mesh } = await twoPods());
 });
 
 test.after.always(async () => await mesh[Symbol.asyncDispose]());
 
-const count = (kind: 'link' | 'prog' | 'map'): number => (JSON.parse(execFileSync('bpftool', ['-j', kind, 'show'], { encoding: 'utf8' })) as unknown[]).length;
-
-/** Whatever a capture may leave behind, in this process, in the kernel and in the file system. */
+/**
+ * Whatever a capture may leave behind, in this process, in the kernel and in the file system. Links, programs and maps are
+ * kept by a descriptor or a pin, and classifiers by their interface: those of the whole machine are others' too.
+ */
 function traces(pins: string): object {
   return {
     descriptors: readdirSync('/proc/self/fd').length,
-    links: count('link'),
-    programs: count('prog'),
-    maps: count('map'),
+    classifiers: ['a', 'b'].map((name) => execFileSync('ip', ['netns', 'exec', mesh.pod(name).netns, 'bpftool', '-j', 'net', 'show', 'dev', 'eth0'], { encoding: 'utf8' })),
     pins: ['netns', 'guards', 'probes'].map((name) => readdirSync(path.join(pins, name))),
     pods: ['a', 'b'].map((name) => captureTraces(mesh.pod(name), pins)),
   };

@@ -1,12 +1,12 @@
 import test from 'ava';
-import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { addressBytes } from '@landbridge/ebpf/capture-layout.ts';
 import { FileDescriptor } from '@landbridge/native/libc.ts';
 import { eventually } from '../../test/agents/eventually.ts';
 import { allSegmentsOf } from '../../test/e2e/packet-capture.ts';
 import { caller, greeter, hammer, portTeller, tallyCaller } from '../../test/mesh/applications.ts';
-import { Mesh } from '../../test/mesh/mesh.ts';
+import type { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
+import { twoPods } from '../../test/mesh/two-pods.ts';
 import { ender, enderCaller } from '../../test/mesh/raw-programs.ts';
 import { StaticAgent, staticAgent } from '../../test/mesh/static-agent.ts';
 import { LEASE_MS } from '../capture/direct-routes.ts';
@@ -27,10 +27,7 @@ let a: MeshPod;
 let b: MeshPod;
 
 test.before(async () => {
-  buildCaptureObject();
-  mesh = await Mesh.open({ west: ['a', 'b'] });
-  mesh.node('west').becomeAgent();
-  [a, b] = [mesh.pod('a'), mesh.pod('b')];
+  ({ mesh, a, b } = await twoPods());
 });
 
 test.after.always(async () => await mesh[Symbol.asyncDispose]());

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
-import { buildAccelerationObject, buildCaptureObject } from '@landbridge/ebpf/build.ts';
+import { buildAccelerationObject } from '@landbridge/ebpf/build.ts';
 import { eventually } from '../agents/eventually.ts';
 import { pattern } from './applications.ts';
 import { CarriedPods } from './carried-pods.ts';
-import { Mesh } from './mesh.ts';
+import type { Mesh } from './mesh.ts';
 import type { MeshPod } from './mesh-pod.ts';
+import { twoPods } from './two-pods.ts';
 import type { Program } from './program.ts';
 import { streamClient, streamServer } from './stream-programs.ts';
 
@@ -24,11 +25,8 @@ let a: MeshPod;
 let b: MeshPod;
 
 test.before(async () => {
-  buildCaptureObject();
   buildAccelerationObject();
-  mesh = await Mesh.open({ west: ['a', 'b'] });
-  mesh.node('west').becomeAgent();
-  [a, b] = [mesh.pod('a'), mesh.pod('b')];
+  ({ mesh, a, b } = await twoPods());
 });
 
 test.after.always(async () => await mesh[Symbol.asyncDispose]());
