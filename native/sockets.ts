@@ -1,40 +1,28 @@
-import { checkLibc, SystemCallError } from './errno.ts';
+import { checkLibc } from './errno.ts';
 import { FileDescriptor, libc } from './libc.ts';
 import { LOOPBACK_INDEX } from './network-interfaces.ts';
 import { inNetworkNamespace } from './network-namespace.ts';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { isIpv4, parseIp } from '@landbridge/core/ip-address.ts';
-import { encodeIpv6Address, encodeMappedAddress, isMappedIpv4, mappedBytes, portOf } from './socket-address.ts';
+import { atFreeHost, type Families, loopbackAddress } from './loopback-hosts.ts';
+import { encodeMappedAddress, isMappedIpv4, mappedBytes, portOf } from './socket-address.ts';
+import { AF_INET, AF_INET6, bind, int, IPPROTO_IP, IPPROTO_IPV6, markedSocket, ON, owned, setOption, SOCK_STREAM, SOL_SOCKET, takeBothFamilies } from './socket-options.ts';
 import { socketName } from './stream-socket.ts';
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_STREAM = 1;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_REUSEPORT = 15;
-const SO_MARK = 36;
 const SO_COOKIE = 57;
 const SO_BINDTOIFINDEX = 62;
 const SO_NETNS_COOKIE = 71;
-const IPPROTO_IP = 0;
 const IP_TRANSPARENT = 19;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
-const IPPROTO_IPV6 = 41;
-const IPV6_V6ONLY = 26;
 const IPV6_TRANSPARENT = 75;
-/** 127.0.0 as ::ffff:127.0.0. */
-const LOOPBACK = Buffer.from('00000000000000000000ffff7f0000', 'hex');
-const ON = Buffer.from([1, 0, 0, 0]);
-const OFF = Buffer.alloc(4);
 
 export interface ListenerOptions {
   readonly port: number;
   /** Of connections that they may be handed. They are bound to IPv4 either way. */
-  readonly families: 'IPv4' | 'both';
+  readonly families: Families;
   /** Connections that wait in each socket; further ones are refused by the kernel. */
   readonly backlog: number;
   /** SO_MARK of the sockets. Accepted ones keep it, whatever marks of arriving packets they may take otherwise. */
@@ -43,9 +31,6 @@ export interface ListenerOptions {
   readonly count: number;
 }
 
-/** Addresses 127.0.0.1 and following: as many may listen on one port without sharing it. */
-export const LOOPBACK_HOSTS = 8;
-
 /**
  * Makes TCP listeners on the loopback interface of a network namespace, at the first address where the port is free: they
  * share it with each other and nobody else. Whoever has the same user id can join a shared port, so the first socket
@@ -53,28 +38,18 @@ export const LOOPBACK_HOSTS = 8;
  * @throws SystemCallError `EADDRINUSE` where it is free nowhere
  */
 export function listenOnLoopback(namespace: number, options: ListenerOptions): FileDescriptor[] {
-  return inNetworkNamespace(namespace, () => {
-    for (let host = 1; ; host++) {
-      try {
-        return listenAt(host, options);
-      } catch (thrown) {
-        if (host === LOOPBACK_HOSTS || !(thrown instanceof SystemCallError) || thrown.errno !== 'EADDRINUSE') throw thrown;
-      }
-    }
-  });
+  return inNetworkNamespace(namespace, () => atFreeHost((host) => listenAt(host, options)));
 }
 
 /** As {@link listenOnLoopback}, at 127.0.0.HOST of this thread's network namespace. */
 function listenAt(host: number, { port, families, backlog, mark, count }: ListenerOptions): FileDescriptor[] {
-  const ip = Buffer.from([...LOOPBACK, host]);
-  const isDual = families === 'both';
-  const address = isDual ? encodeIpv6Address(ip, port) : encodeMappedAddress(ip, port);
+  const address = loopbackAddress(host, port, families);
   const sockets: FileDescriptor[] = [];
   try {
     for (let i = 0; i < count; i++) {
-      const socket = new FileDescriptor(tcpSocket(isDual ? AF_INET6 : AF_INET, mark));
+      const socket = new FileDescriptor(tcpSocket(families === 'both' ? AF_INET6 : AF_INET, mark));
       sockets.push(socket);
-      if (isDual) setOption(socket.number, 'IPV6_V6ONLY', IPPROTO_IPV6, IPV6_V6ONLY, OFF);
+      if (families === 'both') takeBothFamilies(socket.number);
       if (i > 0) setOption(socket.number, 'SO_REUSEPORT', SOL_SOCKET, SO_REUSEPORT, ON);
       bind(socket.number, address, `bind 127.0.0.${host}:${port}`);
       if (i === 0) setOption(socket.number, 'SO_REUSEPORT', SOL_SOCKET, SO_REUSEPORT, ON);
@@ -146,33 +121,4 @@ function cookie(socket: number, name: string, option: number): bigint {
   return value.readBigUInt64LE();
 }
 
-function tcpSocket(domain: number, mark: number): number {
-  const socket = checkLibc('socket', libc.socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) as number;
-  // Only who administers the network may mark.
-  return mark === 0 ? socket : owned(socket, () => setOption(socket, 'SO_MARK', SOL_SOCKET, SO_MARK, int(mark)));
-}
-
-/** Closes the socket where a further step with it fails. */
-function owned(socket: number, step: () => void): number {
-  try {
-    step();
-    return socket;
-  } catch (thrown) {
-    libc.close(socket);
-    throw thrown;
-  }
-}
-
-function setOption(socket: number, name: string, level: number, option: number, value: Buffer): void {
-  checkLibc(`setsockopt ${name}`, libc.setsockopt(socket, level, option, value, value.length));
-}
-
-function bind(socket: number, address: Buffer, what: string): void {
-  checkLibc(what, libc.bind(socket, address, address.length));
-}
-
-const integer = Buffer.alloc(4);
-function int(value: number): Buffer {
-  integer.writeUInt32LE(value);
-  return integer;
-}
+const tcpSocket = (domain: number, mark: number): number => markedSocket(domain, SOCK_STREAM, mark);
