@@ -2,6 +2,8 @@
 import { Buffer } from 'node:buffer';
 import { askBytes, headlessService, namedEndpoint, namedService } from '@landbridge/agent/dns/test-names.ts';
 import { registryOf } from '@landbridge/agent/discovery/test-resources.ts';
+import { answersDnsQuery, dnsFailure } from '@landbridge/wire/dns-exchange.ts';
+import { DnsFrameReader, encodeDnsFrame } from '@landbridge/wire/dns-frames.ts';
 import { parseDnsQuery } from '@landbridge/wire/dns-message.ts';
 import { bareAnswer, encodeDnsAnswer, encodeDnsRefusal, maxAnswerBytes } from '@landbridge/wire/dns-response.ts';
 import { exampleQueryBytes } from '@landbridge/wire/example-dns.ts';
@@ -55,4 +57,33 @@ const dnsAnswer: FuzzTarget = {
   },
 };
 
-export const NAME_TARGETS: readonly FuzzTarget[] = [dnsQuery, dnsAnswer];
+const dnsExchange: FuzzTarget = {
+  name: 'dns-exchange',
+  examples: EXAMPLES,
+  dictionary: DICTIONARY,
+  check: (input) => {
+    const failure = dnsFailure(input, 'udp');
+    expect((failure === undefined) === (parseDnsQuery(input).kind === 'no-query'), 'what is no query is answered, or a query is not');
+    if (failure !== undefined) expect(answersDnsQuery(failure, input), 'a failure is none of its query');
+    answersDnsQuery(input, EXAMPLES[0] ?? input);
+  },
+};
+
+const dnsFrames: FuzzTarget = {
+  name: 'dns-frames',
+  examples: [Buffer.concat(EXAMPLES.map(encodeDnsFrame)), hex('0000'), hex('ffff 00')],
+  dictionary: ['0000', '0001', 'ffff'].map(hex),
+  check: (input) => {
+    const whole = new DnsFrameReader().push(input);
+    const reader = new DnsFrameReader();
+    const messages: Buffer[] = [];
+    for (const byte of input) {
+      const pushed = reader.push(Uint8Array.of(byte));
+      if (!pushed.ok) return void expect(!whole.ok, 'an error depends on where the stream is cut');
+      messages.push(...pushed.value);
+    }
+    expect(whole.ok && Buffer.compare(Buffer.concat(messages), Buffer.concat(whole.value)) === 0, 'messages depend on where the stream is cut');
+  },
+};
+
+export const NAME_TARGETS: readonly FuzzTarget[] = [dnsQuery, dnsAnswer, dnsExchange, dnsFrames];
