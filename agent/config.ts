@@ -36,6 +36,8 @@ export const AgentEnvironmentSchema = Type.Object({
   SAME_NODE: Type.Union([Type.Literal('relay'), Type.Literal('tls')], { default: 'relay' }),
   /** Whether connections that need no tunnel go from the pod itself (`kernel`, without a line in the access log), or by the agent like all others. */
   PLAIN_TRAFFIC: Type.Union([Type.Literal('kernel'), Type.Literal('agent')], { default: 'kernel' }),
+  /** Whether queries for names come to the agent, from pods whose annotations say nothing of it. */
+  ISTIO_META_DNS_CAPTURE: Type.Union([Type.Literal('true'), Type.Literal('false')], { default: 'true' }),
   ACCESS_LOG: Type.Union([Type.Literal('all'), Type.Literal('errors'), Type.Literal('off')], { default: 'all' }),
   /** Seconds that Kubernetes waits between SIGTERM and SIGKILL; connections get all but the last 5 of them to end. */
   TERMINATION_GRACE_PERIOD_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 30 }),

@@ -18,6 +18,8 @@ import { kernelText, reportKernel } from './capture/kernel-features.ts';
 import { watchKubelet } from './capture/kubelet-watch.ts';
 import { PodAccelerations } from './capture/pod-accelerations.ts';
 import { type AgentEnvironment, findCgroup2, readEnvironment } from './config.ts';
+import { forwardAll } from './dns/dns-resolver.ts';
+import { DnsService } from './dns/dns-service.ts';
 import { Discovery } from './discovery/xds-client.ts';
 import { depart, type Leaver } from './departure.ts';
 import { startHealthServers, startHealthSocket } from './health-server.ts';
@@ -28,7 +30,7 @@ import { LineBatch } from './line-batch.ts';
 import { countInKernel, tellVersion } from './metrics.ts';
 import { NodePorts } from './node-ports.ts';
 import type { LocalPod } from './pods/local-pod.ts';
-import { PodCaptures } from './pods/pod-captures.ts';
+import { type Carrier, PodCaptures } from './pods/pod-captures.ts';
 import { podFeeds } from './pods/pod-feeds.ts';
 import { ConnectionLog } from './proxy/connection-log.ts';
 import { DataPlane, DEFAULT_TUNING } from './proxy/data-plane.ts';
@@ -75,7 +77,8 @@ async function main(): Promise<void> {
   readiness.watchThreads(() => plane.heartbeat());
 
   const trafficMetrics = new TrafficMetrics();
-  using served = environment.ROLE === 'gateway' ? serveGateway(environment, traffic, threads) : servePods(environment, { traffic, trafficMetrics, threads, readiness, log });
+  await using names = new DnsService(forwardAll);
+  using served = environment.ROLE === 'gateway' ? serveGateway(environment, traffic, threads) : servePods(environment, { traffic, names, trafficMetrics, threads, readiness, log });
   await using _own = environment.HEALTH_SOCKET === '' ? undefined : await startHealthSocket(environment.HEALTH_SOCKET, readiness, scope('health'));
   await using ports = new NodePorts(() => served.isFollowing(), scope('health'));
   await ports.open(async () => await startHealthServers({ readyPort: READY_PORT, ...(environment.ROLE === 'gateway' ? { readyHost: '0.0.0.0' } : {}), metricsPort: METRICS_PORT, readiness, log: scope('health') }));
@@ -86,8 +89,9 @@ async function main(): Promise<void> {
   const reports = Promise.all([reportTraffic(plane, trafficMetrics, new ConnectionLog(log, environment.ACCESS_LOG, lines), reporting.signal), served.direct?.run(signal, reporting.signal)]);
   await Promise.all([releaseIdleMemory(plane, () => readiness.pending().length === 0, scope('memory'), signal), discovery.run(signal), served.run(signal, () => captured.done())]);
   const graceMs = Math.max(1, environment.TERMINATION_GRACE_PERIOD_SECONDS - CLEANUP_SECONDS) * 1000;
+  const open = { isIdle: async () => names.isIdle() && (await plane.isIdle()), drain: async (grace: AbortSignal) => void (await Promise.all([plane.drain(grace), names.drain(grace)])) };
   log.info({ grace_ms: graceMs }, 'agent stops: connections may end by themselves');
-  await depart(served, plane, ports, AbortSignal.timeout(graceMs));
+  await depart(served, open, ports, AbortSignal.timeout(graceMs));
   await served.end();
   reporting.abort();
   // A thread that is stuck answers no report.
@@ -110,20 +114,32 @@ interface Served extends Leaver, Disposable {
   end(): Promise<void>;
 }
 
-function servePods(environment: AgentEnvironment, { traffic, trafficMetrics, threads, readiness, log }: { readonly traffic: PodTraffic; readonly trafficMetrics: TrafficMetrics; readonly threads: number; readonly readiness: Readiness; readonly log: Logger }): Served {
+function servePods(environment: AgentEnvironment, { traffic, names, trafficMetrics, threads, readiness, log }: { readonly traffic: PodTraffic; readonly names: DnsService; readonly trafficMetrics: TrafficMetrics; readonly threads: number; readonly readiness: Readiness; readonly log: Logger }): Served {
   const capture = new Capture({ cgroupRoot: cgroupRoot(environment), bpfRoot: environment.BPF_ROOT, sysctlRoot: environment.SYSCTL_ROOT, threads });
   countInKernel({ guardDrops: () => capture.guardDrops(), kubeletProbes: () => capture.kubeletProbes.passed() });
   const direct = environment.PLAIN_TRAFFIC === 'kernel' ? new DirectTraffic(capture.directRoutes, trafficMetrics) : undefined;
   if (direct === undefined) capture.directRoutes.clear();
   else traffic.offload(direct);
   const { source, feeds, isUninstalled } = podFeeds(environment, readiness, log);
-  const captures = new PodCaptures(capture, source, traffic, log.child({ scope: 'capture' }));
+  const captures = new PodCaptures(capture, source, carrier(traffic, names), log.child({ scope: 'capture' }), { capturesDns: environment.ISTIO_META_DNS_CAPTURE === 'true' });
   const run = async (signal: AbortSignal, onSettled: () => void): Promise<void> => void (await Promise.all([captures.run(signal, onSettled), watchKubelet({ cgroupRoot: findCgroup2(), group: environment.KUBELET_CGROUP }, capture.kubeletProbes, log.child({ scope: 'kubelet' }), signal), ...feeds.map((feed) => feed(captures, signal))]));
   const company = (): Company => capture.look();
   const end = async (): Promise<void> => {
     if (await isUninstalled()) await captures.remove();
   };
   return { pods: () => captures.pods, direct, run, end, isFollowing: () => company().hasPredecessor, leave: () => captures.leave(), isRelieved: () => captures.isRelieved, isFollowed: () => company().hasSuccessor, [Symbol.dispose]: () => capture[Symbol.dispose]() };
+}
+
+/** Connections by the data threads, names by this one. */
+function carrier(traffic: PodTraffic, names: DnsService): Carrier {
+  return {
+    add: (pod, captured) => {
+      traffic.add(pod, captured);
+      names.add(pod, captured);
+    },
+    remove: async (uid, lives) => void (await Promise.all([traffic.remove(uid, lives), names.remove(uid)])),
+    equipped: async (uids) => await traffic.equipped(uids),
+  };
 }
 
 /** One pod, the gateway itself, at the HBONE port of its own network namespace. */

@@ -7,6 +7,10 @@ import { maps } from './capture-skeleton.ts';
 export const OUTBOUND_PORT = 15001;
 export const PLAINTEXT_PORT = 15006;
 export const HBONE_PORT = 15008;
+/** Queries for names, by TCP, and by UDP at this one and the {@link DNS_SERVERS} - 1 that follow. */
+export const DNS_PORT = 15053;
+/** That one socket of an application can ask at a time, each by a port of its own. */
+export const DNS_SERVERS = 4;
 
 export interface SocketAddress {
   /** Textual; IPv4-mapped addresses as IPv4. */
@@ -14,10 +18,13 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-export type ListenerKind = 'hbone' | 'plaintext' | 'outbound';
+export type ListenerKind = 'hbone' | 'plaintext' | 'outbound' | 'dns';
 
 /** enum listener_kind. */
-const LISTENER_KINDS: Readonly<Record<ListenerKind, number>> = { hbone: 0, plaintext: 1, outbound: 2 };
+export const LISTENER_KINDS: Readonly<Record<ListenerKind, number>> = { hbone: 0, plaintext: 1, outbound: 2, dns: 3 };
+
+/** The kind of the socket for datagrams at {@link DNS_PORT} + `server`. */
+export const dnsDatagramKind = (server: number): number => 4 + server;
 
 export const CGROUP_KEY_BYTES = maps.agents.keyBytes;
 export const NETNS_KEY_BYTES = maps.pods.keyBytes;
@@ -39,17 +46,18 @@ export function sumOfProcessors(values: Buffer | undefined): bigint {
 export const netnsKey = (cookie: bigint): Buffer => Buffer.from(encode(maps.pods.key, cookie));
 
 const POD_CAPTURED = 1;
+const POD_DNS = 2;
 const NO_ADDRESS = Buffer.alloc(16);
 
-/** struct pod: the first address of each family. @throws LandbridgeError `bad-address` */
-export function podValue(addresses: readonly string[]): Buffer {
+/** struct pod: the first address of each family, and whether its queries for names are captured too. @throws LandbridgeError `bad-address` */
+export function podValue(addresses: readonly string[], hasDns = false): Buffer {
   const ips = addresses.map(parsedIp);
   const words = (ip: IpAddress | undefined): readonly number[] => {
     const bytes = ip === undefined ? NO_ADDRESS : Buffer.from(ipBytes(ip));
     return Array.from({ length: bytes.length / 4 }, (_, at) => bytes.readUInt32BE(at * 4));
   };
   const [ip4 = 0] = words(ips.find(isIpv4));
-  return Buffer.from(encode(maps.pods.value, { ip4, ip6: words(ips.find((ip) => !isIpv4(ip))), flags: POD_CAPTURED }));
+  return Buffer.from(encode(maps.pods.value, { ip4, ip6: words(ips.find((ip) => !isIpv4(ip))), flags: POD_CAPTURED | (hasDns ? POD_DNS : 0) }));
 }
 
 /** struct pod of a pod whose connections are not redirected yet: its ports are kept for the agent. */
@@ -96,11 +104,21 @@ export function probePortKey(address: string, port: number): Buffer {
   return key;
 }
 
+/** struct dns_flow, of addresses in 16 bytes: where a query came to, and from. */
+export function dnsFlowKey(toIp: Uint8Array, toPort: number, sourceIp: Uint8Array, sourcePort: number): Buffer {
+  const key = Buffer.alloc(maps.dns_flows.keyBytes);
+  key.set(toIp, 0);
+  key.writeUInt16BE(toPort, 16);
+  key.set(sourceIp, 20);
+  key.writeUInt16BE(sourcePort, 36);
+  return key;
+}
+
 /** struct listener_key. */
-export function listenerKey(address: string, kind: ListenerKind): Buffer {
+export function listenerKey(address: string, kind: number): Buffer {
   const key = Buffer.alloc(maps.listeners.keyBytes);
   key.set(addressBytes(address), 0);
-  key.writeUInt32LE(LISTENER_KINDS[kind], 16);
+  key.writeUInt32LE(kind, 16);
   return key;
 }
 

@@ -4,4 +4,4 @@ import path from 'node:path';
 export const CAPTURE_OBJECT = path.join(import.meta.dirname, '../ebpf/dist/capture.bpf.o');
 
 /** Part of every pin's path. Changes whenever a map's key, value or meaning does, so that two versions never share a map. */
-export const CAPTURE_ABI = 4;
+export const CAPTURE_ABI = 5;

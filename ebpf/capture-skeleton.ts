@@ -47,6 +47,16 @@ export const ListenerKey: Codec<ListenerKey> = struct(20, {
   kind: [16, u32],
 });
 
+/** struct dns_flow */
+export interface DnsFlow {
+  readonly to: Endpoint;
+  readonly source: Endpoint;
+}
+export const DnsFlow: Codec<DnsFlow> = struct(40, {
+  to: [0, Endpoint],
+  source: [20, Endpoint],
+});
+
 /** struct dial */
 export interface Dial {
   readonly remote_ip: readonly number[];
@@ -179,12 +189,33 @@ export const DirectSocket: Codec<DirectSocket> = struct(80, {
   pad: [74, array(u16, 3)],
 });
 
+/** struct dns_server */
+export interface DnsServer {
+  readonly address: Endpoint;
+  readonly pad: number;
+  readonly asked_ns: bigint;
+}
+export const DnsServer: Codec<DnsServer> = struct(32, {
+  address: [0, Endpoint],
+  pad: [20, u32],
+  asked_ns: [24, u64],
+});
+
+/** struct dns_socket */
+export interface DnsSocket {
+  readonly servers: readonly DnsServer[];
+}
+export const DnsSocket: Codec<DnsSocket> = struct(128, {
+  servers: [0, array(DnsServer, 4)],
+});
+
 /** Sizes are bytes; types and flags are those of linux/bpf.h. */
 export const maps = {
   agents: { name: 'agents', type: 1, keyBytes: 8, valueBytes: 8, maxEntries: 16, flags: 0, isPinnedByName: false, key: u64, value: u64 },
   pods: { name: 'pods', type: 1, keyBytes: 8, valueBytes: 24, maxEntries: 4096, flags: 0, isPinnedByName: false, key: u64, value: Pod },
   original_destinations: { name: 'original_destinations', type: 9, keyBytes: 32, valueBytes: 20, maxEntries: 65536, flags: 0, isPinnedByName: false, key: Flow, value: Endpoint },
-  listeners: { name: 'listeners', type: 18, keyBytes: 20, valueBytes: 8, maxEntries: 32768, flags: 0, isPinnedByName: false, key: ListenerKey, value: u64 },
+  listeners: { name: 'listeners', type: 18, keyBytes: 20, valueBytes: 8, maxEntries: 65536, flags: 0, isPinnedByName: false, key: ListenerKey, value: u64 },
+  dns_flows: { name: 'dns_flows', type: 9, keyBytes: 40, valueBytes: 20, maxEntries: 65536, flags: 0, isPinnedByName: false, key: DnsFlow, value: Endpoint },
   dials: { name: 'dials', type: 9, keyBytes: 36, valueBytes: 1, maxEntries: 16384, flags: 0, isPinnedByName: false, key: Dial, value: u8 },
   kubelets: { name: 'kubelets', type: 1, keyBytes: 8, valueBytes: 1, maxEntries: 16, flags: 0, isPinnedByName: false, key: u64, value: u8 },
   probe_ports: { name: 'probe_ports', type: 1, keyBytes: 20, valueBytes: 1, maxEntries: 16384, flags: 1, isPinnedByName: false, key: ProbePort, value: u8 },
@@ -195,13 +226,20 @@ export const maps = {
   direct_lease: { name: 'direct_lease', type: 2, keyBytes: 4, valueBytes: 16, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: DirectLease },
   direct_grace: { name: 'direct_grace', type: 2, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },
   direct_sockets: { name: 'direct_sockets', type: 24, keyBytes: 4, valueBytes: 80, maxEntries: 0, flags: 1, isPinnedByName: false, key: i32, value: DirectSocket },
+  original_of_socket: { name: 'original_of_socket', type: 24, keyBytes: 4, valueBytes: 20, maxEntries: 0, flags: 1, isPinnedByName: false, key: i32, value: Endpoint },
+  dns_sockets: { name: 'dns_sockets', type: 24, keyBytes: 4, valueBytes: 128, maxEntries: 0, flags: 1, isPinnedByName: false, key: i32, value: DnsSocket },
   guard_drops: { name: 'guard_drops', type: 6, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },
   probes_passed: { name: 'probes_passed', type: 6, keyBytes: 4, valueBytes: 8, maxEntries: 1, flags: 0, isPinnedByName: false, key: u32, value: u64 },
-  original_of_socket: { name: 'original_of_socket', type: 24, keyBytes: 4, valueBytes: 20, maxEntries: 0, flags: 1, isPinnedByName: false, key: i32, value: Endpoint },
 } as const;
 
 export const programs = {
   lb_direct_sockops: { name: 'lb_direct_sockops', section: 'sockops' },
+  lb_dns_connect4: { name: 'lb_dns_connect4', section: 'cgroup/connect4' },
+  lb_dns_connect6: { name: 'lb_dns_connect6', section: 'cgroup/connect6' },
+  lb_dns_sendmsg4: { name: 'lb_dns_sendmsg4', section: 'cgroup/sendmsg4' },
+  lb_dns_sendmsg6: { name: 'lb_dns_sendmsg6', section: 'cgroup/sendmsg6' },
+  lb_dns_recvmsg4: { name: 'lb_dns_recvmsg4', section: 'cgroup/recvmsg4' },
+  lb_dns_recvmsg6: { name: 'lb_dns_recvmsg6', section: 'cgroup/recvmsg6' },
   lb_guard: { name: 'lb_guard', section: 'tc' },
   lb_inbound: { name: 'lb_inbound', section: 'sk_lookup' },
   lb_connect4: { name: 'lb_connect4', section: 'cgroup/connect4' },

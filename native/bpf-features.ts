@@ -12,7 +12,7 @@ const ProgramType = { SCHED_CLS: 3, CGROUP_SOCK: 9, SOCK_OPS: 13, CGROUP_SOCK_AD
 /** enum bpf_map_type of linux/bpf.h. */
 const MapType = { HASH: 1, ARRAY: 2, PERCPU_HASH: 5, PERCPU_ARRAY: 6, LRU_HASH: 9, SOCKHASH: 18, SK_STORAGE: 24 } as const;
 /** enum bpf_func_id of linux/bpf.h. */
-const Helper = { bpf_setsockopt: 49, bpf_sock_ops_cb_flags_set: 59, bpf_skb_load_bytes_relative: 68, bpf_skb_cgroup_id: 79, bpf_get_current_cgroup_id: 80, bpf_sk_lookup_tcp: 84, bpf_sk_fullsock: 95, bpf_sk_storage_get: 107, bpf_sk_storage_delete: 108, bpf_get_netns_cookie: 122, bpf_sk_assign: 124, bpf_set_retval: 187 } as const;
+const Helper = { bpf_setsockopt: 49, bpf_sock_ops_cb_flags_set: 59, bpf_bind: 64, bpf_skb_load_bytes_relative: 68, bpf_skb_cgroup_id: 79, bpf_get_current_cgroup_id: 80, bpf_sk_lookup_tcp: 84, bpf_sk_release: 86, bpf_sk_fullsock: 95, bpf_sk_storage_get: 107, bpf_sk_storage_delete: 108, bpf_get_netns_cookie: 122, bpf_sk_assign: 124, bpf_set_retval: 187 } as const;
 
 export type BpfFeature =
   | { readonly kind: 'program'; readonly type: keyof typeof ProgramType }

@@ -7,7 +7,7 @@ import { CAPTURE_ABI } from '@landbridge/ebpf/capture-object.ts';
 import type { SystemCallError } from '@landbridge/native/errno.ts';
 import { FileDescriptor } from '@landbridge/native/libc.ts';
 import { abandon, answerFor } from '../../test/mesh/answering-agent.ts';
-import { binder, caller, greeter, manyCallers, markedCaller, repeatedCaller } from '../../test/mesh/applications.ts';
+import { binder, caller, datagramBinder, greeter, manyCallers, markedCaller, repeatedCaller } from '../../test/mesh/applications.ts';
 import { HOOKS } from '../../test/mesh/interface-hooks.ts';
 import type { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
@@ -101,7 +101,7 @@ test.serial('no mark that a pod sets takes its connections past the agent', asyn
 test.serial('the kernel spreads connections over the sockets of all threads', async (t) => {
   using capture = openCapture({ threads: 4 });
   await using agent = await answerFor(capture, a);
-  t.deepEqual(Object.values(agent.pod.listeners).map(({ length }) => length), [4, 4, 4]);
+  t.deepEqual(Object.entries(agent.pod.listeners).map(([kind, { length }]) => `${kind} ${length}`), ['outbound 4', 'plaintext 4', 'hbone 4', 'dns 0', 'dnsDatagrams 0']);
   t.is(await a.run(manyCallers(200)), 'done');
   for (const port of [8080, 15008]) t.is(await b.run(repeatedCaller(a.address, port, 100)), 'done 100');
   for (const [kind, expected] of [['outbound', 200], ['plaintext', 100], ['hbone', 100]] as const) {
@@ -121,9 +121,11 @@ test.serial('nobody else in a captured pod can share the ports of the agent', as
   using capture = openCapture();
   {
     await using _a = await answerFor(capture, a);
-    for (const port of [15001, 15006, 15008]) {
+    for (const port of [15001, 15006, 15008, 15053]) {
       for (const host of ['127.0.0.1', '::ffff:127.0.0.1', '0.0.0.0', '::']) t.regex(await a.run(binder(port, host)), /EPERM|EACCES/, `${host} ${port}`);
     }
+    for (const port of [15053, 15056]) t.regex(await a.run(datagramBinder(port, '::')), /EPERM|EACCES/, `datagrams ${port}`);
+    for (const port of [15001, 15052, 15057]) t.is(await a.run(datagramBinder(port, '::')), 'bound', `datagrams ${port}`);
     t.is(await a.run(binder(15002, '127.0.0.1')), 'bound');
     t.is(await b.run(binder(15001, '127.0.0.1')), 'bound', 'a pod that is not captured');
   }

@@ -4,8 +4,9 @@ import path from 'node:path';
 import type { LandbridgeError } from '@landbridge/core/errors.ts';
 import { CAPTURE_ABI, CAPTURE_OBJECT } from '@landbridge/ebpf/capture-object.ts';
 import { maps } from '@landbridge/ebpf/capture-skeleton.ts';
-import { addressBytes, DIAL_KEY_BYTES, dialledAddress, flowKey, GUARD_DROPS_KEY, HBONE_PORT, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, podValue, RESERVED_POD, type SocketAddress, sumOfProcessors } from '@landbridge/ebpf/capture-layout.ts';
+import { addressBytes, DIAL_KEY_BYTES, dialledAddress, DNS_PORT, DNS_SERVERS, dnsFlowKey, flowKey, GUARD_DROPS_KEY, HBONE_PORT, NETNS_KEY_BYTES, netnsKey, OUTBOUND_PORT, parseEndpoint, PLAINTEXT_PORT, podValue, RESERVED_POD, type SocketAddress, sumOfProcessors } from '@landbridge/ebpf/capture-layout.ts';
 import type { BpfMap } from '@landbridge/native/bpf-map.ts';
+import { datagramSocketsOnLoopback, datagramSocketTo } from '@landbridge/native/datagram-socket.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
 import { AttachType, BpfLink, BpfObject, type BpfProgram, possibleCpus } from '@landbridge/native/libbpf.ts';
 import { type FileDescriptor, openForReading } from '@landbridge/native/libc.ts';
@@ -31,6 +32,12 @@ const CGROUP_PROGRAMS = [
   ['lb_connect6', AttachType.CGROUP_INET6_CONNECT],
   ['lb_getpeername4', AttachType.CGROUP_INET4_GETPEERNAME],
   ['lb_getpeername6', AttachType.CGROUP_INET6_GETPEERNAME],
+  ['lb_dns_connect4', AttachType.CGROUP_INET4_CONNECT],
+  ['lb_dns_connect6', AttachType.CGROUP_INET6_CONNECT],
+  ['lb_dns_sendmsg4', AttachType.UDP4_SENDMSG],
+  ['lb_dns_sendmsg6', AttachType.UDP6_SENDMSG],
+  ['lb_dns_recvmsg4', AttachType.UDP4_RECVMSG],
+  ['lb_dns_recvmsg6', AttachType.UDP6_RECVMSG],
   ['lb_sockops', AttachType.CGROUP_SOCK_OPS],
   ['lb_direct_sockops', AttachType.CGROUP_SOCK_OPS],
   ['lb_post_bind4', AttachType.CGROUP_INET4_POST_BIND],
@@ -56,13 +63,20 @@ export interface PodPlace {
   readonly addresses: readonly string[];
   /** A file of its network namespace, as /proc/PID/ns/net. */
   readonly namespacePath: string;
+  /** Whether its queries for names are captured too. Default false. */
+  readonly capturesDns?: boolean;
 }
 
-/** Listening sockets inside the pod, as many of each kind as there are threads; to be given to servers, which then close them. */
+/** Listening sockets inside the pod, to be given to servers, which then close them. */
 export interface PodListeners {
+  /** As many of each kind as there are threads. */
   readonly outbound: readonly number[];
   readonly plaintext: readonly number[];
   readonly hbone: readonly number[];
+  /** One, where queries for names are captured. */
+  readonly dns: readonly number[];
+  /** Then also those for datagrams, in the order of their ports from DNS_PORT on. */
+  readonly dnsDatagrams: readonly number[];
 }
 
 /** What a data thread needs of a captured pod to make sockets in it: plain data, for as long as the pod is captured. */
@@ -91,6 +105,7 @@ export class Capture implements Disposable {
   readonly #slots: ListenerSlots;
   readonly #originals: BpfMap;
   readonly #dials: BpfMap;
+  readonly #dnsFlows: BpfMap;
   readonly #guardDrops: BpfMap;
   readonly #hook: InterfaceHook;
   /** On the way out of pods: what begins a TCP connection there passes only if it is the agent's. */
@@ -118,6 +133,7 @@ export class Capture implements Disposable {
     this.#slots = new ListenerSlots(map('listeners'));
     this.#originals = map('original_destinations');
     this.#dials = map('dials');
+    this.#dnsFlows = map('dns_flows');
     this.#guardDrops = map('guard_drops', possibleCpus());
     this.directRoutes = new DirectRoutes(map);
     this.kubeletProbes = new KubeletProbes(map);
@@ -169,23 +185,34 @@ export class Capture implements Disposable {
           for (const program of this.#ofInterfaces) program.forget(pod.uid);
         }
         const families = pod.addresses.every((address) => isIPv4(address)) ? 'IPv4' : 'both';
-        const listen = (port: number): FileDescriptor[] => {
-          const listeners = listenOnLoopback(namespace.number, { port, families, backlog: BACKLOG, mark: AGENT_MARK, count: this.#threads });
+        const listen = (port: number, count = this.#threads): FileDescriptor[] => {
+          const listeners = listenOnLoopback(namespace.number, { port, families, backlog: BACKLOG, mark: AGENT_MARK, count });
           open.push(...listeners);
           return listeners;
         };
-        const [outbound, plaintext, hbone] = [listen(OUTBOUND_PORT), listen(PLAINTEXT_PORT), listen(HBONE_PORT)];
+        const takeDatagrams = (): FileDescriptor[] => {
+          const sockets = datagramSocketsOnLoopback(namespace.number, { firstPort: DNS_PORT, count: DNS_SERVERS, families, mark: AGENT_MARK });
+          open.push(...sockets);
+          return sockets;
+        };
+        const { capturesDns = false } = pod;
+        const sockets = {
+          outbound: listen(OUTBOUND_PORT),
+          plaintext: listen(PLAINTEXT_PORT),
+          hbone: listen(HBONE_PORT),
+          // Names are answered by the main thread.
+          dns: capturesDns ? listen(DNS_PORT, 1) : [],
+          dnsDatagrams: capturesDns ? takeDatagrams() : [],
+        };
         installReplyRouting(namespace.number, this.#sysctls);
-        const numbers = (listeners: readonly FileDescriptor[]): number[] => listeners.map(({ number }) => number);
-        const slots = slotsOf(pod.addresses, { outbound: numbers(outbound), plaintext: numbers(plaintext), hbone: numbers(hbone) });
+        const slots = slotsOf(pod.addresses, mapEach(sockets, ({ number }) => number));
         this.#slots.fill(slots);
         // From the first connection on that the agent would be handed.
         this.#probes.install(namespace.number, pod.uid);
         this.#attach(this.#netnsPin(pod.uid), this.#inbound, namespace, AttachType.SK_LOOKUP);
-        this.#pods.set(netnsKey(cookie), podValue(pod.addresses));
+        this.#pods.set(netnsKey(cookie), podValue(pod.addresses, capturesDns));
         this.#guard.install(namespace.number, pod.uid);
-        const release = (listeners: readonly FileDescriptor[]): number[] => listeners.map((listener) => listener.release());
-        return new CapturedPod(pod, namespace, cookie, slots, { outbound: release(outbound), plaintext: release(plaintext), hbone: release(hbone) }, { originals: this.#originals, dials: this.#dials });
+        return new CapturedPod(pod, namespace, cookie, slots, mapEach(sockets, (socket) => socket.release()), { originals: this.#originals, dials: this.#dials, dnsFlows: this.#dnsFlows });
       } catch (thrown) {
         if (!isKnown) {
           this.#pods.delete(netnsKey(cookie));
@@ -309,6 +336,13 @@ function load(object: BpfObject): void {
   }
 }
 
+type Mapped<T> = { readonly [K in keyof T]: number[] };
+
+/** Of each socket of each kind. */
+function mapEach<T extends Readonly<Record<string, readonly FileDescriptor[]>>>(sockets: T, numberOf: (socket: FileDescriptor) => number): Mapped<T> {
+  return Object.fromEntries(Object.entries(sockets).map(([kind, each]) => [kind, each.map(numberOf)])) as Mapped<T>;
+}
+
 /** A pod under capture: makes sockets in it and tells where accepted connections were to go. */
 export class CapturedPod implements Disposable {
   readonly place: PodPlace;
@@ -318,14 +352,16 @@ export class CapturedPod implements Disposable {
   readonly handles: PodHandles;
   readonly #namespace: FileDescriptor;
   readonly #originals: BpfMap;
+  readonly #dnsFlows: BpfMap;
 
-  constructor(place: PodPlace, namespace: FileDescriptor, cookie: bigint, slots: readonly ListenerSlot[], listeners: PodListeners, maps: { readonly originals: BpfMap; readonly dials: BpfMap }) {
+  constructor(place: PodPlace, namespace: FileDescriptor, cookie: bigint, slots: readonly ListenerSlot[], listeners: PodListeners, maps: { readonly originals: BpfMap; readonly dials: BpfMap; readonly dnsFlows: BpfMap }) {
     this.place = place;
     this.#namespace = namespace;
     this.cookie = cookie;
     this.slots = slots;
     this.listeners = listeners;
     this.#originals = maps.originals;
+    this.#dnsFlows = maps.dnsFlows;
     this.handles = { namespace: namespace.number, cookie, originalDestinations: maps.originals.fd, dials: maps.dials.fd };
   }
 
@@ -337,6 +373,17 @@ export class CapturedPod implements Disposable {
   /** Where the application wanted to connect to, by the source of the accepted connection; each is told once. @throws SystemCallError */
   originalDestination(source: SocketAddress): SocketAddress | undefined {
     const value = this.#originals.take(flowKey(this.cookie, source));
+    return value === undefined ? undefined : parseEndpoint(value);
+  }
+
+  /** A UDP socket in the pod's namespace that is connected to a peer, by a port that the kernel chose; the caller closes it. @throws SystemCallError */
+  datagramSocket(peer: SocketAddress): number {
+    return datagramSocketTo(this.#namespace.number, addressBytes(peer.ip), peer.port, AGENT_MARK);
+  }
+
+  /** The server that a query was for, by the address and port that it came to, and from; as long as its socket asks. @throws SystemCallError */
+  askedServer(to: SocketAddress, source: SocketAddress): SocketAddress | undefined {
+    const value = this.#dnsFlows.get(dnsFlowKey(addressBytes(to.ip), to.port, addressBytes(source.ip), source.port));
     return value === undefined ? undefined : parseEndpoint(value);
   }
 

@@ -1,4 +1,4 @@
-import { listenerKey, type ListenerKind, socketValue } from '@landbridge/ebpf/capture-layout.ts';
+import { dnsDatagramKind, LISTENER_KINDS, listenerKey, type ListenerKind, socketValue } from '@landbridge/ebpf/capture-layout.ts';
 import type { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { socketCookie } from '@landbridge/native/sockets.ts';
 
@@ -10,10 +10,15 @@ export interface ListenerSlot {
   readonly cookie: bigint;
 }
 
-/** Of a pod's sockets, by kind, at each of its addresses. @throws SystemCallError */
-export function slotsOf(addresses: readonly string[], sockets: Readonly<Record<ListenerKind, readonly number[]>>): readonly ListenerSlot[] {
-  return (Object.keys(sockets) as ListenerKind[]).flatMap((kind) => {
-    const [socket = -1] = sockets[kind];
+/** Sockets of a pod by kind; those for datagrams in the order of their ports. */
+export type PodSockets = Readonly<Record<ListenerKind | 'dnsDatagrams', readonly number[]>>;
+
+/** Of a pod's sockets, at each of its addresses; none of a kind of which there is no socket. @throws SystemCallError */
+export function slotsOf(addresses: readonly string[], { dnsDatagrams, ...streams }: PodSockets): readonly ListenerSlot[] {
+  const ofStreams = (Object.keys(streams) as ListenerKind[]).map((kind) => ({ kind: LISTENER_KINDS[kind], socket: streams[kind][0] }));
+  const ofDatagrams = dnsDatagrams.map((socket, server) => ({ kind: dnsDatagramKind(server), socket }));
+  return [...ofStreams, ...ofDatagrams].flatMap(({ kind, socket }) => {
+    if (socket === undefined) return [];
     const cookie = socketCookie(socket);
     return addresses.map((address) => ({ key: listenerKey(address, kind), socket, cookie }));
   });

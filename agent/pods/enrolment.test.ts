@@ -79,3 +79,12 @@ test('a pod of a file of the kubelet’s has a sum for its uid', (t) => {
 test('other cgroups are of no pod', (t) => {
   for (const text of ['', '0::/', '0::/system.slice/ssh.service', '0::/kubepods/besteffort/podnonsense/abc', `0::/xpod${uid}`, `0::/machine.slice/libpod-${'ab'.repeat(32)}.scope`, `0::/pod${'ab'.repeat(32)}`]) t.is(parsePodUid(text), undefined, text);
 });
+
+test('an annotation decides about queries for names, ours before Istio\u2019s; others say nothing', (t) => {
+  const said = (annotations: Record<string, string>): boolean | undefined => enrolled(pod({ annotations }), namespace(ambient))?.capturesDns;
+  t.is(said({}), undefined);
+  t.is(said({ 'ambient.istio.io/dns-capture': 'false' }), false);
+  t.is(said({ 'ambient.istio.io/dns-capture': 'false', 'landbridge.dev/dns-capture': 'true' }), true);
+  t.is(said({ 'ambient.istio.io/dns-capture': 'false', 'landbridge.dev/dns-capture': 'no' }), false);
+  t.is(said({ 'landbridge.dev/dns-capture': 'off' }), undefined);
+});

@@ -16,11 +16,11 @@ export function wantsCapture(podLabels: Labels, namespaceLabels: Labels): boolea
 /** What its labels make of a pod. Undefined without its namespace, as nobody knows then whether it is to be captured. */
 export function nodePod(pod: PodFacts, namespaceOfPod: NamespaceFacts | undefined): NodePod | undefined {
   if (namespaceOfPod === undefined) return undefined;
-  const { uid, mirroredUid, namespace, name, labels, wantsAcceleration, serviceAccount, isHostNetwork, hasEnded, addresses, announced, probePorts, dns } = pod;
+  const { uid, mirroredUid, namespace, name, labels, wantsAcceleration, serviceAccount, isHostNetwork, hasEnded, addresses, announced, probePorts, dns, capturesDns } = pod;
   // A pod in the host's network namespace shares it with the agent and the kubelet.
   const isInMesh = !isHostNetwork && wantsCapture(labels, namespaceOfPod.labels);
   const uids = mirroredUid === undefined ? { uid } : { uid: mirroredUid, mirrorUid: uid };
-  return { ...uids, namespace, name, serviceAccount, addresses, announced, wantsAcceleration, probePorts, dns, isInMesh, hasEnded };
+  return { ...uids, namespace, name, serviceAccount, addresses, announced, wantsAcceleration, probePorts, dns, capturesDns, isInMesh, hasEnded };
 }
 
 /** The pod as the agent captures it; undefined where it is not to be captured, has no address yet, or has ended. */

@@ -15,6 +15,8 @@ export interface LocalPod {
   readonly wantsAcceleration: boolean;
   /** Whether its annotation already says that it is captured. */
   readonly announced: boolean;
+  /** Whether its annotation wants its queries for names captured; where it says nothing, the agent's setting holds. */
+  readonly capturesDns?: boolean | undefined;
   /** Those that its specification has the kubelet dial; any, where that is not known. */
   readonly probePorts?: readonly number[];
   /** How its own resolver completes names; as most do, where that is not known. */

@@ -40,6 +40,7 @@ export class PodCaptures implements PodGate {
   readonly #traffic: Carrier;
   readonly #log: Logger;
   readonly #admissionWaitMs: number;
+  readonly #capturesDns: boolean;
   readonly #entries = new Map<string, Entry>();
   /** Network namespaces of sandboxes that stopped, by cookie, which is never used again: their last processes are no reason to capture. */
   readonly #stopped = new Map<string, bigint>();
@@ -49,12 +50,13 @@ export class PodCaptures implements PodGate {
   #changed = Promise.withResolvers<void>();
   #wake = Promise.withResolvers<void>();
 
-  constructor(capture: Capture, source: PodSource, traffic: Carrier, log: Logger, { admissionWaitMs = ADMISSION_WAIT_MS }: { readonly admissionWaitMs?: number } = {}) {
+  constructor(capture: Capture, source: PodSource, traffic: Carrier, log: Logger, { admissionWaitMs = ADMISSION_WAIT_MS, capturesDns = false }: { readonly admissionWaitMs?: number; readonly capturesDns?: boolean } = {}) {
     this.#capture = capture;
     this.#source = source;
     this.#traffic = traffic;
     this.#log = log;
     this.#admissionWaitMs = admissionWaitMs;
+    this.#capturesDns = capturesDns;
   }
 
   /** Runs until the signal aborts; `onSettled` is called once the pods that were there at the start are captured, and served by this agent. */
@@ -278,7 +280,7 @@ export class PodCaptures implements PodGate {
   }
 
   #add(pod: LocalPod, namespacePath: string, moment: 'before-start' | 'running'): void {
-    const captured = this.#capture.capture({ uid: pod.uid, addresses: pod.addresses, namespacePath });
+    const captured = this.#capture.capture({ uid: pod.uid, addresses: pod.addresses, namespacePath, capturesDns: pod.capturesDns ?? this.#capturesDns });
     try {
       this.#traffic.add(pod, captured);
     } catch (thrown) {

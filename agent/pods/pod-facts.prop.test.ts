@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { podAddresses } from './pod-addresses.ts';
-import { ACCELERATION_LABEL, MODE_LABELS, parseNamespace, parsePod } from './pod-facts.ts';
+import { ACCELERATION_LABEL, DNS_ANNOTATIONS, MODE_LABELS, parseNamespace, parsePod } from './pod-facts.ts';
 
 const uid = '0f0f0f0f-1111-2222-3333-444444444444';
 const text = fc.string({ minLength: 1 });
@@ -10,7 +10,7 @@ const or = (wanted: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> => fc.oneof({ 
 const labels = fc.dictionary(fc.oneof(fc.constantFrom(...MODE_LABELS, ACCELERATION_LABEL), fc.string()), or(fc.string()));
 const pod = fc.record(
   {
-    metadata: or(fc.record({ uid: or(fc.oneof(fc.uuid(), fc.string())), name: or(text), namespace: or(text), labels: or(labels), annotations: or(fc.dictionary(fc.oneof(fc.constant('kubernetes.io/config.mirror'), fc.string()), or(fc.oneof(fc.uuid(), fc.string())))) }, { requiredKeys: [] })),
+    metadata: or(fc.record({ uid: or(fc.oneof(fc.uuid(), fc.string())), name: or(text), namespace: or(text), labels: or(labels), annotations: or(fc.dictionary(fc.oneof(fc.constantFrom('kubernetes.io/config.mirror', ...DNS_ANNOTATIONS), fc.string()), or(fc.oneof(fc.uuid(), fc.constantFrom('true', 'false'), fc.string())))) }, { requiredKeys: [] })),
     spec: or(fc.record({ serviceAccountName: or(text), hostNetwork: or(fc.boolean()), dnsPolicy: or(fc.constantFrom('ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None')), dnsConfig: or(fc.record({ searches: or(fc.array(or(fc.string({ maxLength: 260 })), { maxLength: 40 })) })) }, { requiredKeys: [] })),
     status: or(fc.record({ phase: or(text), podIPs: or(fc.array(or(fc.record({ ip: or(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string())) })))) }, { requiredKeys: [] })),
   },
@@ -32,7 +32,8 @@ test('whatever an object is, what is told of a pod has its types and nothing els
       const { dns } = parsed.value;
       t.true(typeof dns.isClusterFirst === 'boolean' && dns.searches.length <= 32 && dns.searches.every((search) => search !== '' && search.length <= 253));
       t.true(parsed.value.probePorts.every((port) => Number.isInteger(port)));
-      t.is(Object.keys(parsed.value).length, 13);
+      t.true([true, false, undefined].includes(parsed.value.capturesDns));
+      t.is(Object.keys(parsed.value).length, 14);
     }),
   );
 });

@@ -18,6 +18,9 @@ export const ACCELERATION_LABEL = 'landbridge.dev/acceleration';
  */
 const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
+/** Istio's annotation and ours mean the same, `"true"` or `"false"`; ours wins where both are set. */
+export const DNS_ANNOTATIONS = ['landbridge.dev/dns-capture', 'ambient.istio.io/dns-capture'] as const;
+
 /** Those of {@link MODE_LABELS} that an object has. */
 export type ModeLabels = Readonly<Record<string, string>>;
 
@@ -46,6 +49,8 @@ export interface PodFacts {
   readonly announced: boolean;
   readonly probePorts: readonly number[];
   readonly dns: PodDns;
+  /** What an annotation says of it. */
+  readonly capturesDns: boolean | undefined;
 }
 
 export function parseNamespace(value: unknown): Result<NamespaceFacts> {
@@ -75,6 +80,7 @@ export function parsePod(value: unknown): Result<PodFacts> {
     announced: annotations[REDIRECTION_ANNOTATION] === 'enabled',
     probePorts: probePorts(spec),
     dns: podDns(spec),
+    capturesDns: capturesDns(annotations),
   });
 }
 
@@ -84,6 +90,11 @@ function modeLabels(labels: unknown): ModeLabels {
     const value = all[label];
     return typeof value === 'string' ? [[label, value]] : [];
   }));
+}
+
+function capturesDns(annotations: Fields): boolean | undefined {
+  const said = DNS_ANNOTATIONS.map((name) => annotations[name]).find((value) => value === 'true' || value === 'false');
+  return said === undefined ? undefined : said === 'true';
 }
 
 function texts(podIPs: unknown): string[] {

@@ -9,10 +9,17 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define SOCK_STREAM 1
+#define SOCK_DGRAM 2
 
 #define OUTBOUND_PORT 15001
 #define PLAINTEXT_PORT 15006
 #define HBONE_PORT 15008
+/* Queries for names, by TCP, and by UDP at this one and those that follow it: one for each server that a socket asks at a time. */
+#define DNS_PORT 15053
+#define DNS_SERVERS 4
+
+/* Where servers listen (RFC 1035, section 4.2). */
+#define DOMAIN_PORT 53
 
 /* LOOPBACK_IFINDEX of the kernel: the first interface of every network namespace. */
 #define LOOPBACK_INDEX 1
@@ -31,7 +38,14 @@ struct flow {
 	__u32 pad;
 };
 
-enum listener_kind { LISTENER_HBONE = 0, LISTENER_PLAINTEXT = 1, LISTENER_OUTBOUND = 2 };
+/* A datagram with a query as the agent gets it: from a socket of the pod, to one of the ports at the pod's own address. */
+struct dns_flow {
+	struct endpoint to;
+	struct endpoint source;
+};
+
+/* Those of datagrams are LISTENER_DNS_DATAGRAMS and the following, one for each port. */
+enum listener_kind { LISTENER_HBONE = 0, LISTENER_PLAINTEXT = 1, LISTENER_OUTBOUND = 2, LISTENER_DNS = 3, LISTENER_DNS_DATAGRAMS = 4 };
 
 struct listener_key {
 	__be32 ip[4];
@@ -60,6 +74,8 @@ struct probe_port {
 
 /* Otherwise the agent's ports are kept in the pod, and nothing is redirected yet. */
 #define POD_CAPTURED 1
+/* Its queries for names come to the agent too. */
+#define POD_DNS 2
 
 /* A pod's own addresses; zero where it has none of the family. */
 struct pod {
@@ -91,10 +107,21 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);
-	__uint(max_entries, 32768); /* each kind, by each address of 4096 pods */
+	__uint(max_entries, 65536); /* each kind, by each address of 4096 pods */
 	__type(key, struct listener_key);
 	__type(value, __u64);
 } listeners SEC(".maps") __weak;
+
+/*
+ * Which server each datagram was for. A socket may send many, and nobody says when it is closed: what is not asked any
+ * more gives way to what is. An entry that outlived its pod is written anew before an address is used again.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct dns_flow);
+	__type(value, struct endpoint);
+} dns_flows SEC(".maps") __weak;
 
 /* Dials that are not connected yet; after that no packet asks for its listener. */
 struct {
@@ -149,6 +176,14 @@ static __always_inline int is_loopback6(const __be32 *ip)
 static __always_inline int is_mapped(const __be32 *ip)
 {
 	return !ip[0] && !ip[1] && ip[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline void set_mapped(__be32 *ip, __be32 ip4)
+{
+	ip[0] = 0;
+	ip[1] = 0;
+	ip[2] = bpf_htonl(0xffff);
+	ip[3] = ip4;
 }
 
 static __always_inline int is_agent(void)

@@ -30,22 +30,87 @@ static __always_inline int is_probe(struct bpf_sk_lookup *ctx, const struct dial
 	return 1;
 }
 
+/* No agent: refuse rather than let it pass by. */
+static __always_inline int hand_over(struct bpf_sk_lookup *ctx, const struct listener_key *key)
+{
+	struct bpf_sock *listener = bpf_map_lookup_elem(&listeners, key);
+	long failed;
+
+	if (!listener)
+		return SK_DROP;
+	failed = bpf_sk_assign(ctx, listener, 0);
+	bpf_sk_release(listener);
+	return failed ? SK_DROP : SK_PASS;
+}
+
+static __always_inline __u32 kind_of(__u32 port)
+{
+	switch (port) {
+	case OUTBOUND_PORT:
+		return LISTENER_OUTBOUND;
+	case DNS_PORT:
+		return LISTENER_DNS;
+	case HBONE_PORT:
+		return LISTENER_HBONE;
+	default:
+		return LISTENER_PLAINTEXT;
+	}
+}
+
+/*
+ * Queries that lb_dns_* have let go there: of each the server is known that it was for. Whatever else comes to these
+ * ports is refused, from other pods too, so that nobody's agent answers the names of somebody else.
+ */
+static __always_inline int datagram(struct bpf_sk_lookup *ctx)
+{
+	/* As in lb_sockops: all are read whatever the family is. */
+	volatile struct bpf_sk_lookup *fields = ctx;
+	__u32 server = ctx->local_port - DNS_PORT;
+	struct listener_key key = {};
+	struct dns_flow flow = {};
+	__be32 to, source;
+
+	if (server >= DNS_SERVERS)
+		return SK_PASS;
+	to = fields->local_ip4;
+	source = fields->remote_ip4;
+	flow.to.ip[0] = fields->local_ip6[0];
+	flow.to.ip[1] = fields->local_ip6[1];
+	flow.to.ip[2] = fields->local_ip6[2];
+	flow.to.ip[3] = fields->local_ip6[3];
+	flow.source.ip[0] = fields->remote_ip6[0];
+	flow.source.ip[1] = fields->remote_ip6[1];
+	flow.source.ip[2] = fields->remote_ip6[2];
+	flow.source.ip[3] = fields->remote_ip6[3];
+	if (fields->family == AF_INET) {
+		set_mapped(flow.to.ip, to);
+		set_mapped(flow.source.ip, source);
+	}
+	flow.to.port = bpf_htons((__u16)ctx->local_port);
+	flow.source.port = ctx->remote_port;
+	if (!bpf_map_lookup_elem(&dns_flows, &flow))
+		return SK_DROP;
+	__builtin_memcpy(key.ip, flow.to.ip, sizeof(key.ip));
+	key.kind = LISTENER_DNS_DATAGRAMS + server;
+	return hand_over(ctx, &key);
+}
+
 SEC("sk_lookup")
 int lb_inbound(struct bpf_sk_lookup *ctx)
 {
 	struct listener_key key = {};
 	struct dial dial = {};
-	struct bpf_sock *listener;
-	long failed;
 	int is_redirected;
 
+	if (ctx->protocol == IPPROTO_UDP)
+		return datagram(ctx);
 	if (ctx->protocol != IPPROTO_TCP)
 		return SK_PASS;
 	/*
-	 * Only the agent may hold this port in the pod, so that nobody else is asked for here. One that was not redirected
+	 * Only the agent may hold these ports in the pod, so that nobody else is asked for here. One that was not redirected
 	 * is refused by the agent, which does not find where it was to go.
 	 */
-	is_redirected = ctx->local_port == OUTBOUND_PORT;
+	is_redirected = ctx->local_port == OUTBOUND_PORT || ctx->local_port == DNS_PORT;
 	if (ctx->family == AF_INET) {
 		__be32 local = ctx->local_ip4;
 
@@ -89,12 +154,6 @@ int lb_inbound(struct bpf_sk_lookup *ctx)
 	/* To the application, whatever policies say and whether there is an agent: a pod under a strict policy must be probed all the same. */
 	if (!is_redirected && is_probe(ctx, &dial))
 		return SK_PASS;
-	key.kind = is_redirected ? LISTENER_OUTBOUND : ctx->local_port == HBONE_PORT ? LISTENER_HBONE : LISTENER_PLAINTEXT;
-	listener = bpf_map_lookup_elem(&listeners, &key);
-	/* No agent: refuse rather than let the connection pass by it. */
-	if (!listener)
-		return SK_DROP;
-	failed = bpf_sk_assign(ctx, listener, 0);
-	bpf_sk_release(listener);
-	return failed ? SK_DROP : SK_PASS;
+	key.kind = kind_of(ctx->local_port);
+	return hand_over(ctx, &key);
 }

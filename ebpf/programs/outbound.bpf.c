@@ -1,89 +1,15 @@
 /* Redirects the TCP connections of captured pods to the pod's own address, where lb_inbound hands them to the agent's listener. */
 #include "capture.h"
 #include "direct-connect.h"
-#include <linux/errno.h>
-
-#define PROCEED 1
-#define REFUSE 0
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct endpoint);
-} original_of_socket SEC(".maps");
-
-/* The captured pod that a socket connects from; none for others, for the agent itself, and for what is no stream. */
-static __always_inline struct pod *captured_pod(struct bpf_sock_addr *ctx)
-{
-	struct pod *pod;
-	__u64 netns;
-
-	if (ctx->type != SOCK_STREAM || !ctx->sk || is_agent())
-		return 0;
-	netns = bpf_get_netns_cookie(ctx);
-	pod = bpf_map_lookup_elem(&pods, &netns);
-	return pod && pod->flags & POD_CAPTURED ? pod : 0;
-}
-
-/*
- * What stays in the pod: loopback, which "any address" is to connect(), and the pod's own address. Multicast the kernel
- * refuses by itself.
- */
-static __always_inline int is_local4(const struct pod *pod, __be32 ip)
-{
-	return !ip || is_loopback4(ip) || ip == pod->ip4 || (bpf_ntohl(ip) >> 28) >= 14;
-}
-
-static __always_inline int is_local6(const struct pod *pod, const __be32 *ip)
-{
-	if (is_mapped(ip))
-		return is_local4(pod, ip[3]);
-	if (is_loopback6(ip) || (!ip[0] && !ip[1] && !ip[2] && !ip[3]))
-		return 1;
-	if (ip[0] == pod->ip6[0] && ip[1] == pod->ip6[1] && ip[2] == pod->ip6[2] && ip[3] == pod->ip6[3])
-		return 1;
-	return (bpf_ntohl(ip[0]) >> 24) == 0xff;
-}
-
-/* fe80::/10 */
-static __always_inline int is_link_local(const __be32 *ip)
-{
-	return (bpf_ntohl(ip[0]) >> 22) == 0xfe80 >> 6;
-}
-
-/* As where there is no route. */
-static __always_inline int unreachable(void)
-{
-	bpf_set_retval(-ENETUNREACH);
-	return REFUSE;
-}
-
-/* Keeps where the connection was to go with its socket; refused where that fails: it would go somewhere unknown. */
-static __always_inline int remember(struct bpf_sock *sk, const struct endpoint *original)
-{
-	struct endpoint *stored = bpf_sk_storage_get(&original_of_socket, sk, (void *)original, BPF_SK_STORAGE_GET_F_CREATE);
-
-	if (!stored)
-		return REFUSE;
-	*stored = *original;
-	return PROCEED;
-}
-
-/* A socket may have been connected before (connect(2), AF_UNSPEC): what was kept of that is not of this connection. */
-static __always_inline int leave_alone(struct bpf_sock *sk)
-{
-	bpf_sk_storage_delete(&original_of_socket, sk);
-	bpf_sk_storage_delete(&direct_sockets, sk);
-	return PROCEED;
-}
+#include "redirect.h"
 
 SEC("cgroup/connect4")
 int lb_connect4(struct bpf_sock_addr *ctx)
 {
-	struct pod *pod = captured_pod(ctx);
+	struct pod *pod = captured_pod(ctx, SOCK_STREAM);
 	const struct endpoint *direct;
 	struct endpoint original = {};
+	int is_query;
 
 	if (!pod)
 		return PROCEED;
@@ -96,7 +22,8 @@ int lb_connect4(struct bpf_sock_addr *ctx)
 	original.port = (__be16)ctx->user_port;
 	if (!remember(ctx->sk, &original))
 		return REFUSE;
-	direct = direct_address(ctx, &original);
+	is_query = is_dns(pod, original.port);
+	direct = is_query ? 0 : direct_address(ctx, &original);
 	if (direct) {
 		ctx->user_ip4 = direct->ip[3];
 		ctx->user_port = direct->port;
@@ -108,17 +35,17 @@ int lb_connect4(struct bpf_sock_addr *ctx)
 	 * itself as it would without capture; also where it has bound a port, or an interface.
 	 */
 	ctx->user_ip4 = pod->ip4;
-	ctx->user_port = bpf_htons(OUTBOUND_PORT);
+	ctx->user_port = bpf_htons(is_query ? DNS_PORT : OUTBOUND_PORT);
 	return PROCEED;
 }
 
 SEC("cgroup/connect6")
 int lb_connect6(struct bpf_sock_addr *ctx)
 {
-	struct pod *pod = captured_pod(ctx);
+	struct pod *pod = captured_pod(ctx, SOCK_STREAM);
 	const struct endpoint *direct;
 	struct endpoint original = {};
-	int is_ip4;
+	int is_ip4, is_query;
 
 	if (!pod)
 		return PROCEED;
@@ -135,7 +62,8 @@ int lb_connect6(struct bpf_sock_addr *ctx)
 		return unreachable();
 	if (!remember(ctx->sk, &original))
 		return REFUSE;
-	direct = direct_address(ctx, &original);
+	is_query = is_dns(pod, original.port);
+	direct = is_query ? 0 : direct_address(ctx, &original);
 	if (direct) {
 		ctx->user_ip6[0] = direct->ip[0];
 		ctx->user_ip6[1] = direct->ip[1];
@@ -148,7 +76,7 @@ int lb_connect6(struct bpf_sock_addr *ctx)
 	ctx->user_ip6[1] = is_ip4 ? 0 : pod->ip6[1];
 	ctx->user_ip6[2] = is_ip4 ? bpf_htonl(0xffff) : pod->ip6[2];
 	ctx->user_ip6[3] = is_ip4 ? pod->ip4 : pod->ip6[3];
-	ctx->user_port = bpf_htons(OUTBOUND_PORT);
+	ctx->user_port = bpf_htons(is_query ? DNS_PORT : OUTBOUND_PORT);
 	return PROCEED;
 }
 
@@ -172,25 +100,6 @@ static __always_inline struct bpf_sock *subflow(struct bpf_sock_addr *ctx, const
 	tuple.ipv6.sport = (__be16)ctx->user_port;
 	tuple.ipv6.dport = bpf_htons((__u16)ctx->sk->src_port);
 	return bpf_sk_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
-}
-
-static __always_inline void tell4(struct bpf_sock_addr *ctx, const struct endpoint *original)
-{
-	if (!original)
-		return;
-	ctx->user_ip4 = original->ip[3];
-	ctx->user_port = original->port;
-}
-
-static __always_inline void tell6(struct bpf_sock_addr *ctx, const struct endpoint *original)
-{
-	if (!original)
-		return;
-	ctx->user_ip6[0] = original->ip[0];
-	ctx->user_ip6[1] = original->ip[1];
-	ctx->user_ip6[2] = original->ip[2];
-	ctx->user_ip6[3] = original->ip[3];
-	ctx->user_port = original->port;
 }
 
 /* The application asks whom it is connected to: whom it asked for. */

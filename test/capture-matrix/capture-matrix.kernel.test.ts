@@ -9,13 +9,13 @@ import { Mesh } from '../mesh/mesh.ts';
 import type { MeshPod } from '../mesh/mesh-pod.ts';
 import { runProgram } from '../mesh/program.ts';
 import { type Observation, outcomeOf, packetFilter, parseHeard, probe, witness } from './observation.ts';
-import { APPLICATION_PORT, type Destination, type Origin, PROBED_PORT, type Row, ROWS } from './rows.ts';
+import { APPLICATION_PORT, type Destination, DOMAIN_PORT, type Origin, PROBED_PORT, type Row, ROWS } from './rows.ts';
 
 /** Of the length of a file of packets that has none. */
 const EMPTY_PCAP_BYTES = 24;
 /** A range that the network inside the pod has, and nobody else. */
 const INNER = { pod: '198.51.100.1', own: '198.51.100.2' };
-const PORTS: readonly number[] = [APPLICATION_PORT, PROBED_PORT, 53];
+const PORTS: readonly number[] = [APPLICATION_PORT, PROBED_PORT, DOMAIN_PORT];
 
 let mesh: Mesh;
 let pod: MeshPod;
@@ -112,7 +112,7 @@ test.serial('without capture all of it arrives', async (t) => {
 
 test.serial('each row is as the documents say', async (t) => {
   using capture = new Capture(mesh.node('west'));
-  await using _agent = await answerFor(capture, pod);
+  await using _agent = await answerFor(capture, pod, { capturesDns: true });
   capture.kubeletProbes.setKubelet(statSync(mesh.node('west').kubeletGroup, { bigint: true }).ino);
   capture.kubeletProbes.setPorts([{ address: pod.address, port: PROBED_PORT }]);
   const differing: string[] = [];

@@ -6,11 +6,11 @@ import type { NodePlan } from '@landbridge/lab/plan.ts';
 import { outcomeOf, run } from '@landbridge/lab/run.ts';
 import { apply, kubectl } from '../e2e/running-lab.ts';
 import { witness } from './observation.ts';
-import { APPLICATION_PORT, PROBED_PORT } from './rows.ts';
+import { APPLICATION_PORT, DOMAIN_PORT, PROBED_PORT } from './rows.ts';
 
 export const INSIDE = 'matrix';
 export const OUTSIDE = 'matrix-outside';
-const PORTS = [APPLICATION_PORT, PROBED_PORT, 53];
+const PORTS = [APPLICATION_PORT, PROBED_PORT, DOMAIN_PORT];
 const never = new AbortController().signal;
 
 export interface LabPod {

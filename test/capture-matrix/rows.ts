@@ -43,7 +43,10 @@ export interface Row {
 export const APPLICATION_PORT = 8080;
 /** A container of the captured pod has a probe of it. */
 export const PROBED_PORT = 8081;
-const DNS_PORT = 53;
+/** Where servers of names listen. */
+export const DOMAIN_PORT = 53;
+/** Where the agent has queries come to in the pod. */
+const DNS_PORT = 15053;
 const HBONE_PORT = 15008;
 
 type Begun = Partial<Pick<Row, 'origin' | 'manner' | 'family' | 'port' | 'mark'>>;
@@ -61,7 +64,7 @@ export const ROWS: readonly Row[] = [
   row('captured', 'TCP to anything else', 'elsewhere'),
   row('captured', 'TCP to anything else by IPv6', 'elsewhere', { family: 6 }),
   row('captured', 'TCP to the metadata of a cloud, 169.254.169.254', 'metadata', { port: 80 }),
-  row('captured', 'TCP to port 53', 'other-pod', { port: DNS_PORT }),
+  row('captured', 'TCP to port 53', 'other-pod', { port: DOMAIN_PORT }),
   row('captured', 'TCP Fast Open', 'other-pod', { manner: 'fast-open' }),
   row('captured', 'TCP Fast Open by IPv6', 'other-pod', { manner: 'fast-open', family: 6 }),
   row('captured', 'Multipath TCP', 'other-pod', { manner: 'mptcp' }),
@@ -73,7 +76,11 @@ export const ROWS: readonly Row[] = [
   row('untouched', "TCP to the pod's own address by IPv6", 'own-address', { family: 6 }),
   row('untouched', 'UDP', 'other-pod', { manner: 'udp' }),
   row('untouched', 'UDP by IPv6', 'other-pod', { manner: 'udp', family: 6 }),
-  row('untouched', 'UDP to port 53, as long as the agent answers no names', 'other-pod', { manner: 'udp', port: DNS_PORT }),
+  row('captured', 'UDP to port 53, where servers of names are', 'other-pod', { manner: 'udp', port: DOMAIN_PORT }),
+  row('captured', 'UDP to port 53 by IPv6', 'other-pod', { manner: 'udp', family: 6, port: DOMAIN_PORT }),
+  row('captured', 'UDP to port 53 of a Service', 'service', { manner: 'udp', port: DOMAIN_PORT }),
+  row('untouched', "UDP to port 53 of the pod's own address", 'own-address', { manner: 'udp', port: DOMAIN_PORT }),
+  row('untouched', 'UDP to port 53 of 127.0.0.1', 'loopback', { manner: 'udp', port: DOMAIN_PORT }),
   row('untouched', 'ICMP', 'other-pod', { manner: 'icmp' }),
   row('untouched', 'SCTP', 'other-pod', { manner: 'sctp' }),
   row('refused', 'a TCP segment by a raw socket', 'other-pod', { manner: 'raw-syn' }),
@@ -81,6 +88,9 @@ export const ROWS: readonly Row[] = [
   row('refused', 'TCP out of a network namespace inside the pod', 'other-pod', { origin: 'inner-namespace' }),
   row('refused', "TCP of a process that is in the pod's network only, not in its control group", 'other-pod', { origin: 'outside-control-group' }),
   row('refused', 'the same by IPv6', 'other-pod', { origin: 'outside-control-group', family: 6 }),
+  row('untouched', 'UDP to port 53 of such a process', 'other-pod', { origin: 'outside-control-group', manner: 'udp', port: DOMAIN_PORT }),
+  row('untouched', 'UDP to port 53 out of a network namespace inside the pod', 'other-pod', { origin: 'inner-namespace', manner: 'udp', port: DOMAIN_PORT }),
+  row('untouched', 'UDP to port 53 of the agent', 'other-pod', { origin: 'agent', manner: 'udp', port: DOMAIN_PORT }),
   row('untouched', 'TCP of the agent', 'other-pod', { origin: 'agent' }),
   row('untouched', 'TCP of a pod on the network of the host', 'other-pod', { origin: 'host-network' }),
   row('captured', 'TCP to a captured pod', 'pod', { origin: 'other-pod' }),
@@ -97,6 +107,9 @@ export const ROWS: readonly Row[] = [
   row('captured', 'TCP from the node to a port that the pod has a probe of', 'pod', { origin: 'node', port: PROBED_PORT }),
   row('captured', 'TCP of a pod on the network of the host to a captured pod', 'pod', { origin: 'host-network' }),
   row('untouched', 'UDP to a captured pod', 'pod', { origin: 'other-pod', manner: 'udp' }),
+  row('refused', "UDP to the port of a captured pod at which its agent answers names", 'pod', { origin: 'other-pod', manner: 'udp', port: DNS_PORT }),
+  row('refused', 'the same by IPv6', 'pod', { origin: 'other-pod', manner: 'udp', family: 6, port: DNS_PORT }),
+  row('refused', 'the same by TCP', 'pod', { origin: 'other-pod', port: DNS_PORT }),
   row('untouched', 'ICMP to a captured pod', 'pod', { origin: 'other-pod', manner: 'icmp' }),
 ];
 

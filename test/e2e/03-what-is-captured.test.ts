@@ -5,7 +5,7 @@ import test from 'ava';
 import { runningLab } from '@landbridge/lab/state.ts';
 import { type LabPod, type LabPods, linkOf, runIn, runInInnerNamespace, runOnNode, runOutside, startLabPods } from '../capture-matrix/lab-pods.ts';
 import { outcomeOf, packetFilter, parseHeard, probe } from '../capture-matrix/observation.ts';
-import { APPLICATION_PORT, type Destination, type Row, ROWS } from '../capture-matrix/rows.ts';
+import { APPLICATION_PORT, type Destination, DOMAIN_PORT, type Row, ROWS } from '../capture-matrix/rows.ts';
 import { startCapture } from './packet-capture.ts';
 import { accessLog, eventually } from './running-lab.ts';
 
@@ -20,6 +20,7 @@ const NOBODY_THERE: ReadonlySet<Destination> = new Set(['metadata', 'elsewhere']
 function whyNot({ origin, family, destination, port }: Row): string | undefined {
   if (family === 6 && destination !== 'loopback') return "the lab's clusters have IPv4 only";
   if (origin === 'agent' || origin === 'kubelet') return 'nobody begins it for a test';
+  if (port === DOMAIN_PORT) return 'queries for names have no line in the access log';
   if (destination === 'pod' && port === HBONE_PORT) return 'what is no handshake has no line in the access log';
   return undefined;
 }

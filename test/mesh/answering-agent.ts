@@ -1,6 +1,9 @@
+import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Capture, CapturedPod } from '@landbridge/agent/capture/capture.ts';
+import { addressBytes, DNS_PORT } from '@landbridge/ebpf/capture-layout.ts';
+import { sendDatagram } from '@landbridge/native/datagram-socket.ts';
 import type { MeshPod } from './mesh-pod.ts';
 
 /** An agent that carries nothing: what comes to a listener is told which one took it. */
@@ -12,9 +15,9 @@ export interface AnsweringAgent extends AsyncDisposable {
   close(): void;
 }
 
-/** Captures a pod and answers on all its listeners for as long as the test runs. */
-export async function answerFor(capture: Capture, { place }: MeshPod): Promise<AnsweringAgent> {
-  const pod = capture.capture(place);
+/** Captures a pod, and where `capturesDns` its queries too, and answers on all its listeners for as long as the test runs. */
+export async function answerFor(capture: Capture, { place }: MeshPod, { capturesDns = false }: { readonly capturesDns?: boolean } = {}): Promise<AnsweringAgent> {
+  const pod = capture.capture({ ...place, capturesDns });
   const answers = {
     outbound: (socket: Socket): string => {
       // Reset by its client before it was accepted.
@@ -36,18 +39,36 @@ export async function answerFor(capture: Capture, { place }: MeshPod): Promise<A
     }
     return accepted;
   };
+  for (const fd of pod.listeners.dns) servers.push(await serve(fd, answers.outbound));
+  const datagrams = pod.listeners.dnsDatagrams.map((fd, at) => answerDatagrams(pod, fd, DNS_PORT + at));
+  const end = (): void => {
+    for (const each of [...servers, ...datagrams]) each.close();
+  };
   return {
     pod,
     accepted: { outbound: await counts('outbound'), plaintext: await counts('plaintext'), hbone: await counts('hbone') },
     close: () => {
-      for (const server of servers) server.close();
+      end();
       pod[Symbol.dispose]();
     },
     [Symbol.asyncDispose]: async () => {
       capture.release(pod);
-      for (const server of servers) server.close();
+      end();
     },
   };
+}
+
+/** Answers each datagram in the words of the outbound listener. */
+function answerDatagrams(pod: CapturedPod, fd: number, port: number): DatagramSocket {
+  const socket = createSocket('udp6');
+  socket.on('message', (_, source) => {
+    const from = ip(source.address);
+    const to = pod.place.addresses.find((own) => own.includes(':') === from.includes(':')) ?? '';
+    const server = pod.askedServer({ ip: to, port }, { ip: from, port: source.port });
+    sendDatagram(fd, Buffer.from(`outbound from ${from} to ${server?.ip} ${server?.port}`), { from: addressBytes(to), to: addressBytes(from), port: source.port, isDual: true });
+  });
+  socket.bind({ fd });
+  return socket;
 }
 
 /** Captures a pod as an agent does that then dies: nobody answers, and what is pinned stays. */

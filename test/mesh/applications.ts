@@ -40,6 +40,11 @@ export function binder(port: number, host: string): readonly string[] {
   return program(`const s = require('net').createServer(); s.on('error', (e) => console.log(e.code)); s.listen({ port: ${port}, host: '${host}', reusePort: true }, () => { console.log('bound'); s.close(); })`);
 }
 
+/** As {@link binder}, for datagrams. */
+export function datagramBinder(port: number, host: string): readonly string[] {
+  return program(`const s = require('dgram').createSocket({ type: 'udp6', reusePort: true }); s.on('error', (e) => console.log(e.code)); s.bind(${port}, '${host}', () => { console.log('bound'); s.close(); })`);
+}
+
 /** Connects `count` times at once to one destination and writes `done`, with how many connections were answered. */
 export function repeatedCaller(host: string, port: number, count: number): readonly string[] {
   return program(`let left = ${count}, answered = 0; for (let i = 0; i < ${count}; i++) { const s = require('net').connect(${port}, '${host}'); s.on('data', () => answered++); s.on('error', (e) => console.log(e.code)); s.on('close', () => { if (--left === 0) console.log('done ' + answered); }); }`);
