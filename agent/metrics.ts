@@ -2,6 +2,7 @@ import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Histogram from 'prom-client/lib/histogram.js';
 import Registry from 'prom-client/lib/registry.js';
+import { DNS_LABELS } from './dns/dns-labels.ts';
 import { maxFiles, openFiles } from './open-files.ts';
 import { SeriesCounter } from './proxy/series-counter.ts';
 import { TRAFFIC_LABELS, TrafficSeries } from './proxy/traffic-series.ts';
@@ -26,6 +27,7 @@ export function countInKernel(counts: KernelCounts): void {
 }
 
 const labelNames = [...TRAFFIC_LABELS];
+const dnsLabels = [...DNS_LABELS];
 
 /** Names and labels of these are ztunnel's, so that dashboards and alerts made for it serve both. */
 const istio = {
@@ -35,6 +37,10 @@ const istio = {
   // Both reporters take the server's view (istio#32399); the access log takes the reporter's own.
   tcpSentBytes: new SeriesCounter({ name: 'istio_tcp_sent_bytes_total', help: 'Bytes of responses: from server to client, whoever reports.', labelNames, registers, samples: () => trafficSeries.sums('responseBytes') }),
   tcpReceivedBytes: new SeriesCounter({ name: 'istio_tcp_received_bytes_total', help: 'Bytes of requests: from client to server, whoever reports.', labelNames, registers, samples: () => trafficSeries.sums('requestBytes') }),
+  dnsRequests: new Counter({ name: 'istio_dns_requests_total', help: 'Queries for names that pods sent.', labelNames: dnsLabels, registers }),
+  dnsUpstreamRequests: new Counter({ name: 'istio_dns_upstream_requests_total', help: 'Those that went on to the server that the pod asked.', labelNames: dnsLabels, registers }),
+  dnsUpstreamFailures: new Counter({ name: 'istio_dns_upstream_failures_total', help: 'Those that no server answered.', labelNames: dnsLabels, registers }),
+  dnsUpstreamSeconds: new Histogram({ name: 'istio_dns_upstream_request_duration_seconds', help: 'Time from such a query to its end.', labelNames: dnsLabels, buckets: [0.0005, 0.001, 0.01, 0.1, 1, 5], registers }),
   build: new Gauge({ name: 'istio_build', help: '1, with the version as a label.', labelNames: ['component', 'tag'], registers }),
 } as const;
 

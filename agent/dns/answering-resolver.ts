@@ -1,17 +1,21 @@
 import { DNS_OPCODE_QUERY, parseDnsQuery } from '@landbridge/wire/dns-message.ts';
 import { bareAnswer, encodeDnsAnswer, encodeDnsRefusal, maxAnswerBytes } from '@landbridge/wire/dns-response.ts';
-import type { DnsOutcome, DnsResolver } from './dns-resolver.ts';
+import type { DnsClient, DnsOutcome, DnsResolver } from './dns-resolver.ts';
 import { answerName } from './name-answers.ts';
 import type { NameOptions, NameView } from './name-view.ts';
 
 const DROP: DnsOutcome = { kind: 'drop' };
 const FORWARD: DnsOutcome = { kind: 'forward' };
 
+/** Is told of each query before it is answered; of what is none as a query without a type. */
+export type CountQuery = (type: number | undefined, client: DnsClient, transport: 'udp' | 'tcp') => void;
+
 /** Answers what the mesh knows. `view` is read for each query. */
-export function answeringResolver(view: NameView, options: NameOptions): DnsResolver {
+export function answeringResolver(view: NameView, options: NameOptions, count: CountQuery = () => {}): DnsResolver {
   return (bytes, client, transport) => {
     const parsed = parseDnsQuery(bytes);
     if (parsed.kind === 'no-query') return DROP;
+    count(parsed.kind === 'query' ? parsed.query.question.type : undefined, client, transport);
     if (parsed.kind === 'malformed') return { kind: 'answer', message: encodeDnsRefusal(bytes, 'FORMERR') };
     const { query } = parsed;
     const answer = answerName(query, client, view, options);
