@@ -24,8 +24,8 @@ char *buffer;
 
 static const char USAGE[] =
 	"usage: load serve --address IP --port PORT --counters FILE\n"
-	"       load up|down|requests|connections|idle|first|check --address IP --port PORT --counters FILE\n"
-	"            [--connections N] [--bytes N] [--seconds S] [--warm S] [--pids A,B] [--server-pid P]\n"
+	"       load up|down|requests|connections|idle|first|names|check --address IP --port PORT --counters FILE\n"
+	"            [--connections N] [--bytes N] [--seconds S] [--warm S] [--pids A,B] [--server-pid P] [--queries FILE]\n"
 	"PORT is that of the echo; the sink follows it, and then the source.\n";
 
 void fail(const char *format, ...)
@@ -138,6 +138,8 @@ static struct options parse(int count, char **words)
 			options.seconds = atof(value);
 		else if (strcmp(name, "--warm") == 0)
 			options.warm_seconds = atof(value);
+		else if (strcmp(name, "--queries") == 0)
+			options.queries = value;
 		else if (strcmp(name, "--server-pid") == 0)
 			options.server_pid = atoi(value);
 		else if (strcmp(name, "--pids") == 0)
@@ -179,6 +181,8 @@ int main(int count, char **words)
 		measure_idle(&options);
 	else if (strcmp(options.mode, "first") == 0)
 		measure_first(&options);
+	else if (strcmp(options.mode, "names") == 0)
+		measure_names(&options);
 	else if (strcmp(options.mode, "check") == 0)
 		check(&options);
 	else

@@ -29,6 +29,8 @@ struct options {
 	pid_t pids[MAX_PIDS];
 	int pid_count;
 	pid_t server_pid;
+	/* Messages for `names`. */
+	const char *queries;
 };
 
 /* Written by the server alone. */
@@ -88,4 +90,5 @@ void measure_requests(const struct options *options);
 void measure_connections(const struct options *options);
 void measure_idle(const struct options *options);
 void measure_first(const struct options *options);
+void measure_names(const struct options *options);
 void check(const struct options *options);
