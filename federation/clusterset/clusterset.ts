@@ -20,8 +20,10 @@ import { type LocalService, localServices } from '../registry/local-endpoints.ts
 import { podIdentities } from '../registry/pod-identities.ts';
 import type { AdsService } from '../xds/ads-service.ts';
 import { authorizationResources } from '../xds/authorization-resources.ts';
-import { addressResources, type Resource, trustBundleResources } from '../xds/resources.ts';
 import { writePolicyStatuses } from './policy-statuses.ts';
+import { addressResources } from '../xds/address-resources.ts';
+import type { Resource } from '../xds/resource.ts';
+import { trustBundleResources } from '../xds/trust-bundles.ts';
 import { asHeld, type HeldImports, heldImports, isHeld } from './held-imports.ts';
 
 const KINDS = {
@@ -194,7 +196,7 @@ export class Clusterset {
     }
     ads.publish({
       types: new Map<string, ReadonlyMap<string, Resource>>([
-        [ADDRESS_TYPE, addressResources({ cluster: config.cluster, trustDomain: config.trustDomain, network: config.network, domain: config.domain, pods: objects.pods, policiesOf: policies.namesFor, services, imports })],
+        [ADDRESS_TYPE, addressResources({ cluster: config.cluster, trustDomain: config.trustDomain, network: config.network, domain: config.domain, pods: objects.pods, nodes: objects.nodes, policiesOf: policies.namesFor, services, imports })],
         [TRUST_BUNDLE_TYPE, trustBundleResources(bundles)],
         [AUTHORIZATION_TYPE, authorizationResources(policies.policies)],
       ]),

@@ -2,12 +2,13 @@ import type { KubernetesObject } from '@kubernetes/client-node';
 import { type Fields, isObject } from '@landbridge/core/json-fields.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
+import { REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL } from '../registry/placement.ts';
 import type { ResourceKind } from './object-source.ts';
 import { flag, integer, list, object, type Shape, text, texts, time, whole } from './shape.ts';
 
 /** What kubectl keeps of an object for itself: as large as the object. */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
-const NODE_LABELS = ['topology.kubernetes.io/region', 'topology.kubernetes.io/zone', 'topology.istio.io/subzone'];
+const NODE_LABELS = [REGION_LABEL, ZONE_LABEL, SUBZONE_LABEL];
 
 const withoutLastApplied: Shape<Record<string, string>> = (value) => {
   const kept = texts()(value);
@@ -71,7 +72,7 @@ const SHAPES: Readonly<Record<string, Shape<object>>> = {
       zone: text,
     })),
   }),
-  Node: object({ metadata: object({ ...metadata, labels: texts(NODE_LABELS), annotations: texts([]) }) }),
+  Node: object({ metadata: object({ ...metadata, labels: texts(NODE_LABELS), annotations: texts([]) }), status: object({ addresses: list(object({ type: text, address: text })) }) }),
   Namespace: object({ metadata: object(metadata) }),
   ServiceExport: object({ metadata: object(metadata), status: object({ conditions: list(object({ type: text, status: text, reason: text, message: text, lastTransitionTime: text, observedGeneration: integer })) }) }),
   ServiceImport: object({

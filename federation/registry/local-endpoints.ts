@@ -6,6 +6,8 @@ import { type ClusterObjects, keyOf, SERVICE_NAME_LABEL, SLICE_MANAGER, SLICE_MA
 export interface LocalEndpoint {
   /** Undefined for addresses that no pod has: external ones, or the API server's. */
   readonly pod: V1Pod | undefined;
+  /** Whether a pod has it, also while that pod is not known yet. */
+  readonly isPod: boolean;
   /** Distinguishes endpoints without a pod. */
   readonly slice: string;
   readonly addresses: readonly string[];
@@ -54,8 +56,9 @@ function endpointsOf(slice: V1EndpointSlice, pods: ReadonlyMap<string, V1Pod>): 
     const { namespace = slice.metadata?.namespace, name } = endpoint.targetRef?.kind === 'Pod' ? endpoint.targetRef : {};
     return {
       pod: name === undefined ? undefined : pods.get(`${namespace ?? ''}/${name}`),
+      isPod: name !== undefined,
       slice: slice.metadata?.name ?? '',
-      addresses: endpoint.addresses.slice(0, 1),
+      addresses: (endpoint.addresses ?? []).slice(0, 1),
       ports,
       ...conditions(endpoint),
       zone: endpoint.zone,

@@ -2,7 +2,7 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import type { AuthorizationPolicy, Match, StringMatch } from '@landbridge/core/authorization.ts';
 import type { IpPrefix } from '@landbridge/core/ip-address.ts';
 import { Action, AuthorizationSchema, type MatchSchema, Scope, type StringMatchSchema } from '@landbridge/wire/gen/authorization_pb.js';
-import { type Resource, resource } from './resources.ts';
+import { type Resource, resource } from './resource.ts';
 
 const SCOPES = { global: Scope.GLOBAL, namespace: Scope.NAMESPACE, workload: Scope.WORKLOAD_SELECTOR } as const satisfies Record<AuthorizationPolicy['scope'], Scope>;
 const ACTIONS = { allow: Action.ALLOW, deny: Action.DENY } as const satisfies Record<AuthorizationPolicy['action'], Action>;

@@ -1,7 +1,8 @@
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import fc from 'fast-check';
-import { type Resource, sourceOf } from './resources.ts';
+import type { Resource } from './resource.ts';
+import { sourceOf } from './resource-names.ts';
 import { delta, type Snapshot } from './snapshot.ts';
 
 const name = fc.constantFrom('west//Pod/shop/a', 'west//Pod/shop/b', 'east//Pod/shop/a', 'shop/cart.shop.svc.clusterset.local', 'shop/cart.shop.svc.cluster.local', 'east/discovery.k8s.io/EndpointSlice/default/kubernetes/10.0.0.1');

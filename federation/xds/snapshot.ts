@@ -1,5 +1,6 @@
 import { AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
-import { type Resource, sourceOf } from './resources.ts';
+import type { Resource } from './resource.ts';
+import { sourceOf } from './resource-names.ts';
 
 /** What agents are told at one moment. */
 export interface Snapshot {

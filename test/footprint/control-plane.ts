@@ -18,7 +18,9 @@ import { CertificateService } from '@landbridge/federation/ca/certificate-servic
 import { startGrpcServer } from '@landbridge/federation/grpc-server.ts';
 import { localServices } from '@landbridge/federation/registry/local-endpoints.ts';
 import { AdsService } from '@landbridge/federation/xds/ads-service.ts';
-import { addressResources, type Resource, trustBundleResources } from '@landbridge/federation/xds/resources.ts';
+import { addressResources } from '@landbridge/federation/xds/address-resources.ts';
+import type { Resource } from '@landbridge/federation/xds/resource.ts';
+import { trustBundleResources } from '@landbridge/federation/xds/trust-bundles.ts';
 import { AuthorizationSchema } from '@landbridge/wire/gen/authorization_pb.js';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import { type IdlePod, NAMESPACE, namespaceObject, NODE, podObject, serviceAddress, serviceAddress6, SERVICE_PORT, TARGET_PORT } from './pod-objects.ts';
@@ -52,7 +54,7 @@ function publish(): void {
   const objects = pods.map(objectOf);
   const services = pods.map(({ name }, i) => ({ metadata: { namespace: NAMESPACE, name, uid: name }, spec: { clusterIPs: [serviceAddress(i), serviceAddress6(i)], ports: [{ name: 'http', port: SERVICE_PORT, protocol: 'TCP' }] } }));
   const slices = pods.flatMap(({ name, address, addresses = [address], node = NODE }) => addresses.map((each, i) => ({ addressType: isIPv6(each) ? 'IPv6' : 'IPv4', metadata: { namespace: NAMESPACE, name: `${name}-${i}`, labels: { 'kubernetes.io/service-name': name } }, ports: [{ name: 'http', port: TARGET_PORT, protocol: 'TCP' }], endpoints: [{ addresses: [each], conditions: { ready: true }, nodeName: node, targetRef: { kind: 'Pod', namespace: NAMESPACE, name } }] })));
-  const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', domain: 'cluster.local', policiesOf: () => [], pods: objects, services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
+  const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', domain: 'cluster.local', policiesOf: () => [], pods: objects, nodes: [], services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
   const types = new Map<string, ReadonlyMap<string, Resource>>([[ADDRESS_TYPE, addressResources(inputs)], [AUTHORIZATION_TYPE, policies], [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([[TRUST_DOMAIN, authority.roots]]))]]);
   ads.publish({ types, isComplete: () => true, allComplete: true, allListed: true });
 }

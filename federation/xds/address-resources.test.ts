@@ -4,7 +4,7 @@ import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { Endpoint } from '@landbridge/core/records.ts';
 import { EndpointNamesSchema, NamedPort_Protocol, ServiceNamesSchema } from '@landbridge/wire/gen/names_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
-import { AddressSchema, NetworkMode, type Service, TunnelProtocol, type Workload, WorkloadStatus } from '@landbridge/wire/gen/workload_pb.js';
+import { AddressSchema, AppProtocol, IPFamilies, LoadBalancing_HealthPolicy, LoadBalancing_Mode, LoadBalancing_Scope, NetworkMode, type Service, TunnelProtocol, type Workload, WorkloadStatus } from '@landbridge/wire/gen/workload_pb.js';
 import { NAMES_EXTENSION, REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import { MANAGED_BY, MANAGED_BY_LABEL } from '../kubernetes/types.ts';
@@ -13,7 +13,8 @@ import { exampleImport, part } from '../outputs/example-imports.ts';
 import { endpoint } from '../records/example-records.ts';
 import { clusterObjects, exampleEndpoint, examplePod, exampleService, exampleSlice } from '../registry/example-objects.ts';
 import { localServices } from '../registry/local-endpoints.ts';
-import { addressResources, trustBundleResources } from './resources.ts';
+import { addressResources } from './address-resources.ts';
+import { trustBundleResources } from './trust-bundles.ts';
 
 const annotations = { [REDIRECTION_ANNOTATION]: 'enabled' };
 const host = 'shop/cart.shop.svc.cluster.local';
@@ -21,7 +22,7 @@ const setHost = 'shop/cart.shop.svc.clusterset.local';
 
 function resourcesOf(objects: Parameters<typeof clusterObjects>[0], imports: readonly ImportedService[] = []): ReadonlyMap<string, Workload | Service> {
   const all = clusterObjects(objects);
-  const made = addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: 'n1', domain: 'cluster.local', policiesOf: (namespace, labels) => (labels['app'] === 'guarded' ? [`${namespace}/guard`] : []), pods: all.pods, services: localServices(all), imports: imports.map((imported) => ({ imported, addresses: ['10.96.9.9'] })) });
+  const made = addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: 'n1', domain: 'cluster.local', policiesOf: (namespace, labels) => (labels['app'] === 'guarded' ? [`${namespace}/guard`] : []), pods: all.pods, nodes: all.nodes, services: localServices(all), imports: imports.map((imported) => ({ imported, addresses: ['10.96.9.9'] })) });
   return new Map([...made].map(([name, { bytes }]) => [name, fromBinary(AddressSchema, bytes).type.value as Workload | Service]));
 }
 
@@ -97,13 +98,21 @@ test('an endpoint of another cluster is named as that cluster says, where that i
 
 test('the cluster has the domain that it is said to have, the clusterset its own', (t) => {
   const objects = clusterObjects({ services: [exampleService('cart')] });
-  const made = addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'west.internal', policiesOf: () => [], pods: [], services: localServices(objects), imports: [{ imported: exampleImport(), addresses: [] }] });
+  const made = addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'west.internal', policiesOf: () => [], pods: [], nodes: [], services: localServices(objects), imports: [{ imported: exampleImport(), addresses: [] }] });
   t.deepEqual([...made.keys()].filter((name) => !name.includes('//')), ['shop/cart.shop.svc.west.internal', setHost]);
 });
 
-test('an endpoint that is not ready serves nothing', (t) => {
-  const found = resourcesOf({ services: [exampleService('cart')], slices: [exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.1', { conditions: { ready: false, serving: true, terminating: true } })])], pods: [examplePod('cart-1')] });
-  t.deepEqual(portsOf(workloadOf(found, 'west//Pod/shop/cart-1')), {});
+test('an endpoint that is not ready serves nothing, unless none is and it still serves while it ends', (t) => {
+  const found = (...endpoints: ReturnType<typeof exampleEndpoint>[]) => resourcesOf({ services: [exampleService('cart')], slices: [exampleSlice('cart', endpoints)], pods: [examplePod('cart-1'), examplePod('cart-2', '10.0.0.2')] });
+  const [ending, ready] = [exampleEndpoint('cart-1', '10.0.0.1', { conditions: { ready: false, serving: true, terminating: true } }), exampleEndpoint('cart-2', '10.0.0.2')];
+  t.deepEqual(portsOf(workloadOf(found(ending, ready), 'west//Pod/shop/cart-1')), {});
+  t.deepEqual(portsOf(workloadOf(found(ending), 'west//Pod/shop/cart-1')), { [host]: [[80, 8080]] });
+  for (const conditions of [{ ready: false, serving: true, terminating: false }, { ready: false, serving: false, terminating: true }]) t.deepEqual(portsOf(workloadOf(found(exampleEndpoint('cart-1', '10.0.0.1', { conditions })), 'west//Pod/shop/cart-1')), {});
+});
+
+test('an endpoint of a pod that is not known yet, or has no address yet, is waited for', (t) => {
+  const found = resourcesOf({ services: [exampleService('cart')], slices: [exampleSlice('cart', [exampleEndpoint('late', '10.0.0.7'), exampleEndpoint('pending', '10.0.0.8')])], pods: [examplePod('pending', [])] });
+  t.deepEqual([...found.keys()], [host], 'by its address alone it would be dialled without a tunnel');
 });
 
 test('the API server’s endpoint, which has no pod, is a workload without a tunnel', (t) => {
@@ -152,7 +161,7 @@ test('a cluster can not take the place of another’s workloads by a name', (t) 
 });
 
 test('a version changes with what is said, and with nothing else', (t) => {
-  const version = (address: string): string | undefined => addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], pods: [examplePod('a', address)], services: new Map(), imports: [] }).get('west//Pod/shop/a')?.version;
+  const version = (address: string): string | undefined => addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], pods: [examplePod('a', address)], nodes: [], services: new Map(), imports: [] }).get('west//Pod/shop/a')?.version;
   t.is(version('10.0.0.1'), version('10.0.0.1'));
   t.not(version('10.0.0.1'), version('10.0.0.2'));
 });
@@ -161,7 +170,7 @@ test('the order of the API server’s lists does not change what is told', (t) =
   const services = [exampleService('cart'), exampleService('pay', { ports: [{ port: 81 }] })];
   const slices = services.map((service) => exampleSlice(service.metadata?.name ?? '', [exampleEndpoint('a', '10.0.0.1'), exampleEndpoint('b', '10.0.0.2')]));
   const pods = [examplePod('a'), examplePod('b', '10.0.0.2')];
-  const versions = (flip: <T>(list: readonly T[]) => T[]): unknown => [...addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], pods: flip(pods), services: localServices(clusterObjects({ services: flip(services), slices: flip(slices), pods })), imports: [] })].map(([name, { version }]) => [name, version]).sort();
+  const versions = (flip: <T>(list: readonly T[]) => T[]): unknown => [...addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], pods: flip(pods), nodes: [], services: localServices(clusterObjects({ services: flip(services), slices: flip(slices), pods })), imports: [] })].map(([name, { version }]) => [name, version]).sort();
   t.deepEqual(versions((list) => list.toReversed()), versions((list) => [...list]));
 });
 
@@ -169,4 +178,48 @@ test('roots are told by trust domain', (t) => {
   const bundles = trustBundleResources(new Map([['west.landbridge', [Uint8Array.of(1), Uint8Array.of(2)]], ['east.landbridge', []]]));
   t.like(fromBinary(TrustBundleSchema, bundles.get('west.landbridge')?.bytes ?? new Uint8Array()), { trustDomain: 'west.landbridge', roots: [Uint8Array.of(1), Uint8Array.of(2)] });
   t.deepEqual([...bundles.keys()], ['west.landbridge', 'east.landbridge']);
+});
+
+const node = (name: string, region: string, zone: string, address = '192.0.2.1') => ({ metadata: { name, labels: { 'topology.kubernetes.io/region': region, 'topology.kubernetes.io/zone': zone } }, status: { addresses: [{ type: 'InternalIP', address }] } });
+
+test('a workload is where its node is, one without a pod where its slice says', (t) => {
+  const slices = [exampleSlice('cart', [exampleEndpoint(undefined, '198.51.100.1', { nodeName: 'node-1', zone: 'z9' }), exampleEndpoint(undefined, '198.51.100.2', { zone: 'z8' })])];
+  const found = resourcesOf({ pods: [examplePod('a'), examplePod('b', '10.0.0.2', { spec: { nodeName: 'gone' } })], nodes: [node('node-1', 'r1', 'z1')], services: [exampleService('cart')], slices });
+  const localities = ['west//Pod/shop/a', 'west//Pod/shop/b', 'west/discovery.k8s.io/EndpointSlice/shop/cart-abcde/198.51.100.1', 'west/discovery.k8s.io/EndpointSlice/shop/cart-abcde/198.51.100.2'].map((name) => workloadOf(found, name)?.locality);
+  t.deepEqual(localities.map((each) => each && [each.region, each.zone]), [['r1', 'z1'], undefined, ['r1', 'z9'], ['', 'z8']]);
+});
+
+test('an endpoint by an address that only means something on its own host is none', (t) => {
+  const slices = [exampleSlice('cart', ['127.0.0.1', '::ffff:127.0.0.1', '0177.0.0.1', '169.254.169.254', 'localhost'].map((address) => exampleEndpoint(undefined, address)))];
+  t.deepEqual([...resourcesOf({ services: [exampleService('cart')], slices }).keys()], [host]);
+});
+
+test('of a load balancer’s addresses those count that lead to one Service and to no node', (t) => {
+  const balanced = (name: string, ...ingress: object[]) => ({ ...exampleService(name, { type: 'LoadBalancer', clusterIPs: [] }), status: { loadBalancer: { ingress } } });
+  const services = [balanced('cart', { ip: '203.0.113.1' }, { ip: '203.0.113.2', ipMode: 'Proxy' }, { hostname: 'lb.example' }, { ip: '203.0.113.3' }, { ip: '192.0.2.1' }, { ip: '127.0.0.1' }), balanced('pay', { ip: '203.0.113.3' })];
+  const found = resourcesOf({ services: services as never, nodes: [node('node-1', '', '')] });
+  t.deepEqual((found.get(host) as Service).addresses.map(({ address }) => address.join('.')), ['203.0.113.1']);
+  t.deepEqual((found.get('shop/pay.shop.svc.cluster.local') as Service).addresses, []);
+});
+
+test('families, protocols of ports and preferences are told as the Service says them', (t) => {
+  const services = [exampleService('cart', { ipFamilies: ['IPv4', 'IPv6'], trafficDistribution: 'PreferSameZone', ports: [{ name: 'grpc-main', port: 80 }, { name: 'x', port: 81, appProtocol: 'kubernetes.io/h2c' }] }), exampleService('local', { internalTrafficPolicy: 'Local', ipFamilies: ['IPv6'] })];
+  const found = resourcesOf({ services });
+  const [cart, local] = [found.get(host) as Service, found.get('shop/local.shop.svc.cluster.local') as Service];
+  t.deepEqual([cart.ipFamilies, local.ipFamilies], [IPFamilies.DUAL, IPFamilies.IPV6_ONLY]);
+  t.deepEqual(cart.ports.map(({ appProtocol }) => appProtocol), [AppProtocol.GRPC, AppProtocol.HTTP2]);
+  t.like(cart.loadBalancing, { mode: LoadBalancing_Mode.FAILOVER, routingPreference: [LoadBalancing_Scope.NETWORK, LoadBalancing_Scope.REGION, LoadBalancing_Scope.ZONE] });
+  t.like(local.loadBalancing, { mode: LoadBalancing_Mode.STRICT, routingPreference: [LoadBalancing_Scope.NODE], healthPolicy: LoadBalancing_HealthPolicy.ONLY_HEALTHY });
+});
+
+test('with internalTrafficPolicy Local each node falls back to its own ending endpoints', (t) => {
+  const ending = { ready: false, serving: true, terminating: true };
+  const slices = [exampleSlice('cart', [exampleEndpoint('a', '10.0.0.1', { nodeName: 'n1', conditions: ending }), exampleEndpoint('b', '10.0.0.2', { nodeName: 'n2' }), exampleEndpoint('c', '10.0.0.3', { nodeName: 'n2', conditions: ending })])];
+  const pods = [examplePod('a'), examplePod('b', '10.0.0.2'), examplePod('c', '10.0.0.3')];
+  const serving = (spec: object) => {
+    const found = resourcesOf({ services: [exampleService('cart', spec)], slices, pods });
+    return ['a', 'b', 'c'].filter((name) => Object.keys(workloadOf(found, `west//Pod/shop/${name}`)?.services ?? {}).length > 0);
+  };
+  t.deepEqual(serving({ internalTrafficPolicy: 'Local' }), ['a', 'b']);
+  t.deepEqual(serving({}), ['b']);
 });

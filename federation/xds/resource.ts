@@ -1,0 +1,18 @@
+import { createHash } from 'node:crypto';
+import { ipBytes, parseIp } from '@landbridge/core/ip-address.ts';
+
+export interface Resource {
+  /** Changes with the bytes. */
+  readonly version: string;
+  readonly bytes: Uint8Array;
+}
+
+export function resource(bytes: Uint8Array): Resource {
+  return { version: createHash('sha256').update(bytes).digest('base64url').slice(0, 16), bytes };
+}
+
+/** What is no address is left out. */
+export function addressBytes(text: string): Uint8Array[] {
+  const ip = parseIp(text);
+  return ip.ok ? [ipBytes(ip.value)] : [];
+}

@@ -1,0 +1,91 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import type { EndpointName } from '@landbridge/wire/gen/names_pb.js';
+import { AddressSchema, AppProtocol, NetworkMode, PortListSchema, PortSchema, TunnelProtocol, WorkloadSchema, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
+import type { ApplicationProtocol } from '../registry/application-protocol.ts';
+import type { Locality } from '../registry/placement.ts';
+import type { WorkloadNames } from '../registry/workload-names.ts';
+import { endpointNames } from './name-extensions.ts';
+import { addressBytes, type Resource, resource } from './resource.ts';
+
+/** Something that takes connections, whatever services it is behind. */
+export interface Workload extends WorkloadNames {
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  /** Texts that are no addresses count as none. */
+  readonly addresses: readonly string[];
+  /** To be resolved where there are no addresses; empty otherwise. */
+  readonly hostname: string;
+  readonly network: string;
+  readonly tunnel: boolean;
+  readonly trustDomain: string;
+  readonly serviceAccount: string;
+  readonly node: string;
+  readonly cluster: string;
+  readonly hostNetwork: boolean;
+  readonly healthy: boolean;
+  readonly locality: Locality;
+  /** Its share of connections; undefined for one. */
+  readonly capacity: number | undefined;
+  /** Of other clusters' workloads none: their own agents have them. */
+  readonly authorizationPolicies: readonly string[];
+}
+
+/** What a service says of a workload behind it. Plain data, so that what is the same has the same JSON. */
+export interface Serving {
+  readonly ports: readonly ServingPort[];
+  /** Of a headless service. */
+  readonly name: EndpointName | undefined;
+}
+
+export interface ServingPort {
+  /** Of the service. */
+  readonly port: number;
+  /** Of the workload. */
+  readonly target: number;
+  readonly protocol: ApplicationProtocol;
+}
+
+export const PROTOCOLS = {
+  unknown: AppProtocol.UNKNOWN,
+  http1: AppProtocol.HTTP11,
+  http2: AppProtocol.HTTP2,
+  grpc: AppProtocol.GRPC,
+  tcp: AppProtocol.TCP,
+  tls: AppProtocol.TLS,
+} as const satisfies Record<ApplicationProtocol, AppProtocol>;
+
+const TYPES = { deployment: WorkloadType.DEPLOYMENT, cronjob: WorkloadType.CRONJOB, pod: WorkloadType.POD, job: WorkloadType.JOB } as const satisfies Record<Workload['workloadType'], WorkloadType>;
+
+/** As an istio.workload.Address; `services` by key. The order in which they come makes no difference. */
+export function encodeWorkload(workload: Workload, services: ReadonlyMap<string, Serving>): Resource {
+  const { uid, name, namespace, hostname, network, trustDomain, serviceAccount, node, canonicalName, canonicalRevision, workloadName, locality, capacity } = workload;
+  const sorted = [...services].sort(([a], [b]) => (a < b ? -1 : 1));
+  const served = sorted.filter(([, { ports }]) => ports.length > 0);
+  const value = create(WorkloadSchema, {
+    uid,
+    name,
+    namespace,
+    addresses: workload.addresses.flatMap(addressBytes),
+    hostname,
+    network,
+    tunnelProtocol: workload.tunnel ? TunnelProtocol.HBONE : TunnelProtocol.NONE,
+    trustDomain,
+    serviceAccount,
+    node,
+    canonicalName,
+    canonicalRevision,
+    workloadType: TYPES[workload.workloadType],
+    workloadName,
+    authorizationPolicies: [...workload.authorizationPolicies],
+    services: Object.fromEntries(served.map(([key, { ports }]) => [key, create(PortListSchema, { ports: ports.map(({ port, target, protocol }) => create(PortSchema, { servicePort: port, targetPort: target, appProtocol: PROTOCOLS[protocol] })) })])),
+    // One that nothing goes to by a service is still an address to be reached directly.
+    status: workload.healthy || served.length > 0 ? WorkloadStatus.HEALTHY : WorkloadStatus.UNHEALTHY,
+    clusterId: workload.cluster,
+    ...(locality.region === '' && locality.zone === '' && locality.subzone === '' ? {} : { locality: { ...locality } }),
+    networkMode: workload.hostNetwork ? NetworkMode.HOST_NETWORK : NetworkMode.STANDARD,
+    extensions: endpointNames(new Map(sorted.flatMap(([key, each]) => (each.name === undefined ? [] : [[key, each.name]])))),
+    ...(capacity === undefined ? {} : { capacity }),
+  });
+  return resource(toBinary(AddressSchema, create(AddressSchema, { type: { case: 'workload', value } })));
+}
