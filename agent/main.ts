@@ -18,8 +18,9 @@ import { kernelText, reportKernel } from './capture/kernel-features.ts';
 import { watchKubelet } from './capture/kubelet-watch.ts';
 import { PodAccelerations } from './capture/pod-accelerations.ts';
 import { type AgentEnvironment, findCgroup2, readEnvironment } from './config.ts';
-import { forwardAll } from './dns/dns-resolver.ts';
+import { answeringResolver } from './dns/answering-resolver.ts';
 import { DnsService } from './dns/dns-service.ts';
+import { NameMetrics } from './dns/name-metrics.ts';
 import { Discovery } from './discovery/xds-client.ts';
 import { depart, type Leaver } from './departure.ts';
 import { startHealthServers, startHealthSocket } from './health-server.ts';
@@ -77,7 +78,9 @@ async function main(): Promise<void> {
   readiness.watchThreads(() => plane.heartbeat());
 
   const trafficMetrics = new TrafficMetrics();
-  await using names = new DnsService(forwardAll);
+  const nameMetrics = new NameMetrics(discovery.registry, environment.NETWORK);
+  const resolver = answeringResolver(discovery, { clusterDomain: environment.CLUSTER_DOMAIN, network: environment.NETWORK, random: Math.random }, nameMetrics.requested.bind(nameMetrics));
+  await using names = new DnsService(resolver, nameMetrics);
   using served = environment.ROLE === 'gateway' ? serveGateway(environment, traffic, threads) : servePods(environment, { traffic, names, trafficMetrics, threads, readiness, log });
   await using _own = environment.HEALTH_SOCKET === '' ? undefined : await startHealthSocket(environment.HEALTH_SOCKET, readiness, scope('health'));
   await using ports = new NodePorts(() => served.isFollowing(), scope('health'));

@@ -71,6 +71,7 @@ export const metrics = {
   directDestinations: new Gauge({ name: 'landbridge_direct_destinations', help: 'Destinations of pods to which connections go without the agent.', registers }),
   kubeletFound: new Gauge({ name: 'landbridge_kubelet_found', help: '1 while it is known which connections are the kubelet\'s; else policies hold for its probes.', registers }),
   kubeletProbes: new Counter({ name: 'landbridge_kubelet_probes_total', help: 'Connections of the kubelet that went to ports that it probes, past the agent and its policies.', registers, collect: function () { this.reset(); this.inc(Number(kernel.kubeletProbes())); } }),
+  dnsRefused: new Counter({ name: 'landbridge_dns_refused_total', help: 'Queries for names that found no room to be sent on, and connections that found none at all.', labelNames: ['request_protocol'], registers }),
   certificates: new Gauge({ name: 'landbridge_certificates', help: 'Identities of this node that hold a valid certificate.', registers }),
   certificateFailures: new Counter({ name: 'landbridge_certificate_failures_total', help: 'Certificate requests that failed.', registers }),
   discoveryConnected: new Gauge({ name: 'landbridge_discovery_connected', help: '1 while the discovery stream is open.', registers }),

@@ -35,6 +35,8 @@ test.serial('what goes to a server is counted by how that ends', async (t) => {
   metrics.forwarded(query, clientOf(2), 'udp');
   t.deepEqual(await counted('istio_dns_upstream_requests_total'), { 'AAAA udp service-2 v2': 3 });
   t.deepEqual(await counted('istio_dns_upstream_failures_total'), { 'AAAA udp service-2 v2': 1 });
+  metrics.refused('tcp');
+  t.deepEqual(await counted('landbridge_dns_refused_total'), { tcp: 1 });
   t.regex(await registry.getSingleMetricAsString('istio_dns_upstream_request_duration_seconds'), /_count\{[^}]*service-2[^}]*\} 2/);
 });
 

@@ -2,6 +2,7 @@ import { DNS_TYPE, parseDnsQuery } from '@landbridge/wire/dns-message.ts';
 import { networkAddress } from '../discovery/wds-address.ts';
 import type { Registry } from '../discovery/registry.ts';
 import { metrics } from '../metrics.ts';
+import type { DnsObserver } from './pod-names.ts';
 import type { DnsLabels } from './dns-labels.ts';
 import type { DnsClient } from './dns-resolver.ts';
 
@@ -16,7 +17,7 @@ const TYPES = new Map<number, string>(Object.entries(DNS_TYPE).map(([name, numbe
 type Counted = Map<string, DnsLabels>;
 
 /** Counts queries in the names of ztunnel. */
-export class NameMetrics {
+export class NameMetrics implements DnsObserver {
   readonly #registry: Pick<Registry, 'localWorkload'>;
   readonly #network: string;
   readonly #clients = new Map<string, Counted>();
@@ -41,6 +42,11 @@ export class NameMetrics {
       end();
       if (!isAnswered) metrics.dnsUpstreamFailures.inc(labels);
     };
+  }
+
+  /** There was no room for one, or for a connection. */
+  refused(transport: Transport): void {
+    metrics.dnsRefused.inc({ request_protocol: transport });
   }
 
   #labels(type: number | undefined, client: DnsClient, transport: Transport): DnsLabels {
