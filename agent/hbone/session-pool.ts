@@ -33,6 +33,8 @@ export interface PooledSession {
   readonly session: Http2Session;
   /** Whom the handshake proved. */
   readonly peer: SpiffeId;
+  /** Of the handshake, in DER. */
+  readonly chain: readonly Buffer[];
 }
 
 export interface PoolSettings {
@@ -134,7 +136,7 @@ export class SessionPool {
         this.#dialing.clear(channel);
         entry.channel = undefined;
         const peer = dial.judge(result);
-        if (peer.ok) return this.#begin(entry, channel, peer.value, dial);
+        if (peer.ok) return this.#begin(entry, channel, { peer: peer.value, chain: result.peerChain }, dial);
         channel.refuse();
         this.#onFailure(peer.error);
         this.#refuse(entry, peer.error);
@@ -154,7 +156,7 @@ export class SessionPool {
     }
   }
 
-  #begin(entry: Entry, channel: TlsChannel, peer: SpiffeId, dial: Dial): void {
+  #begin(entry: Entry, channel: TlsChannel, proven: Omit<PooledSession, 'session'>, dial: Dial): void {
     const session = new Http2Session(this.#loop, channel, 'client', this.#budget, {
       onReady: () => {
         this.#speaking.clear(session);
@@ -178,7 +180,7 @@ export class SessionPool {
     // What the peer allowed before it likely allows again; streams beyond it would come back refused.
     if (entry.peerMaxStreams !== undefined) session.peerMaxStreams = entry.peerMaxStreams;
     channel.owner = session;
-    const pooled: PooledSession = { session, peer };
+    const pooled: PooledSession = { session, ...proven };
     entry.sessions.push(pooled);
     this.#sessions++;
     this.#onSession(session, true);
@@ -233,6 +235,14 @@ export class SessionPool {
 
   *sessions(): Iterable<PooledSession> {
     for (const entry of this.#entries.values()) yield* entry.sessions;
+  }
+
+  /** Ends all connections, with what they carry, for which there is a reason. */
+  review(faultOf: (session: PooledSession) => Failure | undefined): void {
+    for (const pooled of [...this.sessions()]) {
+      const fault = faultOf(pooled);
+      if (fault !== undefined) pooled.session.abort(fault);
+    }
   }
 
   /** Ends all connections whose key begins so: of a source that is gone. */

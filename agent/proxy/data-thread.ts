@@ -20,8 +20,10 @@ import type { Http2Session, SessionBudget } from '../hbone/http2-session.ts';
 import { PlainSocket } from '../hbone/plain-socket.ts';
 import { type Dial, type PoolKey, SessionPool, type SessionWaiter } from '../hbone/session-pool.ts';
 import { TlsChannel } from '../hbone/tls-channel.ts';
+import type { TrustBundles } from '../identity/peer.ts';
 import type { TlsOverStream } from '../hbone/tls-over-stream.ts';
 import { dial, originalDestination } from './dialer.ts';
+import type { DoubleTunnel } from './double-tunnel.ts';
 import { InboundSession } from './inbound-session.ts';
 import { OutboundConnection } from './outbound-connection.ts';
 import { PeerJudge } from './peer-judge.ts';
@@ -58,6 +60,8 @@ export class DataThread {
   /** Dials of applications and of plain endpoints. */
   readonly dialing: DeadlineList<PlainSocket>;
   readonly innerHandshakes = new DeadlineList<TlsOverStream>(HANDSHAKE_TIMEOUT_MS, (channel) => channel.abandon());
+  /** Whose inner sessions are open. */
+  readonly doubleTunnels = new Set<DoubleTunnel>();
   readonly readers: ReaderWatch;
   readonly #turns: HandshakeTurns;
   readonly #handshakes = new DeadlineList<TlsChannel>(HANDSHAKE_TIMEOUT_MS, (channel) => channel.abandon('tls-timeout', 'the handshake took too long'));
@@ -251,8 +255,21 @@ export class DataThread {
 
   /** OpenSSL is told all roots; which of them may vouch for a peer is judged afterwards. */
   #trust(bundles: readonly (readonly [string, readonly string[]])[]): void {
+    const before = this.judge.bundles;
     this.judge.trust(new Map(bundles.map(([domain, roots]) => [domain, roots.map((pem) => new X509Certificate(pem))])));
+    if (isWithdrawn(before, this.judge.bundles)) this.#reviewPeers();
     for (const identity of this.#certificates.trust([...new Set(bundles.flatMap(([, roots]) => roots))])) this.#wakeWaiting(identity);
+  }
+
+  /** Cuts each connection whose peer would not be let in any more. */
+  #reviewPeers(): void {
+    for (const inbound of [...this.#serverSessions.values()]) inbound.review();
+    for (const tunnel of [...this.doubleTunnels]) tunnel.review();
+    this.pool.review(({ chain }) => {
+      const peer = this.judge.judgeChain(chain, Date.now());
+      // One that has ended meanwhile was good when the connection was made.
+      return peer.ok || peer.error.reason !== 'trust-domain' ? undefined : peer.error;
+    });
   }
 
   holdsCertificates(...pods: readonly ThreadPod[]): boolean {
@@ -408,6 +425,11 @@ export class DataThread {
   get isDraining(): boolean {
     return this.#isDraining;
   }
+}
+
+/** Whether a root that counted does not any more. What is added takes nothing from anybody. */
+function isWithdrawn(before: TrustBundles, after: TrustBundles): boolean {
+  return [...before].some(([domain, roots]) => roots.some((root) => after.get(domain)?.some((other) => other.raw.equals(root.raw)) !== true));
 }
 
 function poolKey(pod: ThreadPod, candidate: Candidate, generation: number): PoolKey {

@@ -26,6 +26,8 @@ export class DoubleTunnel implements StreamListener {
   readonly #listener: DoubleTunnelListener;
   readonly #channel: TlsOverStream;
   #session: Http2Session | undefined;
+  /** Of the handshake: judged again when other roots count. */
+  #chain: readonly Buffer[] = [];
   #isOver = false;
 
   constructor(thread: DataThread, candidate: Candidate, context: TlsContext, outer: Http2Stream, listener: DoubleTunnelListener) {
@@ -37,8 +39,9 @@ export class DoubleTunnel implements StreamListener {
       onSecure: (channel, result) => {
         thread.innerHandshakes.clear(channel);
         const peer = thread.judge.judgeServer(result, this.#candidate.innerIdentities, Date.now());
-        if (peer.ok) return this.#secure(peer.value);
-        this.#fail(peer.error);
+        if (!peer.ok) return this.#fail(peer.error);
+        this.#chain = result.peerChain;
+        this.#secure(peer.value);
       },
       onHandshakeFailed: (channel, failure) => {
         thread.innerHandshakes.clear(channel);
@@ -61,11 +64,21 @@ export class DoubleTunnel implements StreamListener {
       },
       onClosed: () => {
         this.#isOver = true;
+        this.#thread.doubleTunnels.delete(this);
       },
     });
     this.#session = session;
+    this.#thread.doubleTunnels.add(this);
     this.#channel.owner = session;
     this.#listener.onInner(session, peer);
+  }
+
+  /** Ends the inner session where the roots of this moment do not vouch for the workload any more. */
+  review(): void {
+    const peer = this.#thread.judge.judgeChain(this.#chain, Date.now());
+    if (peer.ok || peer.error.reason !== 'trust-domain') return;
+    this.#thread.tunnelFailed('outbound', peer.error.reason, peer.error.text, { gateway: this.#candidate.address });
+    this.#session?.abort(peer.error);
   }
 
   #fail(failure: Failure): void {

@@ -25,6 +25,8 @@ export class InboundSession implements HandshakeListener {
   readonly remote: SocketAddress;
   readonly localIp: string;
   #peer: VerifiedPeer | undefined;
+  /** Of the handshake: judged again when other roots count. */
+  #chain: readonly Buffer[] = [];
   #session: Http2Session | undefined;
   readonly #series = new Map<string, Series>();
   readonly #authorities = new Map<string, Result<Authority>>();
@@ -53,6 +55,7 @@ export class InboundSession implements HandshakeListener {
       return this.#failed(peer.error);
     }
     this.#peer = peer.value;
+    this.#chain = result.peerChain;
     this.#session = new Http2Session(this.#thread.loop, channel, 'server', this.#thread.budget, {
       onRequest: (stream, request) => {
         if (this.pod.spec.kind === 'gateway') new GatewayConnection(this.#thread, this, stream).begin(request);
@@ -66,6 +69,12 @@ export class InboundSession implements HandshakeListener {
     });
     channel.owner = this.#session;
     this.#thread.serverSessionChanged(this.#session, this, true);
+  }
+
+  /** Ends the connection, with all that it carries, where the roots of this moment do not vouch for the peer any more. */
+  review(): void {
+    const peer = this.#thread.judge.judgeChain(this.#chain, Date.now());
+    if (!peer.ok && peer.error.reason === 'trust-domain') this.#session?.abort(peer.error);
   }
 
   onHandshakeFailed(channel: TlsChannel, failure: Failure): void {

@@ -31,14 +31,19 @@ export class PeerJudge {
 
   judge(result: HandshakeResult, nowMs: number): Result<VerifiedPeer, Failure> {
     if (result.protocol !== 'h2') return err({ reason: 'tls-no-protocol', text: 'the peer does not speak HTTP/2' });
-    const [leaf] = result.peerChain;
+    return this.judgeChain(result.peerChain, nowMs);
+  }
+
+  /** As {@link judge}, of certificates whose handshake is over: whether they would be accepted still. */
+  judgeChain(peerChain: readonly Buffer[], nowMs: number): Result<VerifiedPeer, Failure> {
+    const [leaf] = peerChain;
     if (leaf === undefined) return err({ reason: 'tls-no-certificate', text: 'the peer has no certificate' });
     const key = leaf.toString('latin1');
     const known = this.#verdicts.get(key);
     if (known !== undefined && nowMs < known.untilMs) return ok(known.peer);
     const chain: X509Certificate[] = [];
     try {
-      for (const der of result.peerChain) chain.push(new X509Certificate(der));
+      for (const der of peerChain) chain.push(new X509Certificate(der));
     } catch {
       // OpenSSL took what Node.js does not: no identity can be read from it.
       return err({ reason: 'tls-certificate', text: 'the certificate can not be read' });
