@@ -8,6 +8,8 @@ import {
   JoinAnswerSchema,
   MAX_ANSWER_BYTES,
   parseAnswer,
+  type RotationStatus,
+  RotationStatusSchema,
   type ServiceStatus,
   ServicesSchema,
   type Status,
@@ -26,6 +28,9 @@ export interface AdminClient {
   services(signal: AbortSignal): Promise<ServiceStatus[]>;
   createToken(request: AdminTokenRequest, signal: AbortSignal): Promise<AdminTokenAnswer>;
   join(token: string, signal: AbortSignal): Promise<AdminJoinAnswer>;
+  rotation(signal: AbortSignal): Promise<RotationStatus>;
+  /** Makes the next step of a change of the root. */
+  rotate(force: boolean, signal: AbortSignal): Promise<RotationStatus>;
 }
 
 export type OpenTunnel = (signal: AbortSignal) => Promise<PodTunnel>;
@@ -38,6 +43,8 @@ export function makeAdminClient(open: OpenTunnel): AdminClient {
     status: async (signal) => read(parseAnswer(StatusSchema, await ask(open, 'GET', '/v1/status', undefined, signal))),
     services: async (signal) => read(parseAnswer(ServicesSchema, await ask(open, 'GET', '/v1/services', undefined, signal))).services,
     createToken: async (request, signal) => read(parseAnswer(TokenAnswerSchema, await ask(open, 'POST', '/v1/tokens', request, signal))),
+    rotation: async (signal) => read(parseAnswer(RotationStatusSchema, await ask(open, 'GET', '/v1/ca/rotation', undefined, signal))),
+    rotate: async (force, signal) => read(parseAnswer(RotationStatusSchema, await ask(open, 'POST', '/v1/ca/rotation', { force }, signal))),
     join: async (token, signal) => read(parseAnswer(JoinAnswerSchema, await ask(open, 'POST', '/v1/join', { token }, signal))),
   };
 }

@@ -36,6 +36,7 @@ const BY_CODE: Readonly<Record<ErrorCode, number>> = {
   'kernel-unfit': EXIT.checkFoundProblems,
   'not-permitted': EXIT.noPermission,
   'not-authority': EXIT.noPermission,
+  'rotation-not-ready': EXIT.unavailable,
   interrupted: EXIT.interrupted,
 };
 

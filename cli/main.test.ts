@@ -97,6 +97,8 @@ async function startWorld(): Promise<World> {
     status: () => status,
     services: () => [{ namespace: 'shop', name: 'cart', address: '10.96.0.9', clusters: [{ cluster: 'east', endpoints: 3, ready: 2 }], conflicts: ['west exports other ports'] }],
     createToken: (request, signal) => world.backend.createToken?.(request, signal) ?? Promise.resolve({ token: `lb1.${request.cluster}.${request.ttlSeconds}`, expiresAt: 1_900_000_000_000 }),
+    rotation: () => world.backend.rotation?.() ?? Promise.resolve({ phase: 'retiring', since: Date.now() - 3 * 3_600_000, next: 'remove', obstacles: ['It is too early.'] }),
+    rotate: (request) => world.backend.rotate?.(request) ?? Promise.resolve({ phase: 'distributing', since: Date.now(), next: 'sign', obstacles: [] }),
     join: (text, signal) => world.backend.join?.(text, signal) ?? Promise.resolve({ cluster: 'west', members: ['west', 'east'] }),
   };
   const admin = startAdminServer({ port: 0, host: '127.0.0.1', backend, log: pino({ level: 'silent' }) });
@@ -278,4 +280,21 @@ test('hub init writes its files once', async (t) => {
   const second = await run(args);
   t.is(second.code, 1);
   t.regex(second.stderr, /exists already\. \[hub-files-exist\]/);
+});
+
+test('the root is changed step by step, and the command says what stands in the way', async (t) => {
+  await using world = await startWorld();
+  const status = await run(['ca', 'rotate', '--status', ...world.cluster]);
+  t.is(status.stdout, 'Both roots are told, the new one signs. For 3h.\nThe next step takes the old root back; what still shows a certificate of it is cut.\nIt can not be made yet:\n  It is too early.\n');
+  t.regex((await run(['ca', 'rotate', ...world.cluster])).stdout, /^Both roots are told, the old one signs\./);
+  const json = JSON.parse((await run(['ca', 'rotate', '-o', 'json', ...world.cluster])).stdout) as { phase: string };
+  t.is(json.phase, 'distributing');
+  const asked: boolean[] = [];
+  world.backend = { rotate: async ({ force }) => await Promise.reject(asked.push(force) && new LandbridgeError('rotation-not-ready', 'It is too early.', { hint: 'Try again later.' })) };
+  for (const more of [[], ['--force']]) {
+    const refused = await run(['ca', 'rotate', ...more, ...world.cluster]);
+    t.deepEqual([refused.code, refused.stdout], [69, '']);
+    t.regex(refused.stderr, /It is too early\. \[rotation-not-ready\]\n {2}Try again later/);
+  }
+  t.deepEqual(asked, [false, true]);
 });

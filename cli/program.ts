@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { CommandContext } from './command-context.ts';
+import { caCommand } from './commands/ca.ts';
 import { checkCommand } from './commands/check.ts';
 import { hubCommand } from './commands/hub-init.ts';
 import { joinCommand } from './commands/join.ts';
@@ -42,6 +43,7 @@ export function makeProgram(context: CommandContext): Command {
     .addCommand(statusCommand(context))
     .addCommand(servicesCommand(context))
     .addCommand(hubCommand(context))
+    .addCommand(caCommand(context))
     .addCommand(versionCommand(context))
     .version(context.version, '--version', 'print the version of this program');
   prepare(program, context);

@@ -63,11 +63,26 @@ export const EndpointsRecordSchema = Type.Object({
   endpoints: Type.Array(EndpointSchema, { maxItems: MAX_ENDPOINTS_PER_SHARD }),
 });
 
+/** As many roots as a member record may have. */
+const MAX_ROOTS = 8;
+/** More members than the largest clusterset that is tried. */
+const MAX_TRUSTED = 1000;
+
+/** That all agents of the record's owner have the roots of a cluster. */
+export const TrustedBundleSchema = Type.Object({
+  cluster: Label,
+  /** SHA-256, hex, over the SHA-256 fingerprints of the roots in the order of their bytes. */
+  digest: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+});
+
 export const MetaRecordSchema = Type.Object({
   kind: Type.Literal('meta'),
   trustDomain: Type.String({ pattern: '^[a-z0-9._-]{1,255}$' }),
   network: Type.String({ maxLength: 63 }),
   version: Type.String({ maxLength: 63 }),
+  /** Certificates in DER, base64: the roots of the cluster's own trust domain, of now. Those of its join where left out. */
+  roots: Type.Optional(Type.Array(Type.String({ pattern: '^[A-Za-z0-9+/]+={0,2}$', maxLength: 8 * 1024 }), { maxItems: MAX_ROOTS })),
+  trusted: Type.Optional(Type.Array(TrustedBundleSchema, { maxItems: MAX_TRUSTED })),
 });
 
 /** Closes a snapshot: a peer's table is complete when its count and digest are these. */
@@ -85,6 +100,7 @@ export type ServicePort = Static<typeof ServicePortSchema>;
 export type ServiceRecord = Static<typeof ServiceRecordSchema>;
 export type Endpoint = Static<typeof EndpointSchema>;
 export type EndpointsRecord = Static<typeof EndpointsRecordSchema>;
+export type TrustedBundle = Static<typeof TrustedBundleSchema>;
 export type MetaRecord = Static<typeof MetaRecordSchema>;
 export type SyncRecord = Static<typeof SyncRecordSchema>;
 export type RecordBody = Static<typeof RecordBodySchema>;

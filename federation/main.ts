@@ -7,6 +7,7 @@ import { CertificateService } from './ca/certificate-service.ts';
 import { AuthorityKeeper } from './ca/authority-keeper.ts';
 import { caSource } from './ca/ca-source.ts';
 import { LookedUpIdentities } from './ca/node-identities.ts';
+import { RootRotation } from './ca/root-rotation.ts';
 import { renewServerCertificate } from './ca/server-certificate.ts';
 import { adminBackend } from './clusterset/admin-backend.ts';
 import { Clusterset } from './clusterset/clusterset.ts';
@@ -69,7 +70,9 @@ async function main(): Promise<void> {
   using _follow = authority.onChange(() => clusterset.notify());
   const first = await authority.issueServer(names, Date.now(), signal);
   await using agents = await startGrpcServer({ port: AGENT_PORT, certificate: first, createCertificate: certificates.handle, deltaAggregatedResources: ads.handle });
-  await using admin = startAdminServer({ port: ADMIN_PORT, host: '127.0.0.1', backend: adminBackend(config, membership, clusterset, () => keeper.status()), log: log.child({ scope: 'admin' }) });
+  using _told = ads.onTrustAnswered(() => clusterset.notify());
+  const rotation = new RootRotation({ isOwn: config.ca.source === 'self', secrets, trustDomain: config.trustDomain, facts: () => ({ nowMs: Date.now(), ...clusterset.rootsToldTo(), fault: keeper.fault }), takeUp: async () => await keeper.look(), log: log.child({ scope: 'ca' }) });
+  await using admin = startAdminServer({ port: ADMIN_PORT, host: '127.0.0.1', backend: adminBackend(config, membership, clusterset, { status: () => keeper.status(), rotation }), log: log.child({ scope: 'admin' }) });
   await admin.listening;
   log.info({ trust_domain: config.trustDomain, network: config.network }, 'federation service started');
   await Promise.all([membership.run(signal), clusterset.run(signal), keeper.run(signal), renewServerCertificate({ authority, dnsNames: names, first, clock: Date.now, log: log.child({ scope: 'ca' }) }, (certificate) => agents.replaceCertificate(certificate), signal)]);

@@ -44,6 +44,17 @@ export const CaStatusSchema = Type.Object({
   fault: Type.Optional(Type.String()),
 });
 
+/** Where a change of the root stands, and what the next step does. */
+export const RotationStatusSchema = Type.Object({
+  phase: Type.Union([Type.Literal('none'), Type.Literal('distributing'), Type.Literal('retiring')]),
+  /** Milliseconds since 1970. */
+  since: Type.Optional(Type.Number()),
+  next: Type.Union([Type.Literal('add'), Type.Literal('sign'), Type.Literal('remove')]),
+  /** Why the next step may not be made yet, each a sentence. */
+  obstacles: Type.Array(Type.String()),
+});
+export const RotationRequestSchema = Type.Object({ force: Type.Boolean() });
+
 export const PolicyReportSchema = Type.Object({
   accepted: Type.Integer(),
   /** In force, but stricter than they say. */
@@ -87,6 +98,7 @@ const ErrorSchema = Type.Object({ error: Type.Object({ code: Type.String(), mess
 
 export type HubStatus = Static<typeof HubStatusSchema>;
 export type MemberStatus = Static<typeof MemberStatusSchema>;
+export type RotationStatus = Static<typeof RotationStatusSchema>;
 export type CaStatus = Static<typeof CaStatusSchema>;
 export type PolicyReport = Static<typeof PolicyReportSchema>;
 export type Status = Static<typeof StatusSchema>;

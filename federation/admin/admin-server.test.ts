@@ -24,6 +24,8 @@ function start(changes: Partial<AdminBackend> = {}) {
     services: () => [{ namespace: 'shop', name: 'cart', address: '10.0.0.9', clusters: [{ cluster: 'east', endpoints: 2, ready: 1 }], conflicts: [] }],
     createToken: async ({ cluster, ttlSeconds }) => ({ token: `lb1.${cluster}`, expiresAt: ttlSeconds ?? 0 }),
     join: async (token) => ({ cluster: token, members: ['east'] }),
+    rotation: async () => ({ phase: 'none', next: 'add', obstacles: [] }),
+    rotate: async ({ force }) => ({ phase: 'distributing', since: 1, next: 'sign', obstacles: [String(force)] }),
     ...changes,
   };
   return startAdminServer({ port: 0, host: '127.0.0.1', backend, log: pino({ level: 'silent' }) });

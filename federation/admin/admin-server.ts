@@ -10,6 +10,8 @@ import {
   JoinRequestSchema,
   MAX_BODY_BYTES,
   parseRequest,
+  RotationRequestSchema,
+  type RotationStatus,
   type ServiceStatus,
   type Status,
   TokenRequestSchema,
@@ -21,6 +23,8 @@ export interface AdminBackend {
   services(): ServiceStatus[];
   createToken(request: AdminTokenRequest, signal: AbortSignal): Promise<AdminTokenAnswer>;
   join(token: string, signal: AbortSignal): Promise<AdminJoinAnswer>;
+  rotation(): Promise<RotationStatus>;
+  rotate(request: { readonly force: boolean }): Promise<RotationStatus>;
 }
 
 export interface AdminServerOptions {
@@ -45,6 +49,7 @@ const ROUTES: Readonly<Record<string, Readonly<Partial<Record<string, Route>>>>>
   '/v1/status': { GET: (backend) => backend.status() },
   '/v1/services': { GET: (backend) => ({ services: backend.services() }) },
   '/v1/tokens': { POST: (backend, body, signal) => backend.createToken(accepted(parseRequest(TokenRequestSchema, body)), signal) },
+  '/v1/ca/rotation': { GET: (backend) => backend.rotation(), POST: (backend, body) => backend.rotate(accepted(parseRequest(RotationRequestSchema, body))) },
   '/v1/join': { POST: (backend, body, signal) => backend.join(accepted(parseRequest(JoinRequestSchema, body)).token, signal) },
 };
 

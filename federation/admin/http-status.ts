@@ -17,6 +17,8 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   'root-taken': 409,
   'member-revoked': 409,
   conflict: 409,
+  'ca-not-own': 409,
+  'rotation-not-ready': 409,
   'token-used': 410,
   'token-expired': 410,
   'token-unknown': 410,

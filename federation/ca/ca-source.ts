@@ -60,6 +60,11 @@ export function readOwnIssuer(values: CaValues, demand: ChainDemand): Result<Iss
     const next = readIssuer({ certificate: rotation.next.certificatePem, key: rotation.next.keyPem, chain: '', roots: '' }, demand);
     if (!next.ok) return err(`the next root: ${next.error}`);
   }
+  if (rotation.kind === 'retiring') {
+    // Text that holds no certificate would be passed over, and with it what still is of that root.
+    const previous = parsePemCertificates(rotation.previousPem);
+    if (!previous.ok || previous.value.length !== 1) return err(`the root before: ${previous.ok ? 'one certificate is needed' : previous.error}`);
+  }
   const unnamed = namesTrustDomain(current.certificatePem, demand.trustDomain);
   if (unnamed !== undefined) return err(unnamed);
   return readIssuer({ certificate: current.certificatePem, key: current.keyPem, chain: '', roots: rootsPemOf(own.value) }, demand);

@@ -101,6 +101,7 @@ test('everything that certificates depend on later is looked at', (t) => {
     [/no root that is still valid/, filesOf(issuing, [], [root]), { nowMs: Date.now() + 40 * 86_400_000 }],
     [/the roots: a block that is no whole certificate/, { ...filesOf(issuing, [], [root]), roots: root.pem.slice(0, -20) }],
     [/the certificate: a block/, { ...filesOf(issuing, [], [root]), certificate: issuing.keyPem }],
+    [/the chain: there is no certificate in it/, { ...filesOf(issuing, [], [root]), chain: 'none' }],
     [/there is no certificate/, { ...filesOf(issuing, [], [root]), certificate: '' }],
   ];
   for (const [reason, files, more] of cases) {

@@ -52,6 +52,8 @@ function readKey(pem: string): Result<KeyObject> {
 function readAuthorities(what: string, pem: string): Result<readonly AuthorityCertificate[]> {
   const certificates = parsePemCertificates(pem);
   if (!certificates.ok) return err(`${what}: ${certificates.error}`);
+  // Text around certificates is explanation; a file of nothing else is not what somebody meant to put there.
+  if (certificates.value.length === 0 && pem.trim() !== '') return err(`${what}: there is no certificate in it`);
   const found: AuthorityCertificate[] = [];
   for (const { raw } of certificates.value) {
     const authority = parseAuthorityCertificate(raw);

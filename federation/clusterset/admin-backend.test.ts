@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { RotationStatus } from '../admin/admin-api.ts';
 import type { FederationConfig } from '../config.ts';
 import type { Membership } from '../hub/membership.ts';
 import { exampleImport, part } from '../outputs/example-imports.ts';
@@ -27,7 +28,9 @@ const clusterset = {
   addressesOf: (imported: unknown) => (imported === cart ? ['10.96.0.7', 'fd00::7'] : []),
 } as unknown as Clusterset;
 
-const backend = adminBackend(config, membership, clusterset, () => ({ place: 'Secret landbridge-ca', subject: 'CN=x', notAfter: 1, roots: [] }));
+const rotation = { status: async () => ({ phase: 'none', next: 'add', obstacles: [] }) as RotationStatus, step: async ({ force }: { force: boolean }) => ({ phase: 'distributing', since: 1, next: 'sign', obstacles: [String(force)] }) as RotationStatus };
+
+const backend = adminBackend(config, membership, clusterset, { status: () => ({ place: 'Secret landbridge-ca', subject: 'CN=x', notAfter: 1, roots: [] }), rotation });
 
 test('the status has the hub, the members and the counts; this cluster knows itself', (t) => {
   const status = backend.status();
@@ -46,4 +49,9 @@ test('tokens and joins are the membership’s', async (t) => {
   const { signal } = new AbortController();
   t.deepEqual(await backend.createToken({ cluster: 'south' }, signal), { token: 'lb1.{"cluster":"south"}', expiresAt: 9 });
   t.deepEqual(await backend.join('lb1.x', signal), { cluster: 'east', members: ['east', 'west'] });
+});
+
+test('the change of the root is asked for and brought on', async (t) => {
+  t.deepEqual(await backend.rotation(), { phase: 'none', next: 'add', obstacles: [] });
+  t.deepEqual((await backend.rotate({ force: true })).obstacles, ['true']);
 });

@@ -1,16 +1,19 @@
 import type { CaStatus, ServiceStatus, Status } from '../admin/admin-api.ts';
 import type { AdminBackend } from '../admin/admin-server.ts';
+import type { RootRotation } from '../ca/root-rotation.ts';
 import type { FederationConfig } from '../config.ts';
 import type { Membership } from '../hub/membership.ts';
 import { policyReport } from '../policy/policy-report.ts';
 import type { Clusterset } from './clusterset.ts';
 
 /** What the admin API tells of this service and lets be done with it. */
-export function adminBackend(config: FederationConfig, membership: Membership, clusterset: Clusterset, ca: () => CaStatus): AdminBackend {
+export function adminBackend(config: FederationConfig, membership: Membership, clusterset: Clusterset, ca: { readonly status: () => CaStatus; readonly rotation: Pick<RootRotation, 'status' | 'step'> }): AdminBackend {
   return {
-    status: () => ({ ...status(config, membership, clusterset), ca: ca() }),
+    status: () => ({ ...status(config, membership, clusterset), ca: ca.status() }),
     services: () => services(clusterset),
     createToken: async (request, signal) => await membership.createToken(request, signal),
+    rotation: async () => await ca.rotation.status(),
+    rotate: async (request) => await ca.rotation.step(request),
     join: async (token, signal) => ({ cluster: config.cluster, members: [...(await membership.join(token, signal))] }),
   };
 }

@@ -18,12 +18,13 @@ import { type JudgedPolicy, PolicyConverter, type PolicyView } from '../policy/p
 import { type ExportedService, exportedServices, exportRecords, exportValidity } from '../registry/exports.ts';
 import { type LocalService, localServices } from '../registry/local-endpoints.ts';
 import { podIdentities } from '../registry/pod-identities.ts';
-import type { AdsService } from '../xds/ads-service.ts';
+import { type AdsService, type Confirmation, isConfirmedByAll } from '../xds/ads-service.ts';
 import { authorizationResources } from '../xds/authorization-resources.ts';
 import { writePolicyStatuses } from './policy-statuses.ts';
 import { addressResources } from '../xds/address-resources.ts';
 import type { Resource } from '../xds/resource.ts';
 import { trustBundleResources } from '../xds/trust-bundles.ts';
+import { membersBehind, type OwnTrust, TrustDistribution, trustBundles } from './trust-distribution.ts';
 import { asHeld, type HeldImports, heldImports, isHeld } from './held-imports.ts';
 
 const KINDS = {
@@ -67,6 +68,7 @@ export class Clusterset {
   readonly #crds: ObjectSource;
   readonly #optional: { readonly [K in keyof typeof OPTIONAL_KINDS]: OptionalSource };
   readonly #policies: PolicyConverter;
+  readonly #trust = new TrustDistribution();
   #changed = Promise.withResolvers<void>();
   #imports: ReadonlyMap<string, ImportedService> = new Map();
   #exports: ReadonlyMap<string, ExportedService> = new Map();
@@ -150,7 +152,8 @@ export class Clusterset {
     const objects = this.#objects();
     const services = localServices(objects);
     this.#exports = exportedServices(objects.exports, services, objects.nodes);
-    membership.publish(exportRecords(this.#exports, { trustDomain: config.trustDomain, network: config.network, version }));
+    const own = this.#ownTrust();
+    membership.publish(exportRecords(this.#exports, { trustDomain: config.trustDomain, network: config.network, version, roots: own.roots.map((root) => root.toString('base64')), trusted: this.#trust.trusted(config.cluster) }));
     const held = heldImports(objects.imports, (cluster) => this.#isComplete(cluster));
     this.#imports = new Map([...merge(this.#constituents())].map(([key, imported]) => [key, asHeld(imported, held)]));
     const policies = this.#policies.view({ authorizationPolicies: this.#optional.authorizationPolicies.list(), peerAuthentications: this.#optional.peerAuthentications.list() });
@@ -186,24 +189,33 @@ export class Clusterset {
   }
 
   #tellAgents(objects: ClusterObjects, services: ReadonlyMap<string, LocalService>, policies: PolicyView): void {
-    const { config, membership, ads, roots } = this.#options;
+    const { config, membership, ads } = this.#options;
     // What is not imported here has no name here either.
     const imports = [...this.#imports.values()].filter((imported) => this.#isImported(imported)).map((imported) => ({ imported, addresses: this.addressesOf(imported) }));
-    const bundles = new Map<string, readonly Uint8Array[]>([[config.trustDomain, roots()]]);
-    for (const { cluster, member } of membership.views().values()) {
-      // A member's word counts for its own trust domain only, and for nobody else's; ours is our own.
-      if (cluster !== config.cluster && member.trustDomain !== config.trustDomain) bundles.set(member.trustDomain, member.roots.map((root) => Buffer.from(root, 'base64')));
-    }
+    const bundles = trustBundles(this.#ownTrust(), membership.views());
     ads.publish({
       types: new Map<string, ReadonlyMap<string, Resource>>([
         [ADDRESS_TYPE, addressResources({ cluster: config.cluster, trustDomain: config.trustDomain, network: config.network, domain: config.domain, pods: objects.pods, nodes: objects.nodes, policiesOf: policies.namesFor, services, imports })],
-        [TRUST_BUNDLE_TYPE, trustBundleResources(bundles)],
+        [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([...bundles.values()].map(({ trustDomain, roots }) => [trustDomain, roots])))],
         [AUTHORIZATION_TYPE, authorizationResources(policies.policies)],
       ]),
       isComplete: (cluster) => this.#isComplete(cluster),
       allComplete: membership.allComplete,
       allListed: membership.allListed,
     });
+    // The record of this cluster says it, which was made before.
+    if (this.#trust.update(bundles, (trustDomain) => isConfirmedByAll(ads.confirmation(TRUST_BUNDLE_TYPE, trustDomain)))) this.notify();
+  }
+
+  #ownTrust(): OwnTrust {
+    const { config, roots } = this.#options;
+    return { cluster: config.cluster, trustDomain: config.trustDomain, roots: roots() };
+  }
+
+  /** How far the roots of this cluster's own trust domain have come. */
+  rootsToldTo(): { readonly agents: Confirmation; readonly membersBehind: readonly string[]; readonly allListed: boolean } {
+    const { ads, membership, config } = this.#options;
+    return { agents: ads.confirmation(TRUST_BUNDLE_TYPE, config.trustDomain), membersBehind: membersBehind(this.#ownTrust(), membership.views()), allListed: membership.allListed };
   }
 
   async #writeObjects(objects: ClusterObjects, held: HeldImports): Promise<boolean> {

@@ -10,7 +10,7 @@ import type { Change } from '../outputs/changes.ts';
 import type { StatusKind, Writer } from '../outputs/writer.ts';
 import { exampleKeys, exampleMember } from '../records/example-records.ts';
 import type { ClusterView } from '../records/peer-table.ts';
-import type { AdsService } from '../xds/ads-service.ts';
+import type { AdsService, Confirmation } from '../xds/ads-service.ts';
 import type { Snapshot } from '../xds/snapshot.ts';
 import { Clusterset } from './clusterset.ts';
 
@@ -23,7 +23,7 @@ export interface ExampleMembership {
   published: ReadonlyMap<string, RecordBody>;
 }
 
-export function exampleView(cluster: string, more: Partial<Pick<ClusterView, 'services' | 'endpoints' | 'complete'>> = {}): ClusterView {
+export function exampleView(cluster: string, more: Partial<Pick<ClusterView, 'services' | 'endpoints' | 'complete' | 'meta' | 'member'>> = {}): ClusterView {
   return { cluster, member: exampleMember(cluster, exampleKeys(), { network: '' }), meta: undefined, services: new Map(), endpoints: new Map(), complete: true, changedAt: 1, ...more };
 }
 
@@ -34,6 +34,8 @@ export class ExampleCluster implements AsyncDisposable {
   readonly told: Snapshot[] = [];
   /** Of this cluster's own trust domain. */
   roots: readonly Buffer[] = [Buffer.from('root')];
+  /** Of any resource, by agents. */
+  confirmation: Confirmation = { connected: 0, confirmed: 0 };
   /** Names of kinds whose writes fail. */
   readonly refused = new Set<string>();
   /** Names of kinds that can not be listed at first. */
@@ -122,7 +124,7 @@ export class ExampleCluster implements AsyncDisposable {
       sourceOf: (kind) => this.#sourceOf(kind),
       membership: fake as Membership,
       writer: writer as Writer,
-      ads: { publish: (snapshot) => void this.told.push(snapshot) } as Pick<AdsService, 'publish'> as AdsService,
+      ads: { publish: (snapshot) => void this.told.push(snapshot), confirmation: () => this.confirmation } as Pick<AdsService, 'publish' | 'confirmation'> as AdsService,
       roots: () => this.roots,
       version: '0.1.0',
       log: pino({ level: 'silent' }),

@@ -1,5 +1,5 @@
 import type { V1Node, V1Service } from '@kubernetes/client-node';
-import { type Endpoint, MAX_ENDPOINTS_PER_SHARD, MAX_RECORD_BYTES, type RecordBody, recordKey, type ServicePort, type ServiceRecord } from '@landbridge/core/records.ts';
+import { type Endpoint, MAX_ENDPOINTS_PER_SHARD, MAX_RECORD_BYTES, type MetaRecord, type RecordBody, recordKey, type ServicePort, type ServiceRecord } from '@landbridge/core/records.ts';
 import { isOurs, keyOf, type ServiceExport } from '../kubernetes/types.ts';
 import { type LocalEndpoint, type LocalService, takesHbone } from './local-endpoints.ts';
 
@@ -37,7 +37,7 @@ export function exportedServices(exports: readonly ServiceExport[], services: Re
 }
 
 /** The records of a cluster by their keys: for each export one `svc` and as many `eps` as its endpoints need. */
-export function exportRecords(exported: ReadonlyMap<string, ExportedService>, meta: { readonly trustDomain: string; readonly network: string; readonly version: string }): ReadonlyMap<string, RecordBody> {
+export function exportRecords(exported: ReadonlyMap<string, ExportedService>, meta: Omit<MetaRecord, 'kind'>): ReadonlyMap<string, RecordBody> {
   const records: RecordBody[] = [{ kind: 'meta', ...meta }];
   for (const { record, endpoints } of exported.values()) {
     records.push(record);

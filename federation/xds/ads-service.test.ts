@@ -230,3 +230,34 @@ test.serial('a policy is told before the workload that names it, and goes after 
   ads.publish(policySnapshot({}, { pod: '2' }));
   t.deepEqual((await agent.wait(9)).slice(7).map(told), ['address pod@2', 'policy -shop/b']);
 });
+
+test.serial('who has confirmed a resource as it is now is known, and who refused it has not', async (t) => {
+  const ads = service();
+  ads.publish(snapshot({ a: '1' }));
+  await using server = await serveDiscovery(ads);
+  const agents = [new ExampleAgent(server.address), new ExampleAgent(server.address)] as const;
+  const confirmation = (): unknown => ads.confirmation(TYPE, 'a');
+  const becomes = async (connected: number, confirmed: number): Promise<void> => {
+    await until(() => JSON.stringify(confirmation()) === JSON.stringify({ connected, confirmed }));
+    t.deepEqual(confirmation(), { connected, confirmed });
+  };
+  await becomes(0, 0);
+  for (const agent of agents) agent.send({ typeUrl: TYPE });
+  await becomes(2, 0);
+  const [one, two] = [(await agents[0].wait(1))[0], (await agents[1].wait(1))[0]] as [DeltaDiscoveryResponse, DeltaDiscoveryResponse];
+  agents[0].confirm(one);
+  await becomes(2, 1);
+  agents[1].confirm(two, 'a: not understood');
+  await sleep(QUIET_MS);
+  await becomes(2, 1);
+  ads.publish(snapshot({ a: '2' }));
+  t.deepEqual(confirmation(), { connected: 2, confirmed: 0 });
+  agents[0].confirm((await agents[0].wait(2))[1] as DeltaDiscoveryResponse);
+  agents[1].confirm((await agents[1].wait(2))[1] as DeltaDiscoveryResponse);
+  await becomes(2, 2);
+  t.deepEqual(ads.confirmation(TYPE, 'nobody has it'), { connected: 2, confirmed: 0 });
+  t.deepEqual(ads.confirmation(OTHER, 'a'), { connected: 0, confirmed: 0 });
+  agents[1][Symbol.dispose]();
+  await becomes(1, 1);
+  agents[0][Symbol.dispose]();
+});

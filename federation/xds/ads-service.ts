@@ -2,6 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type handleBidiStreamingCall, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema, type DeltaDiscoveryRequest, ResourceSchema } from '@landbridge/wire/gen/discovery_pb.js';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE } from '@landbridge/wire/protocol.ts';
+import { TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import type { Logger } from 'pino';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { Authenticator } from '../ca/authenticator.ts';
@@ -18,7 +19,17 @@ interface Subscription {
   /** The answer that the client has not confirmed yet: one at a time, so that a slow client is told less often. */
   nonce: string | undefined;
   answered: boolean;
+  /** Whether the client refused something of what it was told last. */
+  isRefused: boolean;
 }
+
+/** How many agents follow a resource, and how many of them have said that they have it as it is now. */
+export interface Confirmation {
+  readonly connected: number;
+  readonly confirmed: number;
+}
+
+export const isConfirmedByAll = ({ connected, confirmed }: Confirmation): boolean => connected === confirmed;
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
@@ -26,8 +37,9 @@ type Call = ServerDuplexStream<Buffer, Buffer>;
 export class AdsService {
   readonly #authenticator: Authenticator;
   readonly #log: Logger;
-  readonly #streams = new Set<{ readonly push: () => void; readonly call: Call }>();
+  readonly #streams = new Set<{ readonly push: () => void; readonly call: Call; readonly subscriptions: ReadonlyMap<string, Subscription> }>();
   #snapshot: Snapshot | undefined;
+  readonly #trustConfirmed = new Set<() => void>();
   #nonce = 0;
 
   constructor(authenticator: Authenticator, log: Logger) {
@@ -42,6 +54,19 @@ export class AdsService {
     for (const stream of this.#streams) stream.push();
   }
 
+  /** Who has the resource of this moment. Agents that do not follow its type are not asked for it. */
+  confirmation(typeUrl: string, name: string): Confirmation {
+    const version = this.#snapshot?.types.get(typeUrl)?.get(name)?.version;
+    const following = [...this.#streams].flatMap(({ subscriptions }) => subscriptions.get(typeUrl) ?? []);
+    return { connected: following.length, confirmed: following.filter(({ known, nonce, isRefused }) => nonce === undefined && !isRefused && version !== undefined && known.get(name) === version).length };
+  }
+
+  /** Called whenever an agent has answered to roots. */
+  onTrustAnswered(answered: () => void): Disposable {
+    this.#trustConfirmed.add(answered);
+    return { [Symbol.dispose]: () => this.#trustConfirmed.delete(answered) };
+  }
+
   readonly handle: handleBidiStreamingCall<Buffer, Buffer> = (call) => {
     this.#serve(call).catch((thrown: unknown) => {
       const error = LandbridgeError.from(thrown);
@@ -52,7 +77,7 @@ export class AdsService {
 
   async #serve(call: Call): Promise<void> {
     const subscriptions = new Map<string, Subscription>();
-    const stream = { call, push: () => this.#push(call, subscriptions) };
+    const stream = { call, subscriptions, push: () => this.#push(call, subscriptions) };
     // Requests may come while the token is reviewed: the stream keeps them until it is read.
     const caller = await this.#authenticator.agent(call.metadata);
     if (call.cancelled) return;
@@ -88,11 +113,13 @@ export class AdsService {
     let subscription = subscriptions.get(request.typeUrl);
     if (subscription === undefined) {
       if (subscriptions.size >= MAX_TYPES) return;
-      subscription = { known: new Map(Object.entries(request.initialResourceVersions)), nonce: undefined, answered: false };
+      subscription = { known: new Map(Object.entries(request.initialResourceVersions)), nonce: undefined, answered: false, isRefused: false };
       subscriptions.set(request.typeUrl, subscription);
     }
     if (request.responseNonce === '' || request.responseNonce !== subscription.nonce) return;
     subscription.nonce = undefined;
+    subscription.isRefused = request.errorDetail !== undefined;
+    if (request.typeUrl === TRUST_BUNDLE_TYPE) for (const confirmed of this.#trustConfirmed) confirmed();
     if (request.errorDetail === undefined) return;
     // The client keeps what it had of the resources that it refused; they are told again when they change.
     metrics.discoveryRefused.inc({ type: request.typeUrl.slice(request.typeUrl.lastIndexOf('.') + 1) });

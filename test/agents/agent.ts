@@ -71,6 +71,7 @@ export class Agent implements AsyncDisposable {
   readonly #failures = new Map<string, number>();
   readonly #ends: ConnectionEnd[] = [];
   readonly #warnings: string[] = [];
+  #handshakesDone = 0;
   #stopped: Promise<void> | undefined;
 
   private constructor(setup: AgentSetup) {
@@ -128,6 +129,19 @@ export class Agent implements AsyncDisposable {
     await this.#plane.removePod(uid, drainMs);
   }
 
+  setTrust(trust: AgentSetup['trust']): void {
+    this.#plane.setTrust(trust);
+  }
+
+  setCertificate({ identity, keyPem, chainPem }: AgentSetup['certificates'][number]): void {
+    this.#plane.setCertificate(identity, keyPem, chainPem);
+  }
+
+  /** Resolves once all that was told is in force. */
+  async caughtUp(): Promise<void> {
+    await this.#plane.caughtUp();
+  }
+
   setPolicies(uid: string, policies: readonly AuthorizationPolicy[]): void {
     this.#plane.setPolicies(uid, policies);
   }
@@ -140,12 +154,18 @@ export class Agent implements AsyncDisposable {
   async totals(): Promise<Totals> {
     const reports = (await this.#plane.reports(REPORT_TIMEOUT_MS)).map(({ report }) => report);
     if (reports.length !== this.#plane.threads) throw new Error('a data thread did not answer');
-    for (const { failures, ends } of reports) {
+    for (const { failures, ends, gauges } of reports) {
+      this.#handshakesDone += gauges.handshakesDone;
       for (const [direction, reason, count] of failures) this.#failures.set(`${direction} ${reason}`, (this.#failures.get(`${direction} ${reason}`) ?? 0) + count);
       this.#ends.push(...ends);
     }
     const sum = (of: keyof Totals['gauges']): number => reports.reduce((total, { gauges }) => total + gauges[of], 0);
     return { failures: Object.fromEntries(this.#failures), ends: this.#ends, gauges: { openConnections: sum('openConnections'), clientSessions: sum('clientSessions'), serverSessions: sum('serverSessions'), handshakes: sum('handshakes'), sockets: sum('sockets') } };
+  }
+
+  /** Of all reports so far: finished handshakes of those who called. */
+  get handshakesDone(): number {
+    return this.#handshakesDone;
   }
 
   async connections(): Promise<readonly ConnectionView[]> {

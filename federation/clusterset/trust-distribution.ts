@@ -1,0 +1,92 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import type { TrustedBundle } from '@landbridge/core/records.ts';
+import type { ClusterView } from '../records/cluster-view.ts';
+
+export interface TrustBundle {
+  readonly trustDomain: string;
+  /** DER, in an order that does not depend on who tells them. */
+  readonly roots: readonly Buffer[];
+}
+
+export interface OwnTrust {
+  readonly cluster: string;
+  readonly trustDomain: string;
+  /** DER. */
+  readonly roots: readonly Buffer[];
+}
+
+/** Whose roots vouch for which trust domain, by cluster. A member's word counts for its own trust domain and for nobody else's; ours is our own. */
+export function trustBundles({ cluster, trustDomain, roots }: OwnTrust, views: ReadonlyMap<string, ClusterView>): ReadonlyMap<string, TrustBundle> {
+  const bundles = new Map<string, TrustBundle>([[cluster, { trustDomain, roots: sorted(roots) }]]);
+  for (const view of views.values()) {
+    if (view.cluster !== cluster && view.member.trustDomain !== trustDomain) bundles.set(view.cluster, { trustDomain: view.member.trustDomain, roots: rootsOf(view) });
+  }
+  return bundles;
+}
+
+/** A view never changes, so neither does what it says of roots. */
+const read = new WeakMap<ClusterView, readonly Buffer[]>();
+
+/**
+ * Roots as the cluster itself says them, signed by the record key that the founder bound to it; as they were at its join
+ * where it says nothing that makes sense. One that is no authority's would have agents refuse the others with it.
+ */
+function rootsOf(view: ClusterView): readonly Buffer[] {
+  const known = read.get(view);
+  if (known !== undefined) return known;
+  const { meta, member } = view;
+  const said = meta?.trustDomain === member.trustDomain ? meta.roots?.map((root) => Buffer.from(root, 'base64')) : undefined;
+  const roots = sorted(said !== undefined && said.length > 0 && said.every(isAuthority) ? said : member.roots.map((root) => Buffer.from(root, 'base64')));
+  read.set(view, roots);
+  return roots;
+}
+
+function isAuthority(der: Buffer): boolean {
+  try {
+    return new X509Certificate(der).ca;
+  } catch {
+    // Foreign bytes.
+    return false;
+  }
+}
+
+const sorted = (roots: readonly Buffer[]): Buffer[] => [...roots].sort((a, b) => a.compare(b));
+
+/** SHA-256, hexadecimal, over the fingerprints of the roots in order: by it clusters tell each other which they have. */
+export function bundleDigest({ roots }: Pick<TrustBundle, 'roots'>): string {
+  const hash = createHash('sha256');
+  for (const root of sorted(roots)) hash.update(createHash('sha256').update(root).digest());
+  return hash.digest('hex');
+}
+
+/** Which roots of others all agents here have: told to the others, so that none of them goes on before they are everywhere. */
+export class TrustDistribution {
+  readonly #confirmed = new Map<string, string>();
+
+  /**
+   * Looks at what agents have confirmed. Once all had a bundle, an agent that comes later gets it before it is ready: it
+   * stays so until the bundle is another one. Whether anything is new.
+   */
+  update(bundles: ReadonlyMap<string, TrustBundle>, isConfirmed: (trustDomain: string) => boolean): boolean {
+    let isNew = false;
+    for (const cluster of [...this.#confirmed.keys()]) if (!bundles.has(cluster)) isNew = this.#confirmed.delete(cluster) || isNew;
+    for (const [cluster, bundle] of bundles) {
+      const digest = bundleDigest(bundle);
+      if (this.#confirmed.get(cluster) === digest || !isConfirmed(bundle.trustDomain)) continue;
+      this.#confirmed.set(cluster, digest);
+      isNew = true;
+    }
+    return isNew;
+  }
+
+  /** For the `meta` record, in an order that stays. */
+  trusted(own: string): TrustedBundle[] {
+    return [...this.#confirmed].filter(([cluster]) => cluster !== own).map(([cluster, digest]) => ({ cluster, digest })).sort((a, b) => (a.cluster < b.cluster ? -1 : 1));
+  }
+}
+
+/** Members that have not said that all their agents have a cluster's roots. */
+export function membersBehind(own: OwnTrust, views: ReadonlyMap<string, ClusterView>): readonly string[] {
+  const digest = bundleDigest(own);
+  return [...views.values()].filter(({ cluster, meta }) => cluster !== own.cluster && meta?.trusted?.some((told) => told.cluster === own.cluster && told.digest === digest) !== true).map(({ cluster }) => cluster).sort();
+}
