@@ -2,8 +2,9 @@
 #   name-server.py ADDRESS...
 # TXT of any name is `<its own address> saw <client's address> <client's port> <id>`, A is 203.0.113.7; other types have no
 # record. What names begin with matters: `silent` has no answer; `forged` has others before its own, with wrong ids and
-# questions; `many` has three messages by TCP; `big` is truncated by UDP.
-import selectors, socket, struct, sys
+# questions; `many` has three messages by TCP; `big` is truncated by UDP; `only-192-0-2-1` is answered by that server alone; `late`
+# has its answer after 3 s by UDP.
+import selectors, socket, struct, sys, time
 
 TXT, A = 16, 1
 
@@ -26,7 +27,7 @@ def answer(message, own, peer, is_stream):
         return identity + struct.pack('!HHHHH', 0x8380 if truncated else 0x8180, 1, 1 if record else 0, 0, 0) + asked + record
     real = whole(message[:2], section)
     word = labels[0] if labels else ''
-    if word.startswith('silent'):
+    if word.startswith('silent') or word.startswith('only-') and word[5:].replace('-', '.') != own:
         return []
     if word.startswith('forged'):
         return [whole(bytes([message[0] ^ 1, message[1]]), section), whole(message[:2], bytes([1, 120]) + section[-5:]), real]
@@ -46,13 +47,20 @@ for address in sys.argv[1:]:
             s.listen(64)
         ready.register(s, selectors.EVENT_READ, (address, None))
 print('ready', flush=True)
+late = []
 while True:
-    for key, _ in ready.select():
+    while late and late[0][0] <= time.monotonic():
+        _, s, each, peer = late.pop(0)
+        s.sendto(each, peer)
+    for key, _ in ready.select(late[0][0] - time.monotonic() if late else None):
         s, (own, rest) = key.fileobj, key.data
         if s.type == socket.SOCK_DGRAM:
             message, peer = s.recvfrom(65536)
             for each in answer(message, own, peer, False):
-                s.sendto(each, peer)
+                if question(message)[0][:1] == ['late']:
+                    late.append((time.monotonic() + 3, s, each, peer))
+                else:
+                    s.sendto(each, peer)
         elif rest is None:
             ready.register(s.accept()[0], selectors.EVENT_READ, (own, bytearray()))
         else:
