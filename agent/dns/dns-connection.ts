@@ -5,8 +5,6 @@ import { DNS_HEADER_BYTES } from '@landbridge/wire/dns-message.ts';
 import { DnsFrameReader, encodeDnsFrame } from '@landbridge/wire/dns-frames.ts';
 import type { PodNames } from './pod-names.ts';
 
-/** RFC 7766, section 6.2.3: some seconds. */
-export const DNS_IDLE_MS = 10_000;
 /** Queries of one connection that its server has not answered yet; further ones wait in the connection. */
 export const MAX_PIPELINED = 100;
 
@@ -30,7 +28,7 @@ export class DnsConnection {
     this.#client = client;
     this.#server = server;
     const reader = new DnsFrameReader();
-    client.setTimeout(DNS_IDLE_MS, () => client.destroy());
+    client.setTimeout(names.limits.idleMs, () => client.destroy());
     client.on('data', (chunk) => {
       const messages = reader.push(chunk);
       if (!messages.ok) return void client.destroy();

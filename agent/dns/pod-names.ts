@@ -14,6 +14,8 @@ export interface DnsObserver {
 export interface DnsLimits {
   readonly queries: QueryBudget;
   readonly connections: QueryBudget;
+  /** Of a connection without a byte. */
+  readonly idleMs: number;
 }
 
 /** All that servers of one pod need. */

@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import test from 'ava';
 import { Capture } from '@landbridge/agent/capture/capture.ts';
+import { QUERY_LIMITS } from '@landbridge/agent/dns/dns-service.ts';
+import { FORWARD_TIMEOUT_MS } from '@landbridge/agent/dns/forwarder.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
+import { waitFor } from '@landbridge/lab/wait.ts';
 import { packetsIn } from '../e2e/packet-capture.ts';
 import { Mesh } from '../mesh/mesh.ts';
 import type { MeshPod } from '../mesh/mesh-pod.ts';
@@ -64,7 +67,7 @@ test.serial('a fifth server is refused while the others may answer, and asked af
   using capture = new Capture(mesh.node('west'));
   await using _agent = nameFor(capture, a);
   const steps = SERVERS.map((server) => `to=${server}=some.example`);
-  const taken = await ask(a, 4, [...steps, 'take', 'take', 'take', 'take', 'wait', `to=${SERVERS[4]}=late.example`, 'take']);
+  const taken = await ask(a, 4, [...steps, 'take', 'take', 'take', 'take', 'wait', `to=${SERVERS[4]}=after.example`, 'take']);
   t.is(taken[0], 'ENOBUFS');
   t.deepEqual(taken.slice(1, 5).map(saw).sort(), SERVERS.slice(0, 4).map((server) => `${server} saw ${a.address}`));
   t.deepEqual([taken[5]?.[1], saw(taken[5])], [`${SERVERS[4]} 53`, `${SERVERS[4]} saw ${a.address}`]);
@@ -156,4 +159,37 @@ test.serial('a pod whose queries are not captured asks by itself', async (t) => 
   t.true(packetsIn(await packets.stop()) > 0);
   t.deepEqual(pod.listeners.dnsDatagrams, []);
   capture.release(pod);
+});
+
+test.serial('queries beyond those that may wait fail at once, and a server that is silent stays so', async (t) => {
+  using capture = new Capture(mesh.node('west'));
+  await using agent = nameFor(capture, a);
+  const over = 5;
+  const silent = Array.from({ length: QUERY_LIMITS.ofPod + over }, (_, at) => `send=silent${at}.example`);
+  // The agent's socket has no room for all of them: it has read those before once it has answered another one.
+  const first = silent.slice(0, 200).flatMap((step, at) => (at % 50 === 49 ? [step, 'send=plain.example', 'take'] : [step]));
+  const taken = await ask(a, 4, [`connect=${SERVERS[0]}`, ...first, ...silent.slice(200), ...Array.from({ length: over + 1 }, () => 'take')]);
+  t.deepEqual(taken.slice(1, 5).map((each) => each[0]), Array.from({ length: 4 }, () => 'plain.example'));
+  t.deepEqual(taken.slice(5).map((each) => (typeof each === 'object' ? each[2] : each)), [...Array.from({ length: over }, () => 'rcode 2'), 'TIMEOUT']);
+  t.false(agent.service.isIdle());
+  await waitFor(() => agent.service.isIdle() || undefined, { signal: new AbortController().signal, timeoutMs: 2 * FORWARD_TIMEOUT_MS, everyMs: 20, what: 'queries to be given up' });
+});
+
+test.serial('other pods can not have an agent ask in a pod\u2019s name, nor can the pod itself by the agent\u2019s ports', async (t) => {
+  using capture = new Capture(mesh.node('west'));
+  const seen: string[] = [];
+  await using _agent = nameFor(capture, a, () => {
+    seen.push('asked');
+    return { kind: 'drop' };
+  });
+  // Of this pod one socket may: others of it, and the same port of another pod, may not.
+  t.deepEqual(await ask(a, 4, [`to=${SERVERS[0]}=x.example`], `${a.address} 4054`), []);
+  await waitFor(() => seen.length === 1 || undefined, { signal: new AbortController().signal, timeoutMs: 5000, everyMs: 5, what: 'the first query' });
+  const sends = (host: string, port: number, from: string): readonly string[] => ['/usr/bin/python3', '-c', `import socket\ns = socket.socket(socket.AF_INET6 if ':' in '${host}' else socket.AF_INET, socket.SOCK_DGRAM)\ns.bind(('${from}', 4054 if '${from}' else 0))\ns.settimeout(2)\ns.connect(('${host}', ${port}))\ns.send(b'x' * 40)\ntry: s.recv(9)\nexcept OSError as e: print(type(e).__name__)`];
+  for (const port of [15053, 15056]) {
+    for (const host of [a.address, a.address6]) t.is(await b.run(sends(host, port, '')), 'ConnectionRefusedError', `another pod, ${host} ${port}`);
+    t.is(await a.run(sends(a.address, port, '')), 'ConnectionRefusedError', `the pod, ${port}`);
+  }
+  t.is(await b.run(sends(a.address, 15053, b.address)), 'ConnectionRefusedError', 'by the same port');
+  t.deepEqual(seen, ['asked']);
 });
