@@ -25,23 +25,39 @@ export interface LocalService {
   readonly endpoints: readonly LocalEndpoint[];
 }
 
-/** Services of this cluster with their endpoints, by `<namespace>/<name>`; endpoints of imports are not among them. */
+type PodOf = (key: string) => V1Pod | undefined;
+
+/** Services of this cluster with their endpoints, by `<namespace>/<name>`; endpoints of imports are not among them. What {@link LocalIndex} keeps up to date is this. */
 export function localServices(objects: ClusterObjects): ReadonlyMap<string, LocalService> {
   const pods = new Map(objects.pods.map((pod) => [keyOf(pod), pod]));
   const slices = new Map<string, V1EndpointSlice[]>();
   for (const slice of objects.slices) {
-    const { labels = {}, namespace = '' } = slice.metadata ?? {};
-    const name = labels[SERVICE_NAME_LABEL];
-    if (name === undefined || labels[SLICE_MANAGER_LABEL] === SLICE_MANAGER) continue;
-    const key = `${namespace}/${name}`;
+    const key = serviceOfSlice(slice);
+    if (key === undefined) continue;
     const list = slices.get(key);
     if (list === undefined) slices.set(key, [slice]);
     else list.push(slice);
   }
-  return new Map(objects.services.map((service) => {
-    const key = keyOf(service);
-    return [key, { service, endpoints: mergeFamilies((slices.get(key) ?? []).flatMap((slice) => endpointsOf(slice, pods))) }];
-  }));
+  return new Map(objects.services.map((service) => [keyOf(service), localService(service, slices.get(keyOf(service)) ?? [], (key) => pods.get(key))]));
+}
+
+/** `<namespace>/<name>` of the service that a slice belongs to; none for our own slices of imports. */
+export function serviceOfSlice({ metadata }: V1EndpointSlice): string | undefined {
+  const { labels = {}, namespace = '' } = metadata ?? {};
+  const name = labels[SERVICE_NAME_LABEL];
+  return name === undefined || labels[SLICE_MANAGER_LABEL] === SLICE_MANAGER ? undefined : `${namespace}/${name}`;
+}
+
+/** The result does not depend on the order of the slices. */
+export function localService(service: V1Service, slices: readonly V1EndpointSlice[], podOf: PodOf): LocalService {
+  const sorted = [...slices].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  return { service, endpoints: mergeFamilies(sorted.flatMap((slice) => endpointsOf(slice, podOf))) };
+}
+
+/** `<namespace>/<name>` of the pod that has the endpoint, as far as one is said to. */
+export function podOfEndpoint({ targetRef }: V1Endpoint, slice: V1EndpointSlice): string | undefined {
+  if (targetRef?.kind !== 'Pod' || targetRef.name === undefined) return undefined;
+  return `${targetRef.namespace ?? slice.metadata?.namespace ?? ''}/${targetRef.name}`;
 }
 
 /** Whether a pod's agent takes HBONE for it. */
@@ -49,14 +65,14 @@ export function takesHbone(pod: V1Pod | undefined): boolean {
   return pod?.metadata?.annotations?.[REDIRECTION_ANNOTATION] === 'enabled' && pod.spec?.hostNetwork !== true;
 }
 
-function endpointsOf(slice: V1EndpointSlice, pods: ReadonlyMap<string, V1Pod>): LocalEndpoint[] {
+function endpointsOf(slice: V1EndpointSlice, podOf: PodOf): LocalEndpoint[] {
   if (slice.addressType === 'FQDN') return [];
   const ports = (slice.ports ?? []).flatMap(({ name, protocol, port, appProtocol }) => (port === undefined ? [] : [{ name: name ?? '', protocol: protocol ?? 'TCP', port, appProtocol }]));
   return (slice.endpoints ?? []).map((endpoint) => {
-    const { namespace = slice.metadata?.namespace, name } = endpoint.targetRef?.kind === 'Pod' ? endpoint.targetRef : {};
+    const pod = podOfEndpoint(endpoint, slice);
     return {
-      pod: name === undefined ? undefined : pods.get(`${namespace ?? ''}/${name}`),
-      isPod: name !== undefined,
+      pod: pod === undefined ? undefined : podOf(pod),
+      isPod: pod !== undefined,
       slice: slice.metadata?.name ?? '',
       addresses: (endpoint.addresses ?? []).slice(0, 1),
       ports,

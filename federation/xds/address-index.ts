@@ -1,0 +1,256 @@
+import type { V1Node, V1Pod } from '@kubernetes/client-node';
+import type { LocalService } from '../registry/local-endpoints.ts';
+import { insert, withdraw } from '../registry/local-index.ts';
+import { type Locality, localityOf, NOWHERE, nodeAddresses } from '../registry/placement.ts';
+import { type PoliciesOf, toldWorkload } from './address-resources.ts';
+import { type Import, importedMeshService } from './imported-service.ts';
+import { balancerAddresses, localMeshService } from './local-service.ts';
+import { podWorkload } from './pod-workload.ts';
+import type { Resource } from './resource.ts';
+import { podUid } from './resource-names.ts';
+import { type ClusterIdentity, encodeService, keyOfService, type MeshEndpoint, type MeshService } from './service.ts';
+import { encodeWorkload } from './workload.ts';
+
+/** What there is at the moment, by `<namespace>/<name>`, nodes by name. */
+export interface AddressView {
+  readonly pod: (key: string) => V1Pod | undefined;
+  readonly node: (name: string) => V1Node | undefined;
+  readonly service: (key: string) => LocalService | undefined;
+  readonly imported: (key: string) => Import | undefined;
+  readonly policiesOf: PoliciesOf;
+}
+
+/** Keys of what was added, changed or removed. One too many does no harm. */
+export interface AddressChanges {
+  readonly pods: Iterable<string>;
+  readonly nodes: Iterable<string>;
+  readonly services: Iterable<string>;
+  readonly imports: Iterable<string>;
+  /** Whether pods may have to name other policies than before. */
+  readonly policies: boolean;
+}
+
+interface IndexedNode {
+  readonly locality: Locality;
+  readonly addresses: readonly string[];
+}
+
+interface IndexedPod {
+  readonly node: string;
+  readonly policies: string;
+}
+
+/**
+ * Workloads and services as {@link addressResources} has them, of which only those are made anew that may differ: what a
+ * change costs does not grow with the cluster, but with the services that it is about.
+ */
+export class AddressIndex {
+  readonly #identity: ClusterIdentity;
+  readonly #resources = new Map<string, Resource>();
+  readonly #nodes = new Map<string, IndexedNode>();
+  /** How many nodes have an address. */
+  readonly #nodesWithAddress = new Map<string, number>();
+  readonly #pods = new Map<string, IndexedPod>();
+  readonly #podsOnNode = new Map<string, Set<string>>();
+  /** By the key of what it is made from. */
+  readonly #services = new Map<string, MeshService>();
+  readonly #imports = new Map<string, MeshService>();
+  /** By name of resource. */
+  readonly #byName = new Map<string, MeshService>();
+  /** By uid of workload, then by key of service. */
+  readonly #endpoints = new Map<string, Map<string, MeshEndpoint>>();
+  /** Services with endpoints that no pod has, by the node of these. */
+  readonly #servicesOnNode = new Map<string, Set<string>>();
+  readonly #nodesOfService = new Map<string, ReadonlySet<string>>();
+  /** Services by the addresses of their load balancers. */
+  readonly #claims = new Map<string, Set<string>>();
+  readonly #claimsOfService = new Map<string, readonly string[]>();
+
+  constructor(identity: ClusterIdentity) {
+    this.#identity = identity;
+  }
+
+  /** By name; the same map as it changes. */
+  get resources(): ReadonlyMap<string, Resource> {
+    return this.#resources;
+  }
+
+  podsOn(node: string): Iterable<string> {
+    return this.#podsOnNode.get(node) ?? [];
+  }
+
+  /** The uids of the workloads behind a service, by its key. */
+  endpointsOf(key: string): Iterable<string> {
+    return this.#byName.get(key)?.endpoints.keys() ?? [];
+  }
+
+  /** Yields between services and workloads. Returns the names of resources that differ from before. */
+  *apply(changes: AddressChanges, view: AddressView): Generator<void, ReadonlySet<string>> {
+    const names = new Set<string>();
+    const services = new Set(changes.services);
+    const pods = new Set(changes.pods);
+    for (const name of changes.nodes) this.#changeNode(name, view.node(name), pods, services);
+    if (changes.policies) yield* this.#findOtherPolicies(pods, view);
+    const workloads = new Set<string>();
+    for (const key of pods) {
+      this.#indexPod(key, view);
+      workloads.add(podUid(this.#identity.cluster, ...splitKey(key)));
+      yield;
+    }
+    // What claims an address that another one had, or has, is looked at again.
+    for (const key of services) {
+      const local = view.service(key);
+      this.#claim(key, local, services);
+      this.#indexNodesOf(key, local);
+      yield;
+    }
+    for (const key of services) {
+      const local = view.service(key);
+      this.#change(this.#services, key, local === undefined ? undefined : localMeshService(local, this.#contextOf(key)), workloads, names);
+      yield;
+    }
+    for (const key of changes.imports) {
+      const imported = view.imported(key);
+      this.#change(this.#imports, key, imported === undefined ? undefined : importedMeshService(imported, this.#identity.cluster), workloads, names);
+      yield;
+    }
+    for (const uid of workloads) {
+      this.#makeWorkload(uid, view, names);
+      yield;
+    }
+    return names;
+  }
+
+  #changeNode(name: string, node: V1Node | undefined, pods: Set<string>, services: Set<string>): void {
+    const before = this.#nodes.get(name);
+    const after = node === undefined ? undefined : { locality: localityOf(node), addresses: nodeAddresses(node) };
+    if (JSON.stringify(before?.locality ?? NOWHERE) !== JSON.stringify(after?.locality ?? NOWHERE)) {
+      for (const key of this.#podsOnNode.get(name) ?? []) pods.add(key);
+      for (const key of this.#servicesOnNode.get(name) ?? []) services.add(key);
+    }
+    for (const [addresses, count] of [[before?.addresses ?? [], -1], [after?.addresses ?? [], 1]] as const) {
+      for (const address of addresses) {
+        const now = (this.#nodesWithAddress.get(address) ?? 0) + count;
+        if (now === 0) this.#nodesWithAddress.delete(address);
+        else this.#nodesWithAddress.set(address, now);
+        for (const key of this.#claims.get(address) ?? []) services.add(key);
+      }
+    }
+    if (after === undefined) this.#nodes.delete(name);
+    else this.#nodes.set(name, after);
+  }
+
+  *#findOtherPolicies(pods: Set<string>, view: AddressView): Generator<void, void> {
+    for (const [key, { policies }] of this.#pods) {
+      if (policies !== policiesText(view.pod(key), view)) pods.add(key);
+      yield;
+    }
+  }
+
+  #indexPod(key: string, view: AddressView): void {
+    const before = this.#pods.get(key);
+    const pod = view.pod(key);
+    if (before !== undefined) withdraw(this.#podsOnNode, before.node, key);
+    this.#pods.delete(key);
+    if (pod === undefined) return;
+    const node = pod.spec?.nodeName ?? '';
+    this.#pods.set(key, { node, policies: policiesText(pod, view) });
+    insert(this.#podsOnNode, node, key);
+  }
+
+  #claim(key: string, local: LocalService | undefined, services: Set<string>): void {
+    const before = this.#claimsOfService.get(key) ?? [];
+    const after = local === undefined ? [] : [...new Set(balancerAddresses(local.service))];
+    if (before.length === 0 && after.length === 0) return;
+    for (const address of before) withdraw(this.#claims, address, key);
+    for (const address of after) insert(this.#claims, address, key);
+    for (const address of [...before, ...after]) if (before.includes(address) !== after.includes(address)) for (const other of this.#claims.get(address) ?? []) services.add(other);
+    if (after.length === 0) this.#claimsOfService.delete(key);
+    else this.#claimsOfService.set(key, after);
+  }
+
+  #indexNodesOf(key: string, local: LocalService | undefined): void {
+    for (const node of this.#nodesOfService.get(key) ?? []) withdraw(this.#servicesOnNode, node, key);
+    this.#nodesOfService.delete(key);
+    const nodes = new Set<string>();
+    for (const { isPod, node } of local?.endpoints ?? []) if (!isPod && node !== undefined) nodes.add(node);
+    if (nodes.size === 0) return;
+    this.#nodesOfService.set(key, nodes);
+    for (const node of nodes) insert(this.#servicesOnNode, node, key);
+  }
+
+  #contextOf(key: string): Parameters<typeof localMeshService>[1] {
+    return {
+      ...this.#identity,
+      localityOf: (node) => this.#nodes.get(node)?.locality ?? NOWHERE,
+      isOwnAddress: (address) => this.#claims.get(address)?.size === 1 && this.#claimsOfService.get(key)?.includes(address) === true && !this.#nodesWithAddress.has(address),
+    };
+  }
+
+  #change(made: Map<string, MeshService>, key: string, after: MeshService | undefined, workloads: Set<string>, names: Set<string>): void {
+    const before = made.get(key);
+    const name = after === undefined ? undefined : keyOfService(after);
+    const nameBefore = before === undefined ? undefined : keyOfService(before);
+    for (const [uid, endpoint] of before?.endpoints ?? []) {
+      const same = after?.endpoints.get(uid);
+      if (same !== undefined && nameBefore === name && isSame(endpoint, same)) continue;
+      workloads.add(uid);
+      if (nameBefore !== undefined) this.#removeEndpoint(uid, nameBefore);
+    }
+    for (const [uid, endpoint] of after?.endpoints ?? []) {
+      const known = before?.endpoints.get(uid);
+      if (name === undefined || (known !== undefined && nameBefore === name && isSame(known, endpoint))) continue;
+      workloads.add(uid);
+      const behind = this.#endpoints.get(uid);
+      if (behind === undefined) this.#endpoints.set(uid, new Map([[name, endpoint]]));
+      else behind.set(name, endpoint);
+    }
+    if (nameBefore !== undefined && nameBefore !== name) {
+      this.#byName.delete(nameBefore);
+      this.#put(nameBefore, undefined, names);
+    }
+    if (after === undefined || name === undefined) made.delete(key);
+    else {
+      made.set(key, after);
+      this.#byName.set(name, after);
+      this.#put(name, encodeService(after, this.#identity.network), names);
+    }
+  }
+
+  #removeEndpoint(uid: string, service: string): void {
+    const behind = this.#endpoints.get(uid);
+    behind?.delete(service);
+    if (behind?.size === 0) this.#endpoints.delete(uid);
+  }
+
+  #makeWorkload(uid: string, view: AddressView, names: Set<string>): void {
+    const behind = this.#endpoints.get(uid) ?? new Map<string, MeshEndpoint>();
+    const workload = this.#podWorkload(uid, view) ?? toldWorkload(behind);
+    this.#put(uid, workload === undefined ? undefined : encodeWorkload(workload, behind), names);
+  }
+
+  #podWorkload(uid: string, view: AddressView): ReturnType<typeof podWorkload> {
+    const prefix = podUid(this.#identity.cluster, '', '').slice(0, -1);
+    const pod = uid.startsWith(prefix) ? view.pod(uid.slice(prefix.length)) : undefined;
+    if (pod === undefined) return undefined;
+    return podWorkload(pod, this.#identity, this.#nodes.get(pod.spec?.nodeName ?? '')?.locality ?? NOWHERE, view.policiesOf(pod.metadata?.namespace ?? '', pod.metadata?.labels ?? {}));
+  }
+
+  #put(name: string, resource: Resource | undefined, names: Set<string>): void {
+    const before = this.#resources.get(name);
+    if (before?.version === resource?.version) return;
+    if (resource === undefined) this.#resources.delete(name);
+    else this.#resources.set(name, resource);
+    names.add(name);
+  }
+}
+
+const policiesText = (pod: V1Pod | undefined, view: AddressView): string => (pod === undefined ? '' : view.policiesOf(pod.metadata?.namespace ?? '', pod.metadata?.labels ?? {}).join());
+
+/** Made of plain data by the same functions, so that members come in the same order. */
+const isSame = (a: MeshEndpoint, b: MeshEndpoint): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+function splitKey(key: string): [string, string] {
+  const slash = key.indexOf('/');
+  return [key.slice(0, slash), key.slice(slash + 1)];
+}
