@@ -1,4 +1,5 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
+import type { OnChange } from '@landbridge/kubernetes/reflector.ts';
 import type { ObjectSource, ResourceKind } from './object-source.ts';
 
 /** A kind that others define, and may define later or not at all. */
@@ -26,7 +27,7 @@ export class OptionalSource<T extends KubernetesObject = KubernetesObject> {
   }
 
   /** Begins, or ends, to follow the kind as definitions have it now; to be called after each change of them. */
-  follow(definitions: ObjectSource, onChange: () => void, signal: AbortSignal): void {
+  follow(definitions: ObjectSource, onChange: OnChange, signal: AbortSignal): void {
     if (!definitions.synced) return;
     const apiVersion = this.#servedBy(definitions.get(undefined, `${this.#kind.plural}.${this.#kind.group}`) as Definition | undefined);
     if (this.#current?.apiVersion === apiVersion) return;
@@ -54,6 +55,10 @@ export class OptionalSource<T extends KubernetesObject = KubernetesObject> {
   /** Whether all objects are known, as far as there can be any. */
   get synced(): boolean {
     return this.#current?.source.synced ?? true;
+  }
+
+  at(key: string): T | undefined {
+    return this.#current?.source.at(key) as T | undefined;
   }
 
   list(): readonly T[] {

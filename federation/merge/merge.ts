@@ -33,7 +33,8 @@ export function merge(constituents: readonly Constituent[]): ReadonlyMap<string,
   return new Map([...keys].sort().map((key) => [key, mergeService(key, constituents)]));
 }
 
-function mergeService(key: string, constituents: readonly Constituent[]): ImportedService {
+/** One service, which at least one of the constituents exports. */
+export function mergeService(key: string, constituents: readonly Constituent[]): ImportedService {
   const parts = constituents
     .flatMap((constituent) => {
       const record = constituent.services.get(key);

@@ -12,9 +12,9 @@ const MAX_ENDPOINTS = 1000;
 
 export interface ExistingObjects {
   /** By `<namespace>/<name>`. */
-  readonly imports: ReadonlyMap<string, ServiceImport>;
-  readonly services: ReadonlyMap<string, V1Service>;
-  readonly namespaces: ReadonlySet<string>;
+  readonly imports: Pick<ReadonlyMap<string, ServiceImport>, 'get'>;
+  readonly services: Pick<ReadonlyMap<string, V1Service>, 'get'>;
+  readonly namespaces: Pick<ReadonlySet<string>, 'has'>;
   /** Whether Istio's ServiceEntry is installed. */
   readonly serviceEntries: boolean;
 }

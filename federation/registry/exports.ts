@@ -29,24 +29,39 @@ export function exportedServices(exports: readonly ServiceExport[], services: Re
   const exported = new Map<string, ExportedService>();
   for (const serviceExport of exports) {
     const key = keyOf(serviceExport);
-    const local = services.get(key);
-    if (local === undefined || !exportValidity(local).valid || serviceExport.metadata?.deletionTimestamp !== undefined) continue;
-    exported.set(key, { record: serviceRecord(serviceExport, local.service), endpoints: local.endpoints.filter(({ pod }) => pod !== undefined).map((endpoint) => exportedEndpoint(endpoint, nodesByName)) });
+    const made = exportedService(serviceExport, services.get(key), (name) => nodesByName.get(name));
+    if (made !== undefined) exported.set(key, made);
   }
   return exported;
 }
 
+/** One export as others are told of it; nothing where it does not stand. */
+export function exportedService(serviceExport: ServiceExport, local: LocalService | undefined, nodeOf: NodeOf): ExportedService | undefined {
+  if (local === undefined || !exportValidity(local).valid || serviceExport.metadata?.deletionTimestamp !== undefined) return undefined;
+  return { record: serviceRecord(serviceExport, local.service), endpoints: local.endpoints.filter(({ pod }) => pod !== undefined).map((endpoint) => exportedEndpoint(endpoint, nodeOf)) };
+}
+
+type NodeOf = (name: string) => V1Node | undefined;
+
+/** An export that stays the same object is divided into records once, which stay the same objects too. */
+const recordsOf = new WeakMap<ExportedService, readonly RecordBody[]>();
+
 /** The records of a cluster by their keys: for each export one `svc` and as many `eps` as its endpoints need. */
 export function exportRecords(exported: ReadonlyMap<string, ExportedService>, meta: Omit<MetaRecord, 'kind'>): ReadonlyMap<string, RecordBody> {
   const records: RecordBody[] = [{ kind: 'meta', ...meta }];
-  for (const { record, endpoints } of exported.values()) {
-    records.push(record);
-    // Sorted, so that an endpoint stays in its shard while others come and go behind it.
-    const sorted = [...endpoints].sort((a, b) => (a.workload < b.workload ? -1 : 1));
-    const { namespace, name } = record;
-    for (const [shard, part] of shardsOf(sorted).entries()) records.push({ kind: 'eps', namespace, name, shard, endpoints: part });
+  for (const each of exported.values()) {
+    let own = recordsOf.get(each);
+    if (own === undefined) recordsOf.set(each, (own = serviceRecords(each)));
+    records.push(...own);
   }
   return new Map(records.map((record) => [recordKey(record), record]));
+}
+
+function serviceRecords({ record, endpoints }: ExportedService): readonly RecordBody[] {
+  // Sorted, so that an endpoint stays in its shard while others come and go behind it.
+  const sorted = [...endpoints].sort((a, b) => (a.workload < b.workload ? -1 : 1));
+  const { namespace, name } = record;
+  return [record, ...shardsOf(sorted).map((part, shard): RecordBody => ({ kind: 'eps', namespace, name, shard, endpoints: part }))];
 }
 
 /** At least one shard, none with too many endpoints or bytes for a record. */
@@ -89,10 +104,10 @@ function serviceRecord(serviceExport: ServiceExport, { metadata, spec }: V1Servi
   };
 }
 
-function exportedEndpoint(endpoint: LocalEndpoint, nodes: ReadonlyMap<string, V1Node>): Endpoint {
+function exportedEndpoint(endpoint: LocalEndpoint, nodeOf: NodeOf): Endpoint {
   const { pod } = endpoint;
   const node = endpoint.node ?? pod?.spec?.nodeName ?? '';
-  const labels = nodes.get(node)?.metadata?.labels;
+  const labels = nodeOf(node)?.metadata?.labels;
   return {
     workload: pod?.metadata?.name ?? endpoint.addresses.join(),
     addresses: [...endpoint.addresses],

@@ -6,6 +6,8 @@ import { sourceOf } from './resource-names.ts';
 export interface Snapshot {
   /** Resources by name, by type URL. */
   readonly types: ReadonlyMap<string, ReadonlyMap<string, Resource>>;
+  /** Names of a type's resources that differ from the snapshot before; of a type that is not in it all may. */
+  readonly changed?: ReadonlyMap<string, ReadonlySet<string>>;
   /** Whether everything of a cluster is known; names of other clusters are not taken away from agents that have them. */
   readonly isComplete: (cluster: string) => boolean;
   readonly allComplete: boolean;
