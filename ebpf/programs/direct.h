@@ -128,7 +128,7 @@ static __always_inline struct direct_socket *direct_socket_of(struct bpf_sock *s
 
 static __always_inline int is_same_endpoint(const struct endpoint *a, const struct endpoint *b)
 {
-	return a->ip[0] == b->ip[0] && a->ip[1] == b->ip[1] && a->ip[2] == b->ip[2] && a->ip[3] == b->ip[3] && a->port == b->port;
+	return is_same_ip(a->ip, b->ip) && a->port == b->port;
 }
 
 struct backend_search {

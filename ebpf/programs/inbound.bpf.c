@@ -11,8 +11,7 @@ struct {
 static __always_inline int is_same(const struct dial *a, const struct dial *b)
 {
 	return a->remote_port == b->remote_port && a->local_port == b->local_port &&
-	       a->remote_ip[0] == b->remote_ip[0] && a->remote_ip[1] == b->remote_ip[1] && a->remote_ip[2] == b->remote_ip[2] && a->remote_ip[3] == b->remote_ip[3] &&
-	       a->local_ip[0] == b->local_ip[0] && a->local_ip[1] == b->local_ip[1] && a->local_ip[2] == b->local_ip[2] && a->local_ip[3] == b->local_ip[3];
+	       is_same_ip(a->remote_ip, b->remote_ip) && is_same_ip(a->local_ip, b->local_ip);
 }
 
 /* Whether the packet is one that lb_probe has just seen come from the kubelet. */
@@ -129,13 +128,11 @@ int lb_inbound(struct bpf_sk_lookup *ctx)
 		key.ip[1] = ctx->local_ip6[1];
 		key.ip[2] = ctx->local_ip6[2];
 		key.ip[3] = ctx->local_ip6[3];
-		if (!is_redirected && key.ip[0] == ctx->remote_ip6[0] && key.ip[1] == ctx->remote_ip6[1] && key.ip[2] == ctx->remote_ip6[2] && key.ip[3] == ctx->remote_ip6[3])
-			return SK_PASS;
 		dial.remote_ip[0] = ctx->remote_ip6[0];
 		dial.remote_ip[1] = ctx->remote_ip6[1];
 		dial.remote_ip[2] = ctx->remote_ip6[2];
 		dial.remote_ip[3] = ctx->remote_ip6[3];
-		if (!is_redirected && (is_loopback6(key.ip) || is_loopback6(dial.remote_ip)))
+		if (!is_redirected && (is_same_ip(key.ip, dial.remote_ip) || is_loopback6(key.ip) || is_loopback6(dial.remote_ip)))
 			return SK_PASS;
 	}
 	/*

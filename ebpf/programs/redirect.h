@@ -39,7 +39,7 @@ static __always_inline int is_own(const struct pod *pod, const __be32 *ip)
 {
 	if (is_mapped(ip))
 		return pod->ip4 && ip[3] == pod->ip4;
-	return ip[0] == pod->ip6[0] && ip[1] == pod->ip6[1] && ip[2] == pod->ip6[2] && ip[3] == pod->ip6[3];
+	return is_same_ip(ip, pod->ip6);
 }
 
 static __always_inline int is_local6(const struct pod *pod, const __be32 *ip)
