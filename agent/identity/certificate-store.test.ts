@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
 import test from 'ava';
@@ -5,44 +6,54 @@ import pino from 'pino';
 import type { CertificateAuthority, IssuedCertificate } from './ca-client.ts';
 import { CertificateStore } from './certificate-store.ts';
 import { TestAuthority } from './test-identities.ts';
+import { TestTime } from './test-time.ts';
 
 const east = new TestAuthority('east.example');
-test.after.always(() => east[Symbol.dispose]());
+const other = new TestAuthority('east.example');
+test.after.always(() => {
+  for (const authority of [east, other]) authority[Symbol.dispose]();
+});
 const silent = pino({ level: 'silent' });
 const identity = east.identity('a');
+const HOUR_MS = 3_600_000;
 
-/** Answers from a list: a function that throws is a refusal. */
+type Answer = (asked: SpiffeId, requestPem: string) => IssuedCertificate | Promise<IssuedCertificate>;
+
+/** Answers from a list, whose last entry stays: a function that throws is a refusal. */
 class ScriptedAuthority implements CertificateAuthority {
   readonly asked: SpiffeId[] = [];
-  readonly #answers: (() => IssuedCertificate)[];
+  answers: Answer[];
 
-  constructor(...answers: (() => IssuedCertificate)[]) {
-    this.#answers = answers;
+  constructor(...answers: Answer[]) {
+    this.answers = answers;
   }
 
   async issue(asked: SpiffeId, requestPem: string): Promise<IssuedCertificate> {
     this.asked.push(asked);
-    if (!requestPem.includes('CERTIFICATE REQUEST')) throw new Error('no request');
-    const answer = this.#answers.length > 1 ? this.#answers.shift() : this.#answers[0];
+    const answer = this.answers.length > 1 ? this.answers.shift() : this.answers[0];
     if (answer === undefined) throw new Error('nothing to answer');
-    return answer();
+    return await answer(asked, requestPem);
   }
 }
 
-const { chainPem } = east.certify(`URI:${identity}`);
-const good = (): IssuedCertificate => ({ chainPem, rootsPem: east.rootPem });
-const refuse = (): never => {
+const by = (authority: TestAuthority, names?: string): Answer => (asked, requestPem) => ({ chainPem: authority.sign(requestPem, names ?? `URI:${asked}`), rootsPem: authority.rootPem });
+const good = by(east);
+const refuse: Answer = () => {
   throw new LandbridgeError('certificate-refused', 'no', { retryable: true });
 };
 const soon = (): AbortSignal => AbortSignal.timeout(20_000);
 
 test('whoever waits gets the first certificate, after refusals too', async (t) => {
   const authority = new ScriptedAuthority(refuse, refuse, good);
-  const store = new CertificateStore(authority, silent);
+  const time = new TestTime();
+  const store = new CertificateStore(authority, silent, time);
   using _held = store.hold(identity, () => {});
-  const [one, two] = await Promise.all([store.get(identity, soon()), store.get(identity, soon())]);
+  const both = Promise.all([store.get(identity, soon()), store.get(identity, soon())]);
+  await time.sleeping(1);
+  await time.advance(2000);
+  const [one, two] = await both;
   t.is(one, two);
-  t.is(one.chainPem, chainPem);
+  t.is(new X509Certificate(one.chainPem).subjectAltName, `URI:${identity}`);
   t.regex(one.keyPem, /BEGIN PRIVATE KEY/);
   t.deepEqual(authority.asked, [identity, identity, identity]);
 });
@@ -73,4 +84,82 @@ test('waiting for an identity that is given up ends too', async (t) => {
   const waiting = store.get(identity, soon());
   held[Symbol.dispose]();
   await t.throwsAsync(waiting, { code: 'closed' });
+});
+
+test('what an authority gives is looked at before anything depends on it', async (t) => {
+  const { chainPem } = east.certify(`URI:${identity}`);
+  const wrong: Answer[] = [by(east, 'URI:spiffe://east.example/ns/test/sa/b'), by(east, `URI:${identity},DNS:x`), () => ({ chainPem, rootsPem: east.rootPem }), () => ({ chainPem: 'nonsense', rootsPem: '' })];
+  const authority = new ScriptedAuthority(...wrong, good);
+  const time = new TestTime();
+  const store = new CertificateStore(authority, silent, time);
+  using _held = store.hold(identity, () => {});
+  const first = store.get(identity, soon());
+  await time.sleeping(1);
+  await time.advance(10_000);
+  t.is(new X509Certificate((await first).chainPem).subjectAltName, `URI:${identity}`);
+  t.is(authority.asked.length, 5);
+});
+
+test('it is renewed before half of its life is over, and holders are told', async (t) => {
+  const authority = new ScriptedAuthority(good);
+  const time = new TestTime();
+  const store = new CertificateStore(authority, silent, time);
+  let told = 0;
+  using _held = store.hold(identity, () => told++);
+  await time.sleeping(1);
+  t.is(told, 1);
+  await time.advance(8 * HOUR_MS);
+  t.is(told, 1);
+  await time.advance(4 * HOUR_MS);
+  t.true(told > 1);
+});
+
+test('a connection that waits is served before what can wait, and makes an attempt come sooner', async (t) => {
+  const gate = Promise.withResolvers<void>();
+  const authority = new ScriptedAuthority(async (asked, requestPem) => {
+    await gate.promise;
+    return await good(asked, requestPem);
+  });
+  const time = new TestTime();
+  const store = new CertificateStore(authority, silent, time);
+  const identities = Array.from({ length: 12 }, (_, i) => east.identity(`s${i}`));
+  const held = identities.map((each) => store.hold(each, () => {}));
+  while (authority.asked.length < 8) await new Promise(setImmediate);
+  store.want(identities[11] as SpiffeId);
+  gate.resolve();
+  await time.sleeping(12);
+  t.is(authority.asked.length, 12);
+  t.is(authority.asked[8], identities[11]);
+  for (const each of held) each[Symbol.dispose]();
+
+  const failing = new ScriptedAuthority(refuse);
+  const later = new TestTime();
+  const patient = new CertificateStore(failing, silent, later);
+  using _held = patient.hold(identity, () => {});
+  await later.sleeping(1);
+  await later.advance(60_000);
+  const before = failing.asked.length;
+  t.true(before > 6 && before < 20, `${before} attempts in a minute`);
+  await later.advance(600);
+  failing.answers = [good];
+  patient.want(identity);
+  t.truthy(await patient.get(identity, soon()), 'without its time having come');
+});
+
+test('a certificate that is not accepted any more is renewed at once, also where the answer was under way', async (t) => {
+  const authority = new ScriptedAuthority(by(other));
+  const time = new TestTime();
+  const store = new CertificateStore(authority, silent, time);
+  const roots: string[] = [];
+  using _held = store.hold(identity, () => void store.get(identity, soon()).then(({ rootsPem }) => roots.push(rootsPem)));
+  await time.sleeping(1);
+  const accepted = (chain: readonly X509Certificate[]): boolean => chain[0]?.verify(east.root.publicKey) === true;
+  store.review(() => true);
+  t.is(authority.asked.length, 1);
+  authority.answers = [by(other), good];
+  store.review(accepted);
+  while (roots.length < 2) await new Promise(setImmediate);
+  store.review(accepted);
+  while (roots.length < 3) await new Promise(setImmediate);
+  t.deepEqual(roots, [other.rootPem, other.rootPem, east.rootPem]);
 });

@@ -45,10 +45,18 @@ export class TestAuthority implements Disposable {
     return { keyPem: this.#read('leaf.key'), chainPem: this.#read('leaf.crt') };
   }
 
+  /** A certificate for the key of a request, for the names of the caller's choice. */
+  sign(requestPem: string, names: string): string {
+    writeFileSync(path.join(this.#directory, 'asked.csr'), requestPem);
+    writeFileSync(path.join(this.#directory, 'asked.ext'), `basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=critical,${names}\n`);
+    this.#openssl(['x509', '-req', '-in', 'asked.csr', '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-out', 'asked.crt', '-days', '1', '-extfile', 'asked.ext']);
+    return this.#read('asked.crt');
+  }
+
   certificate(serviceAccount: string): Certificate {
     const identity = this.identity(serviceAccount);
     const { keyPem, chainPem } = this.certify(`URI:${identity}`);
-    return { identity, keyPem, chainPem, rootsPem: this.rootPem, notAfterMs: Date.parse(new X509Certificate(chainPem).validTo) };
+    return { identity, keyPem, chainPem, rootsPem: this.rootPem, notBeforeMs: Date.parse(new X509Certificate(chainPem).validFrom), notAfterMs: Date.parse(new X509Certificate(chainPem).validTo) };
   }
 
   #openssl(args: readonly string[]): void {

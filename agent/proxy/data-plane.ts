@@ -19,6 +19,8 @@ export interface DataPlaneQuestions {
   /** Nobody uses the plan any more. */
   planGone?(uid: string, destination: RouteDestination): void;
   inbound(uid: string, authority: string, localIp: string): InboundAnswer;
+  /** A connection waits for a certificate that is not there. */
+  certificateWanted?(identity: SpiffeId): void;
   warn(text: string, fields: Readonly<Record<string, string>>): void;
   /** A data thread has died: connections of all pods are lost, and nothing but a restart helps. */
   died(thread: number, error: Error): void;
@@ -126,6 +128,8 @@ export class DataPlane implements AsyncDisposable {
       }
       case 'warning':
         return this.#questions.warn(message.text, message.fields);
+      case 'certificate-wanted':
+        return this.#questions.certificateWanted?.(message.identity);
       case 'pod-ended': {
         const ending = this.#ending.get(message.uid);
         if (ending === undefined || --ending.left > 0) return;

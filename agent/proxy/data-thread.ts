@@ -45,6 +45,8 @@ const ACCEPTS_PER_ROUND = 64;
 const ACCEPT_PAUSE_MS = 100;
 const NO_DESCRIPTORS: ReadonlySet<number> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'].map(errnoOf));
 const MAX_VIEWS = 10_000;
+/** For a certificate that is missing. */
+const WANT_AGAIN_MS = 1000;
 /** Anyone can dial the capture port: at most one line in this time. */
 const STRAY_WARNING_MS = 1000;
 
@@ -69,6 +71,8 @@ export class DataThread {
   readonly #keepalive = new DeadlineList<Http2Session>(KEEPALIVE_MS, (session) => this.#checkAlive(session));
   readonly #paused = new DeadlineList<{ readonly fd: number; readonly resume: () => void }>(ACCEPT_PAUSE_MS, ({ resume }) => resume());
   readonly #certificates: ThreadCertificates;
+  /** When certificates were asked for that are not there. */
+  readonly #wanted = new Map<SpiffeId, number>();
   readonly #serverSessions = new Map<Http2Session, InboundSession>();
   readonly #post: (message: FromThread) => void;
   readonly #inboundQuestions = new Map<number, (answer: InboundAnswer) => void>();
@@ -106,6 +110,7 @@ export class DataThread {
       case 'certificate':
         return this.#takeCertificate(message.identity, message.keyPem, message.chainPem);
       case 'certificate-gone':
+        this.#wanted.delete(message.identity);
         return this.#certificates.delete(message.identity);
       case 'trust':
         return this.#trust(message.bundles);
@@ -204,6 +209,7 @@ export class DataThread {
     const peer = acceptedPeer;
     const remote: SocketAddress = { ip: ipOf(peer), port: portOf(peer) };
     const context = this.contextOf(pod);
+    if (context === undefined) this.#want(pod.spec.identity);
     if (context === undefined || this.#handshakes.size >= MAX_HANDSHAKES) {
       this.tunnelFailed('inbound', 'tls-busy', context === undefined ? 'there is no certificate yet' : 'too many handshakes at once', { pod: pod.spec.labels.workload, remote: remote.ip });
       close(fd);
@@ -246,6 +252,7 @@ export class DataThread {
   // -- Certificates and trust
 
   #takeCertificate(identity: SpiffeId, keyPem: string, chainPem: string): void {
+    this.#wanted.delete(identity);
     if (this.#certificates.set(identity, keyPem, chainPem)) this.#wakeWaiting(identity);
   }
 
@@ -272,9 +279,18 @@ export class DataThread {
     });
   }
 
+  /** Once for each certificate that is missing, and again after a while: the one who asked may have been told that there is none. */
+  #want(identity: SpiffeId): void {
+    if (this.loop.nowMs - (this.#wanted.get(identity) ?? Number.NEGATIVE_INFINITY) < WANT_AGAIN_MS) return;
+    this.#wanted.set(identity, this.loop.nowMs);
+    this.#post({ kind: 'certificate-wanted', identity });
+  }
+
   holdsCertificates(...pods: readonly ThreadPod[]): boolean {
     const now = Date.now();
-    return pods.every((pod) => (this.#certificates.find(pod.spec.identity)?.notAfterMs ?? 0) > now);
+    const without = pods.filter((pod) => (this.#certificates.find(pod.spec.identity)?.notAfterMs ?? 0) <= now);
+    for (const pod of without) this.#want(pod.spec.identity);
+    return without.length === 0;
   }
 
   // -- Policies
@@ -317,7 +333,10 @@ export class DataThread {
   askTunnel(pod: ThreadPod, candidate: Candidate, waiter: SessionWaiter): Result<true, Failure> {
     const held = this.#certificates.find(pod.spec.identity);
     const context = held === undefined || held.notAfterMs <= Date.now() ? undefined : this.contextOf(pod);
-    if (held === undefined || context === undefined) return err({ reason: 'identity', text: 'there is no valid certificate of this workload yet' });
+    if (held === undefined || context === undefined) {
+      this.#want(pod.spec.identity);
+      return err({ reason: 'identity', text: 'there is no valid certificate of this workload yet' });
+    }
     const connection: Dial = {
       context,
       connect: () => {

@@ -20,6 +20,7 @@ import type { RouteSource } from '../discovery/upstreams.ts';
 import { networkAddress, type Workload } from '../discovery/wds-address.ts';
 import type { Discovery } from '../discovery/xds-client.ts';
 import type { CertificateStore } from '../identity/certificate-store.ts';
+import { verifyChain } from '../identity/peer.ts';
 import type { LocalPod } from '../pods/local-pod.ts';
 import type { DataPlane, DataPlaneQuestions, ListenerSets } from './data-plane.ts';
 import { directPlan } from './direct-plan.ts';
@@ -32,7 +33,7 @@ export interface PodTrafficContext {
   readonly network: string;
   readonly node: string;
   readonly discovery: Pick<Discovery, 'registry' | 'policies' | 'bundles' | 'ready' | 'isReady' | 'onBundlesChange' | 'onRegistryChange' | 'onPoliciesChange'>;
-  readonly certificates: Pick<CertificateStore, 'hold' | 'get'>;
+  readonly certificates: Pick<CertificateStore, 'hold' | 'get' | 'want' | 'review'>;
   readonly accelerations: Pick<PodAccelerations, 'admit' | 'dismiss'>;
   /** A data thread has died. */
   readonly onDeath: (error: Error) => void;
@@ -102,6 +103,13 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   }
 
   #tellTrust(): void {
+    const { bundles } = this.#context.discovery;
+    if (bundles.has(this.#context.trustDomain)) {
+      this.#context.certificates.review((chain) => {
+        const peer = verifyChain(chain, bundles, Date.now());
+        return peer.ok || peer.error.reason !== 'trust-domain';
+      });
+    }
     this.#plane?.setTrust([...this.#context.discovery.bundles].map(([domain, roots]) => [domain, roots.map((root) => root.toString())] as const));
   }
 
@@ -281,6 +289,10 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   #expire(key: string, uid: string, destination: RouteDestination): void {
     if (!this.#plans.delete(key)) return;
     this.#plane?.refreshPlans((other, at) => other === uid && keyOf(uid, at) === keyOf(uid, destination));
+  }
+
+  certificateWanted(identity: SpiffeId): void {
+    this.#context.certificates.want(identity);
   }
 
   planGone(uid: string, destination: RouteDestination): void {

@@ -92,6 +92,8 @@ export type FromThread =
   | { readonly kind: 'counts'; readonly id: number; readonly openConnections: number; readonly sockets: number }
   | { readonly kind: 'connections'; readonly id: number; readonly connections: readonly ConnectionView[] }
   | { readonly kind: 'warning'; readonly text: string; readonly fields: Readonly<Record<string, string>> }
+  /** A connection could not be made, as there is no valid certificate of the identity. */
+  | { readonly kind: 'certificate-wanted'; readonly identity: SpiffeId }
   /** Nothing of a pod that is gone is used any more: neither its sockets nor its namespace. */
   | { readonly kind: 'pod-ended'; readonly uid: string };
 

@@ -53,7 +53,7 @@ export class StaticAgent implements AsyncDisposable {
           return nothing;
         },
       },
-      certificates: { hold: () => nothing, get: async () => await Promise.reject(new LandbridgeError('internal', 'there are no certificates here')) },
+      certificates: { hold: () => nothing, get: async () => await Promise.reject(new LandbridgeError('internal', 'there are no certificates here')), want: () => {}, review: () => {} },
       onDeath: (error) => {
         throw error;
       },
