@@ -7,17 +7,29 @@ import { CREDENTIALS_DIRECTORY } from '@landbridge/kubernetes/api-server-access.
 
 /** Absolute and without `..`; the chart's schema has the same. Not the root: everything on the node would be the kubelet. */
 const GroupPath = Type.String({ pattern: '^(/[^/.\\s][^/\\s]*)*$', maxLength: 4096, default: '' });
-const Url = Type.String({ pattern: '^https://[^/\\s]+$' });
+
+/** Istio's, as ztunnel assumes it. */
+const ControlPlane = Type.String({ pattern: '^https://[^/\\s]+$', default: 'https://istiod.istio-system.svc:15012' });
+const Roots = Type.String({ minLength: 1, default: '/var/run/secrets/istio/root-cert.pem' });
 
 /** The agent's environment. Names are those that ztunnel reads where it has them, so that one manifest's habits fit both. */
 export const AgentEnvironmentSchema = Type.Object({
-  XDS_ADDRESS: Url,
-  CA_ADDRESS: Url,
-  XDS_ROOT_CA: Type.String({ minLength: 1 }),
-  CA_ROOT_CA: Type.String({ minLength: 1 }),
+  XDS_ADDRESS: ControlPlane,
+  CA_ADDRESS: ControlPlane,
+  /** Of the servers at the two addresses: a file, PEM, or `SYSTEM` for those of the machine. */
+  XDS_ROOT_CA: Roots,
+  CA_ROOT_CA: Roots,
+  /** The name in their certificates, where it is not the one of the address. */
+  ALT_XDS_HOSTNAME: Type.String({ pattern: '^[-a-zA-Z0-9.]{0,253}$', default: '' }),
+  ALT_CA_HOSTNAME: Type.String({ pattern: '^[-a-zA-Z0-9.]{0,253}$', default: '' }),
+  /** A file that begins with a slash or a dot, or the token itself; TOKEN_FILE where empty. */
+  AUTH_TOKEN: Type.String({ maxLength: 16_384, default: '' }),
   TOKEN_FILE: Type.String({ minLength: 1, default: '/var/run/secrets/tokens/istio-token' }),
-  CLUSTER_ID: Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' }),
-  TRUST_DOMAIN: Type.String({ pattern: '^[a-z0-9._-]{1,255}$' }),
+  /** Istio's own default, `Kubernetes`, is no label. */
+  CLUSTER_ID: Type.String({ pattern: '^[A-Za-z0-9]([-A-Za-z0-9._]{0,251}[A-Za-z0-9])?$' }),
+  TRUST_DOMAIN: Type.String({ pattern: '^[a-z0-9._-]{1,255}$', default: 'cluster.local' }),
+  /** Who says which roots vouch for peers: discovery, for each trust domain, or the authority with each certificate, for the own one. Istio's istiod does only the latter. */
+  TRUST_SOURCE: Type.Union([Type.Literal('discovery'), Type.Literal('certificates')], { default: 'discovery' }),
   NETWORK: Type.String({ maxLength: 63, default: '' }),
   /** Under which DNS has the cluster's own Services. */
   CLUSTER_DOMAIN: Type.String({ pattern: DOMAIN_PATTERN, maxLength: 63, default: CLUSTER_DOMAIN }),

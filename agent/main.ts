@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fatalLine } from '@landbridge/core/errors.ts';
@@ -21,11 +21,13 @@ import { type AgentEnvironment, findCgroup2, readEnvironment } from './config.ts
 import { answeringResolver } from './dns/answering-resolver.ts';
 import { DnsService } from './dns/dns-service.ts';
 import { NameMetrics } from './dns/name-metrics.ts';
+import { controlPlaneAccess } from './control-plane-access.ts';
 import { Discovery } from './discovery/xds-client.ts';
 import { depart, type Leaver } from './departure.ts';
 import { startHealthServers, startHealthSocket } from './health-server.ts';
-import { type ControlPlaneAccess, GrpcCertificateAuthority } from './identity/ca-client.ts';
+import { GrpcCertificateAuthority } from './identity/ca-client.ts';
 import { CertificateStore } from './identity/certificate-store.ts';
+import { CertificateTrust } from './identity/trust-source.ts';
 import { releaseIdleMemory } from './idle-memory.ts';
 import { LineBatch } from './line-batch.ts';
 import { countInKernel, tellVersion } from './metrics.ts';
@@ -60,17 +62,18 @@ async function main(): Promise<void> {
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   const { signal } = stop;
   const scope = (name: string): Logger => log.child({ scope: name });
-  const access = (address: string, rootFile: string): ControlPlaneAccess => ({ address, rootPem: () => readFileSync(rootFile), token: () => readFileSync(environment.TOKEN_FILE, 'utf8').trim() });
 
-  const discovery = new Discovery(access(environment.XDS_ADDRESS, environment.XDS_ROOT_CA), { name: environment.POD_NAME, namespace: environment.POD_NAMESPACE, node: environment.NODE_NAME, cluster: environment.CLUSTER_ID }, scope('discovery'));
-  const certificates = new CertificateStore(new GrpcCertificateAuthority(access(environment.CA_ADDRESS, environment.CA_ROOT_CA), environment.CLUSTER_ID), scope('identity'));
+  const tellsTrust = environment.TRUST_SOURCE === 'discovery';
+  const discovery = new Discovery(controlPlaneAccess('XDS', environment, process.env), { name: environment.POD_NAME, namespace: environment.POD_NAMESPACE, node: environment.NODE_NAME, cluster: environment.CLUSTER_ID, ip: environment.INSTANCE_IP }, scope('discovery'), tellsTrust);
+  const certificates = new CertificateStore(new GrpcCertificateAuthority(controlPlaneAccess('CA', environment, process.env), environment.CLUSTER_ID), scope('identity'));
+  const trust = tellsTrust ? discovery : new CertificateTrust(certificates, environment.TRUST_DOMAIN);
   const readiness = new Readiness(scope('readiness'));
   const discovered = readiness.register('state manager');
   const captured = readiness.register('proxy');
   void discovery.ready.then(() => discovered.done());
 
   using accelerations = new PodAccelerations(() => new Acceleration(cgroupRoot(environment)), scope('capture'));
-  using traffic = new PodTraffic({ cluster: environment.CLUSTER_ID, trustDomain: environment.TRUST_DOMAIN, network: environment.NETWORK, node: environment.NODE_NAME, discovery, certificates, accelerations, log: scope('proxy'), onDeath: () => process.exit(1) });
+  using traffic = new PodTraffic({ cluster: environment.CLUSTER_ID, trustDomain: environment.TRUST_DOMAIN, network: environment.NETWORK, node: environment.NODE_NAME, discovery, trust, certificates, accelerations, log: scope('proxy'), onDeath: () => process.exit(1) });
   const threads = environment.WORKERS || availableParallelism();
   await using plane = new DataPlane(threads, { ...DEFAULT_TUNING, sameNode: environment.SAME_NODE, accessLog: environment.ACCESS_LOG }, traffic);
   await plane.ready;

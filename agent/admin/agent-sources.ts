@@ -1,6 +1,7 @@
 import type { KernelReport } from '@landbridge/core/kernel-report.ts';
 import { reportKernel } from '../capture/kernel-features.ts';
 import type { AgentEnvironment } from '../config.ts';
+import { holdsToken } from '../control-plane-access.ts';
 import type { Service } from '../discovery/wds-address.ts';
 import type { Discovery } from '../discovery/xds-client.ts';
 import type { CertificateStore } from '../identity/certificate-store.ts';
@@ -28,7 +29,7 @@ export function agentSources({ environment, levels, discovery, certificates, pod
   let kernel: KernelReport | undefined;
   return {
     version: VERSION,
-    configuration: environment as unknown as AdminSources['configuration'],
+    configuration: (holdsToken(environment) ? { ...environment, AUTH_TOKEN: '(not shown)' } : environment) as unknown as AdminSources['configuration'],
     logLevels: levels,
     workloads: () => discovery.registry.resources('workload'),
     services: () => discovery.registry.resources('service'),

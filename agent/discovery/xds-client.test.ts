@@ -74,11 +74,12 @@ class ControlPlane implements AsyncDisposable {
   }
 }
 
-function follow(t: ExecutionContext, port: number): Discovery {
+function follow(t: ExecutionContext, port: number, asksForTrust = true): Discovery {
   const discovery = new Discovery(
     { address: `https://localhost:${port}`, rootPem: () => readFileSync(path.join(directory, 'cert.pem')), token: () => 'the-token' },
-    { name: 'agent', namespace: 'ns', node: 'n', cluster: 'east' },
+    { name: 'agent', namespace: 'ns', node: 'n', cluster: 'east', ip: '10.0.0.9' },
     pino({ level: 'silent' }),
+    asksForTrust,
   );
   const stop = new AbortController();
   const running = discovery.run(stop.signal);
@@ -103,6 +104,8 @@ test('asks for everything with its token, applies and confirms what it is told',
   const first = await plane.request(({ typeUrl }) => typeUrl === ADDRESS_TYPE);
   t.deepEqual(first.resourceNamesSubscribe, ['*']);
   t.deepEqual(plane.tokens, ['Bearer the-token']);
+  t.is(first.node?.id, 'ztunnel~10.0.0.9~agent.ns~ns.svc.cluster.local');
+  t.deepEqual(first.node?.metadata, { NAME: 'agent', NAMESPACE: 'ns', INSTANCE_IPS: '10.0.0.9', NODE_NAME: 'n', CLUSTER_ID: 'east' });
   t.false(discovery.isReady);
   plane.answer(ADDRESS_TYPE, 'n1', [workload('east//Pod/a/b', 1)]);
   plane.answer(TRUST_BUNDLE_TYPE, 'n2', [bundle]);
@@ -193,4 +196,14 @@ test('after the control plane was away it says what it has, and that stays in fo
   await after.request(({ responseNonce }) => responseNonce === 'm1');
   t.truthy(discovery.registry.workloadAt('/10.0.0.1'));
   t.truthy(discovery.registry.workloadAt('/10.0.0.3'));
+});
+
+test('of a control plane that knows nothing of roots none are asked, and it is ready without', async (t) => {
+  await using plane = await new ControlPlane().start();
+  const discovery = follow(t, plane.port, false);
+  await plane.request(({ typeUrl }) => typeUrl === AUTHORIZATION_TYPE);
+  plane.answer(ADDRESS_TYPE, 'n1', []);
+  plane.answer(AUTHORIZATION_TYPE, 'n2', []);
+  await discovery.ready;
+  t.deepEqual([...new Set(plane.requests.map(({ typeUrl }) => typeUrl))].sort(), [ADDRESS_TYPE, AUTHORIZATION_TYPE].sort());
 });

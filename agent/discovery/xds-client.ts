@@ -1,21 +1,23 @@
 import { X509Certificate } from 'node:crypto';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Client, credentials } from '@grpc/grpc-js';
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { type AuthorizationPolicy, policyKey } from '@landbridge/core/authorization.ts';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
+import type { NodeSchema } from '@landbridge/wire/gen/discovery_pb.js';
 import { type DeltaDiscoveryRequest, DeltaDiscoveryRequestSchema, type DeltaDiscoveryResponse, DeltaDiscoveryResponseSchema } from '@landbridge/wire/gen/discovery_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, DELTA_ADS_METHOD, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import type { Logger } from 'pino';
-import { authorization, CHANNEL_OPTIONS, type ControlPlaneAccess } from '../identity/ca-client.ts';
+import { authorization, type ControlPlaneAccess, openChannel } from '../identity/ca-client.ts';
 import { metrics } from '../metrics.ts';
 import { parseAuthorization } from './authorization-resource.ts';
 import { type AddressDelta, Registry, type RegistryChange } from './registry.ts';
 import { parseAddress } from './wds-address.ts';
 
-const TYPES = [ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE] as const;
+const TYPES: readonly string[] = [ADDRESS_TYPE, AUTHORIZATION_TYPE];
+/** As ztunnel says where it does not know its address. */
+const SOME_IP = '1.1.1.1';
 const RETRY = { firstMs: 100, mostMs: 3000 };
 
 export interface DiscoveryNode {
@@ -23,6 +25,8 @@ export interface DiscoveryNode {
   readonly namespace: string;
   readonly node: string;
   readonly cluster: string;
+  /** Of the agent itself, without which istiod takes no node; empty where it is not known. */
+  readonly ip: string;
 }
 
 /** Follows the control plane by delta xDS. What it told last stays in force while it is away. */
@@ -30,7 +34,8 @@ export class Discovery {
   readonly registry = new Registry();
   readonly #bundles = new Map<string, readonly X509Certificate[]>();
   readonly #policies = new Map<string, AuthorizationPolicy>();
-  readonly #versions = new Map<string, Map<string, string>>(TYPES.map((type) => [type, new Map()]));
+  readonly #types: readonly string[];
+  readonly #versions: ReadonlyMap<string, Map<string, string>>;
   readonly #synced = new Set<string>();
   readonly #ready = Promise.withResolvers<void>();
   readonly #bundlesChanged = new Set<() => void>();
@@ -40,7 +45,10 @@ export class Discovery {
   readonly #node: DiscoveryNode;
   readonly #log: Logger;
 
-  constructor(access: ControlPlaneAccess, node: DiscoveryNode, log: Logger) {
+  /** `asksForTrust`: whether roots are told by discovery too, which istiod knows nothing of. */
+  constructor(access: ControlPlaneAccess, node: DiscoveryNode, log: Logger, asksForTrust = true) {
+    this.#types = asksForTrust ? [...TYPES, TRUST_BUNDLE_TYPE] : TYPES;
+    this.#versions = new Map(this.#types.map((type) => [type, new Map()]));
     this.#access = access;
     this.#node = node;
     this.#log = log;
@@ -52,7 +60,7 @@ export class Discovery {
   }
 
   get isReady(): boolean {
-    return this.#synced.size === TYPES.length;
+    return this.#synced.size === this.#types.length;
   }
 
   get bundles(): ReadonlyMap<string, readonly X509Certificate[]> {
@@ -95,18 +103,24 @@ export class Discovery {
     }
   }
 
+  /** As ztunnel names itself: istiod chooses by the first word what to tell. */
+  #nodeMessage(): MessageInitShape<typeof NodeSchema> {
+    const { name, namespace, node, cluster, ip } = this.#node;
+    return { id: `ztunnel~${ip || SOME_IP}~${name}.${namespace}~${namespace}.svc.cluster.local`, cluster, metadata: { NAME: name, NAMESPACE: namespace, INSTANCE_IPS: ip || SOME_IP, NODE_NAME: node, CLUSTER_ID: cluster } };
+  }
+
   async #stream(signal: AbortSignal): Promise<void> {
-    const client = new Client(new URL(this.#access.address).host, credentials.createSsl(this.#access.rootPem()), CHANNEL_OPTIONS);
-    const call = client.makeBidiStreamRequest(DELTA_ADS_METHOD, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, authorization(this.#access));
+    const client = openChannel(this.#access);
+    const call = client.makeBidiStreamRequest(DELTA_ADS_METHOD, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, authorization(this.#access, this.#node.cluster));
     const send = (request: DeltaDiscoveryRequest): void => {
       call.write(Buffer.from(toBinary(DeltaDiscoveryRequestSchema, request)));
     };
     const cancel = (): void => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
     try {
-      for (const typeUrl of TYPES) {
+      for (const typeUrl of this.#types) {
         send(create(DeltaDiscoveryRequestSchema, {
-          node: { id: `ztunnel~~${this.#node.name}.${this.#node.namespace}~${this.#node.namespace}.svc.cluster.local`, cluster: this.#node.cluster, metadata: { NODE_NAME: this.#node.node, CLUSTER_ID: this.#node.cluster } },
+          node: this.#nodeMessage(),
           typeUrl,
           resourceNamesSubscribe: ['*'],
           initialResourceVersions: Object.fromEntries(this.#versions.get(typeUrl) ?? []),

@@ -24,12 +24,16 @@ export interface ControlPlaneAccess {
   readonly address: string;
   /** Read anew for each connection: PEM roots for the server's certificate. */
   readonly rootPem: () => Buffer;
+  /** The name in the server's certificate, where it is not the one of the address. */
+  readonly serverName?: string;
   /** Read anew for each call: the projected service account token. */
   readonly token: () => string;
+  /** Further metadata of each call. */
+  readonly headers?: ReadonlyMap<string, string>;
 }
 
 /** Channel options that notice a server that went away without a word. */
-export const CHANNEL_OPTIONS: ClientOptions = {
+const CHANNEL_OPTIONS: ClientOptions = {
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5000,
   'grpc.keepalive_permit_without_calls': 1,
@@ -38,9 +42,16 @@ export const CHANNEL_OPTIONS: ClientOptions = {
   'grpc.max_receive_message_length': 64 * 1024 * 1024,
 };
 
-export function authorization(access: ControlPlaneAccess): Metadata {
+export function openChannel({ address, rootPem, serverName }: ControlPlaneAccess): Client {
+  return new Client(new URL(address).host, credentials.createSsl(rootPem()), serverName === undefined ? CHANNEL_OPTIONS : { ...CHANNEL_OPTIONS, 'grpc.ssl_target_name_override': serverName });
+}
+
+/** What istiod knows a caller by: its token, and by which of its clusters' API servers that is to be reviewed. */
+export function authorization(access: ControlPlaneAccess, cluster: string): Metadata {
   const metadata = new Metadata();
+  for (const [name, value] of access.headers ?? []) metadata.set(name, value);
   metadata.set('authorization', `Bearer ${access.token()}`);
+  metadata.set('clusterid', cluster);
   return metadata;
 }
 
@@ -61,11 +72,10 @@ export class GrpcCertificateAuthority implements CertificateAuthority {
   }
 
   async issue(identity: SpiffeId, requestPem: string, lifetimeSeconds: number, signal: AbortSignal): Promise<IssuedCertificate> {
-    const shared = (this.#shared ??= { client: new Client(new URL(this.#access.address).host, credentials.createSsl(this.#access.rootPem()), CHANNEL_OPTIONS), users: 0 });
+    const shared = (this.#shared ??= { client: openChannel(this.#access), users: 0 });
     shared.users++;
     try {
-      const metadata = authorization(this.#access);
-      metadata.set('clusterid', this.#cluster);
+      const metadata = authorization(this.#access, this.#cluster);
       const request = create(IstioCertificateRequestSchema, {
         csr: requestPem,
         validityDuration: BigInt(lifetimeSeconds),

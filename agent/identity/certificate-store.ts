@@ -59,6 +59,7 @@ export class CertificateStore {
   readonly #time: StoreTime;
   readonly #queue = new IssueQueue(MAX_UNDER_WAY);
   readonly #entries = new Map<SpiffeId, Entry>();
+  readonly #issued = new Set<() => void>();
 
   constructor(authority: CertificateAuthority, log: Logger, time: StoreTime = REAL_TIME) {
     this.#authority = authority;
@@ -119,6 +120,12 @@ export class CertificateStore {
     }
   }
 
+  /** Called after each certificate that has come, before its holders are told. */
+  onIssued(issued: () => void): Disposable {
+    this.#issued.add(issued);
+    return { [Symbol.dispose]: () => this.#issued.delete(issued) };
+  }
+
   /** What is kept, without keys. */
   *statuses(nowMs: number): Iterable<{ readonly identity: SpiffeId; readonly certificate: Omit<Certificate, 'keyPem'> | undefined }> {
     for (const [identity, { current }] of this.#entries) {
@@ -152,6 +159,7 @@ export class CertificateStore {
         failures = 0;
         nextMs = renewAt(certificate, this.#time.now(), this.#time.random());
         this.#count();
+        for (const issued of this.#issued) issued();
         for (const changed of entry.changed) changed();
       } catch (thrown) {
         if (signal.aborted) return;

@@ -21,6 +21,7 @@ import { networkAddress, type Workload } from '../discovery/wds-address.ts';
 import type { Discovery } from '../discovery/xds-client.ts';
 import type { CertificateStore } from '../identity/certificate-store.ts';
 import { verifyChain } from '../identity/peer.ts';
+import type { TrustSource } from '../identity/trust-source.ts';
 import type { LocalPod } from '../pods/local-pod.ts';
 import type { DataPlane, DataPlaneQuestions, ListenerSets } from './data-plane.ts';
 import { directPlan } from './direct-plan.ts';
@@ -32,7 +33,8 @@ export interface PodTrafficContext {
   readonly trustDomain: string;
   readonly network: string;
   readonly node: string;
-  readonly discovery: Pick<Discovery, 'registry' | 'policies' | 'bundles' | 'ready' | 'isReady' | 'onBundlesChange' | 'onRegistryChange' | 'onPoliciesChange'>;
+  readonly discovery: Pick<Discovery, 'registry' | 'policies' | 'ready' | 'isReady' | 'onRegistryChange' | 'onPoliciesChange'>;
+  readonly trust: TrustSource;
   readonly certificates: Pick<CertificateStore, 'hold' | 'get' | 'want' | 'review'>;
   readonly accelerations: Pick<PodAccelerations, 'admit' | 'dismiss'>;
   /** A data thread has died. */
@@ -82,7 +84,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     this.#plane = plane;
     const { discovery } = this.#context;
     this.#subscriptions.push(
-      discovery.onBundlesChange(() => this.#tellTrust()),
+      this.#context.trust.onBundlesChange(() => this.#tellTrust()),
       discovery.onRegistryChange((change) => this.#registryChanged(change)),
       discovery.onPoliciesChange(() => this.#tellAll()),
     );
@@ -103,14 +105,14 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   }
 
   #tellTrust(): void {
-    const { bundles } = this.#context.discovery;
+    const { bundles } = this.#context.trust;
     if (bundles.has(this.#context.trustDomain)) {
       this.#context.certificates.review((chain) => {
         const peer = verifyChain(chain, bundles, Date.now());
         return peer.ok || peer.error.reason !== 'trust-domain';
       });
     }
-    this.#plane?.setTrust([...this.#context.discovery.bundles].map(([domain, roots]) => [domain, roots.map((root) => root.toString())] as const));
+    this.#plane?.setTrust([...bundles].map(([domain, roots]) => [domain, roots.map((root) => root.toString())] as const));
   }
 
   // -- Pods

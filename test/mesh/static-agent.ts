@@ -43,16 +43,15 @@ export class StaticAgent implements AsyncDisposable {
       discovery: {
         registry: this.#registry,
         policies: new Map(),
-        bundles: new Map(),
         ready: Promise.resolve(),
         isReady: true,
-        onBundlesChange: () => nothing,
         onPoliciesChange: () => nothing,
         onRegistryChange: (changed) => {
           this.#registryChanged = changed;
           return nothing;
         },
       },
+      trust: { bundles: new Map(), onBundlesChange: () => nothing },
       certificates: { hold: () => nothing, get: async () => await Promise.reject(new LandbridgeError('internal', 'there are no certificates here')), want: () => {}, review: () => {} },
       onDeath: (error) => {
         throw error;
