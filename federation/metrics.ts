@@ -16,6 +16,7 @@ export const metrics = {
   outputFailures: new Counter({ name: 'landbridge_output_failures_total', help: 'Writes that the API server refused.', labelNames: ['kind'], registers }),
   agents: new Gauge({ name: 'landbridge_discovery_streams', help: 'Agents that follow this service.', registers }),
   discoveryResources: new Gauge({ name: 'landbridge_discovery_resources', help: 'Resources told to agents, by type.', labelNames: ['type'], registers }),
+  discoveryCut: new Counter({ name: 'landbridge_discovery_cut_total', help: 'Streams of agents that were ended because an answer was not confirmed in time, or too much had changed since.', registers }),
   discoveryRefused: new Counter({ name: 'landbridge_discovery_refused_total', help: 'Answers that an agent refused in part.', labelNames: ['type'], registers }),
   certificatesIssued: new Counter({ name: 'landbridge_certificates_issued_total', help: 'Certificates issued to agents.', registers }),
   certificatesDenied: new Counter({ name: 'landbridge_certificates_denied_total', help: 'Certificate requests that were denied, by reason.', labelNames: ['reason'], registers }),

@@ -20,7 +20,7 @@ import type { Resource } from '../xds/resource.ts';
 import { trustBundleResources } from '../xds/trust-bundles.ts';
 import { ClusterRegistry } from './cluster-registry.ts';
 import { ImportOutputs } from './import-outputs.ts';
-import { inSlices } from './in-slices.ts';
+import { inSlices } from '../in-slices.ts';
 import { ObjectSources, type TakenChanges } from './object-sources.ts';
 import { writePolicyStatuses } from './policy-statuses.ts';
 import { membersBehind, type OwnTrust, TrustDistribution, trustBundles } from './trust-distribution.ts';

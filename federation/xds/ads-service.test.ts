@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { Authenticator, type TokenReviewer } from '../ca/authenticator.ts';
 import { metrics } from '../metrics.ts';
 import { AdsService } from './ads-service.ts';
+import { AnswerBudget } from './answer-budget.ts';
 import { ExampleAgent, serveDiscovery } from './example-agent.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -260,4 +261,57 @@ test.serial('who has confirmed a resource as it is now is known, and who refused
   agents[1][Symbol.dispose]();
   await becomes(1, 1);
   agents[0][Symbol.dispose]();
+});
+
+const limited = (options: ConstructorParameters<typeof AdsService>[2]): AdsService => new AdsService(new Authenticator(reviewer, 'landbridge-system', Date.now), pino({ level: 'silent' }), options);
+
+test.serial('an agent that does not confirm in time is cut off, and others are told all the same', async (t) => {
+  const ads = limited({ confirmMs: 100 });
+  ads.publish(snapshot({ a: '1' }));
+  await using server = await serveDiscovery(ads);
+  using slow = new ExampleAgent(server.address);
+  using good = new ExampleAgent(server.address);
+  for (const agent of [slow, good]) agent.send({ typeUrl: TYPE });
+  good.confirm((await good.wait(1))[0] as DeltaDiscoveryResponse);
+  t.like(await slow.ended, { code: status.UNAVAILABLE, details: 'an answer was not confirmed in time' });
+  ads.publish(snapshot({ a: '2' }));
+  t.is((await good.wait(2)).length, 2);
+});
+
+test.serial('of large answers some are under way at a time: the next agent is told when one has confirmed, or left', async (t) => {
+  const ads = limited({ budget: new AnswerBudget(1) });
+  const resource = { version: '1', bytes: Buffer.alloc(2 * 1024 * 1024) };
+  ads.publish({ ...snapshot({}), types: new Map([[ADDRESS_TYPE, new Map([['east//Pod/shop/a', resource]])]]) });
+  await using server = await serveDiscovery(ads);
+  const [first, second, third] = [new ExampleAgent(server.address), new ExampleAgent(server.address), new ExampleAgent(server.address)] as const;
+  t.teardown(() => [first, second, third].forEach((agent) => agent[Symbol.dispose]()));
+  for (const agent of [first, second, third]) {
+    agent.send({ typeUrl: ADDRESS_TYPE });
+    await sleep(QUIET_MS);
+  }
+  await first.wait(1);
+  t.deepEqual([second.answers.length, third.answers.length], [0, 0]);
+  first.confirm(first.answers[0] as DeltaDiscoveryResponse);
+  await second.wait(1);
+  t.is(third.answers.length, 0);
+  second[Symbol.dispose]();
+  await third.wait(1);
+  t.pass();
+});
+
+test.serial('of addresses an agent is told what changed since its last answer, once', async (t) => {
+  const ads = service();
+  const addresses = (versions: Readonly<Record<string, string>>, ...changed: string[]): Snapshot => ({ ...snapshot({}), types: new Map([[ADDRESS_TYPE, new Map(Object.entries(versions).map(([name, version]) => [name, { version, bytes: Buffer.from(version) }]))]]), changed: new Map([[ADDRESS_TYPE, new Set(changed)]]) });
+  ads.publish(addresses({ 'shop/a': '1', 'shop/b': '1' }, 'shop/a', 'shop/b'));
+  await using server = await serveDiscovery(ads);
+  using agent = new ExampleAgent(server.address);
+  agent.send({ typeUrl: ADDRESS_TYPE, initialResourceVersions: { 'shop/b': '1', 'shop/z': '1' } });
+  t.deepEqual(summary((await agent.wait(1))[0] as DeltaDiscoveryResponse), [['shop/a@1'], ['shop/z']]);
+  agent.confirm(agent.answers[0] as DeltaDiscoveryResponse);
+  ads.publish(addresses({ 'shop/a': '2', 'shop/c': '1' }, 'shop/a', 'shop/b', 'shop/c'));
+  t.deepEqual(summary((await agent.wait(2))[1] as DeltaDiscoveryResponse), [['shop/a@2', 'shop/c@1'], ['shop/b']]);
+  agent.confirm(agent.answers[1] as DeltaDiscoveryResponse, 'shop/a: no');
+  ads.publish(addresses({ 'shop/a': '2', 'shop/c': '1' }));
+  await sleep(QUIET_MS);
+  t.is(agent.answers.length, 2);
 });

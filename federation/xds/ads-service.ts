@@ -1,27 +1,39 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { fromBinary } from '@bufbuild/protobuf';
 import { type handleBidiStreamingCall, type ServerDuplexStream, status } from '@grpc/grpc-js';
-import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema, type DeltaDiscoveryRequest, ResourceSchema } from '@landbridge/wire/gen/discovery_pb.js';
-import { ADDRESS_TYPE, AUTHORIZATION_TYPE } from '@landbridge/wire/protocol.ts';
-import { TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
+import { DeltaDiscoveryRequestSchema, type DeltaDiscoveryRequest } from '@landbridge/wire/gen/discovery_pb.js';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import type { Logger } from 'pino';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { Authenticator } from '../ca/authenticator.ts';
+import { inSlices } from '../in-slices.ts';
 import { metrics } from '../metrics.ts';
-import { type Delta, delta, type Snapshot } from './snapshot.ts';
+import { answerSize, encodeAnswer } from './answer.ts';
+import { AnswerBudget } from './answer-budget.ts';
+import { Following } from './following.ts';
+import { ResourceLog } from './resource-log.ts';
+import { type Delta, delta, mayRemove, type Snapshot } from './snapshot.ts';
 
 /** One agent asks for this many types at most. */
 const MAX_TYPES = 16;
 const NOTHING: Delta = { updated: [], removed: [] };
+/** Above this an answer counts among those of which all agents together have some under way. */
+const LARGE_ANSWER_BYTES = 1024 * 1024;
+/** An agent that takes longer to confirm an answer is cut off, so that others have its place; it comes again with what it has. */
+const CONFIRM_MS = 60_000;
 
 interface Subscription {
-  /** What the client has, as far as it was told. */
-  readonly known: Map<string, string>;
+  readonly progress: Progress;
   /** The answer that the client has not confirmed yet: one at a time, so that a slow client is told less often. */
   nonce: string | undefined;
   answered: boolean;
   /** Whether the client refused something of what it was told last. */
   isRefused: boolean;
+  /** Of the answer under way, where it is a large one. */
+  largeBytes: number;
 }
+
+/** What a client has, as far as it was told. Of addresses there are too many to remember for each client which ones it has. */
+type Progress = { readonly kind: 'versions'; readonly known: Map<string, string> } | { readonly kind: 'log'; readonly following: Following };
 
 /** How many agents follow a resource, and how many of them have said that they have it as it is now. */
 export interface Confirmation {
@@ -33,32 +45,50 @@ export const isConfirmedByAll = ({ connected, confirmed }: Confirmation): boolea
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
+interface Stream {
+  readonly call: Call;
+  readonly subscriptions: Map<string, Subscription>;
+  readonly push: () => void;
+  /** Of answers that are not confirmed, by type. */
+  readonly timers: Map<string, NodeJS.Timeout>;
+  node: string;
+  isCut: boolean;
+  /** The answers that are being written. */
+  written: Promise<void>;
+}
+
 /** Delta ADS (envoy.service.discovery.v3) with wildcard subscriptions, as node proxies use it. */
 export class AdsService {
   readonly #authenticator: Authenticator;
   readonly #log: Logger;
-  readonly #streams = new Set<{ readonly push: () => void; readonly call: Call; readonly subscriptions: ReadonlyMap<string, Subscription> }>();
+  readonly #streams = new Set<Stream>();
   #snapshot: Snapshot | undefined;
   readonly #trustConfirmed = new Set<() => void>();
+  readonly #addresses = new ResourceLog();
+  readonly #budget: AnswerBudget;
+  readonly #confirmMs: number;
   #nonce = 0;
 
-  constructor(authenticator: Authenticator, log: Logger) {
+  constructor(authenticator: Authenticator, log: Logger, { budget = new AnswerBudget(), confirmMs = CONFIRM_MS }: { readonly budget?: AnswerBudget; readonly confirmMs?: number } = {}) {
     this.#authenticator = authenticator;
     this.#log = log;
+    this.#budget = budget;
+    this.#confirmMs = confirmMs;
   }
 
   /** Tells all streams what changed. Nothing is told before the first snapshot. */
   publish(snapshot: Snapshot): void {
     this.#snapshot = snapshot;
+    this.#addresses.update(snapshot.types.get(ADDRESS_TYPE) ?? new Map(), (name) => mayRemove(snapshot, ADDRESS_TYPE, name), snapshot.changed?.get(ADDRESS_TYPE));
     for (const [type, resources] of snapshot.types) metrics.discoveryResources.set({ type: type.slice(type.lastIndexOf('.') + 1) }, resources.size);
     for (const stream of this.#streams) stream.push();
   }
 
-  /** Who has the resource of this moment. Agents that do not follow its type are not asked for it. */
+  /** Who has the resource of this moment, which is no address. Agents that do not follow its type are not asked for it. */
   confirmation(typeUrl: string, name: string): Confirmation {
     const version = this.#snapshot?.types.get(typeUrl)?.get(name)?.version;
     const following = [...this.#streams].flatMap(({ subscriptions }) => subscriptions.get(typeUrl) ?? []);
-    return { connected: following.length, confirmed: following.filter(({ known, nonce, isRefused }) => nonce === undefined && !isRefused && version !== undefined && known.get(name) === version).length };
+    return { connected: following.length, confirmed: following.filter(({ progress, nonce, isRefused }) => nonce === undefined && !isRefused && version !== undefined && progress.kind === 'versions' && progress.known.get(name) === version).length };
   }
 
   /** Called whenever an agent has answered to roots. */
@@ -77,14 +107,19 @@ export class AdsService {
 
   async #serve(call: Call): Promise<void> {
     const subscriptions = new Map<string, Subscription>();
-    const stream = { call, subscriptions, push: () => this.#push(call, subscriptions) };
+    const stream: Stream = { call, subscriptions, push: () => this.#push(stream), timers: new Map(), node: '', isCut: false, written: Promise.resolve() };
     // Requests may come while the token is reviewed: the stream keeps them until it is read.
     const caller = await this.#authenticator.agent(call.metadata);
     if (call.cancelled) return;
+    stream.node = caller.node;
     this.#streams.add(stream);
     metrics.agents.set(this.#streams.size);
     const end = (): void => {
       if (!this.#streams.delete(stream)) return;
+      stream.isCut = true;
+      this.#budget.forget(stream.push);
+      for (const timer of stream.timers.values()) clearTimeout(timer);
+      for (const subscription of subscriptions.values()) this.#confirmed(subscription);
       metrics.agents.set(this.#streams.size);
       this.#log.info({ node: caller.node }, 'agent left');
     };
@@ -104,20 +139,25 @@ export class AdsService {
         call.emit('error', { code: status.INVALID_ARGUMENT, details: `not a DeltaDiscoveryRequest: ${String(thrown)}` });
         return;
       }
-      this.#request(request, subscriptions, caller.node);
+      this.#request(request, stream);
       stream.push();
     });
   }
 
-  #request(request: DeltaDiscoveryRequest, subscriptions: Map<string, Subscription>, node: string): void {
+  #request(request: DeltaDiscoveryRequest, stream: Stream): void {
+    const { subscriptions, node } = stream;
     let subscription = subscriptions.get(request.typeUrl);
     if (subscription === undefined) {
       if (subscriptions.size >= MAX_TYPES) return;
-      subscription = { known: new Map(Object.entries(request.initialResourceVersions)), nonce: undefined, answered: false, isRefused: false };
+      const known = new Map(Object.entries(request.initialResourceVersions));
+      const progress: Progress = request.typeUrl === ADDRESS_TYPE ? { kind: 'log', following: new Following(this.#addresses, known, (name) => this.#snapshot !== undefined && mayRemove(this.#snapshot, ADDRESS_TYPE, name)) } : { kind: 'versions', known };
+      subscription = { progress, nonce: undefined, answered: false, isRefused: false, largeBytes: 0 };
       subscriptions.set(request.typeUrl, subscription);
     }
     if (request.responseNonce === '' || request.responseNonce !== subscription.nonce) return;
     subscription.nonce = undefined;
+    clearTimeout(stream.timers.get(request.typeUrl));
+    this.#confirmed(subscription);
     subscription.isRefused = request.errorDetail !== undefined;
     if (request.typeUrl === TRUST_BUNDLE_TYPE) for (const confirmed of this.#trustConfirmed) confirmed();
     if (request.errorDetail === undefined) return;
@@ -126,20 +166,26 @@ export class AdsService {
     this.#log.warn({ node, type: request.typeUrl, error: request.errorDetail.message.slice(0, 500) }, 'an agent refused resources');
   }
 
-  #push(call: Call, subscriptions: ReadonlyMap<string, Subscription>): void {
+  #push(stream: Stream): void {
     const snapshot = this.#snapshot;
-    if (snapshot === undefined) return;
-    const tell = (typeUrl: string, subscription: Subscription, what: Delta): void => this.#tell(call, typeUrl, subscription, what);
+    const { subscriptions } = stream;
+    if (snapshot === undefined || stream.isCut) return;
+    const tell = (typeUrl: string, subscription: Subscription, what: Delta): void => this.#tell(stream, typeUrl, subscription, what);
     const missing = (typeUrl: string): Delta => {
-      const subscription = subscriptions.get(typeUrl);
-      return subscription === undefined ? NOTHING : delta(snapshot, typeUrl, subscription.known);
+      const progress = subscriptions.get(typeUrl)?.progress;
+      if (progress === undefined) return NOTHING;
+      if (progress.kind === 'versions') return delta(snapshot, typeUrl, progress.known);
+      const found = progress.following.missing();
+      if (found === undefined) this.#cut(stream, 'too much has changed since the last answer');
+      return found ?? NOTHING;
     };
     const policies = subscriptions.get(AUTHORIZATION_TYPE);
     // A policy is told before a workload names it, and taken away when none does any more: in between it would be as if there was none.
     if (policies !== undefined) tell(AUTHORIZATION_TYPE, policies, { ...missing(AUTHORIZATION_TYPE), removed: [] });
     const isNamedTooEarly = missing(AUTHORIZATION_TYPE).updated.length > 0;
     for (const [typeUrl, subscription] of subscriptions) {
-      if (typeUrl !== AUTHORIZATION_TYPE && !(typeUrl === ADDRESS_TYPE && isNamedTooEarly)) tell(typeUrl, subscription, missing(typeUrl));
+      // What is missing is not even looked for while an answer is under way.
+      if (typeUrl !== AUTHORIZATION_TYPE && subscription.nonce === undefined && !(typeUrl === ADDRESS_TYPE && isNamedTooEarly)) tell(typeUrl, subscription, missing(typeUrl));
     }
     if (policies === undefined || missing(AUTHORIZATION_TYPE).removed.length === 0) return;
     const addresses = missing(ADDRESS_TYPE);
@@ -147,19 +193,57 @@ export class AdsService {
   }
 
   /** Nothing while an answer of the type is under way: whoever confirms it is told what is missing then. */
-  #tell(call: Call, typeUrl: string, subscription: Subscription, { updated, removed }: Delta): void {
+  #tell(stream: Stream, typeUrl: string, subscription: Subscription, what: Delta): void {
+    const { updated, removed } = what;
     // The first answer is sent even if it is empty: the client waits for it to know that it has everything.
-    if (subscription.nonce !== undefined || (updated.length === 0 && removed.length === 0 && subscription.answered)) return;
+    if (stream.isCut || subscription.nonce !== undefined || (updated.length === 0 && removed.length === 0 && subscription.answered)) return;
+    const bytes = answerSize(what, typeUrl);
+    const isLarge = bytes > LARGE_ANSWER_BYTES;
+    if (isLarge && !this.#budget.take(bytes, stream.push)) return;
+    subscription.largeBytes = isLarge ? bytes : 0;
     subscription.answered = true;
-    subscription.nonce = String(++this.#nonce);
-    for (const [name, { version }] of updated) subscription.known.set(name, version);
-    for (const name of removed) subscription.known.delete(name);
-    const response = create(DeltaDiscoveryResponseSchema, {
-      typeUrl,
-      nonce: subscription.nonce,
-      resources: updated.map(([name, { version, bytes }]) => create(ResourceSchema, { name, version, resource: { typeUrl, value: bytes } })),
-      removedResources: [...removed],
+    const nonce = String(++this.#nonce);
+    subscription.nonce = nonce;
+    markTold(subscription.progress, what);
+    const timer = setTimeout(() => {
+      if (subscription.nonce === nonce) this.#cut(stream, 'an answer was not confirmed in time');
+    }, this.#confirmMs);
+    timer.unref();
+    stream.timers.set(typeUrl, timer);
+    // One after the other: what is told first has to arrive first.
+    stream.written = stream.written.then(async () => {
+      const answer = await inSlices(encodeAnswer(typeUrl, nonce, what));
+      if (!stream.isCut) stream.call.write(answer);
     });
-    call.write(Buffer.from(toBinary(DeltaDiscoveryResponseSchema, response)));
+  }
+
+  #confirmed(subscription: Subscription): void {
+    if (subscription.largeBytes === 0) return;
+    const { largeBytes } = subscription;
+    subscription.largeBytes = 0;
+    this.#budget.giveBack(largeBytes);
+  }
+
+  /** Ends a stream; its agent comes again and says what it has. */
+  #cut(stream: Stream, reason: string): void {
+    if (stream.isCut) return;
+    stream.isCut = true;
+    metrics.discoveryCut.inc();
+    this.#log.warn({ node: stream.node, reason }, 'an agent has to come again');
+    stream.call.emit('error', { code: status.UNAVAILABLE, details: reason });
+  }
+}
+
+function markTold(progress: Progress, { updated, removed }: Delta): void {
+  switch (progress.kind) {
+    case 'versions':
+      for (const [name, { version }] of updated) progress.known.set(name, version);
+      for (const name of removed) progress.known.delete(name);
+      return;
+    case 'log':
+      progress.following.told();
+      return;
+    default:
+      return progress satisfies never;
   }
 }

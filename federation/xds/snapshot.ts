@@ -29,7 +29,7 @@ export function delta(snapshot: Snapshot, typeUrl: string, known: ReadonlyMap<st
   };
 }
 
-function mayRemove(snapshot: Snapshot, typeUrl: string, name: string): boolean {
+export function mayRemove(snapshot: Snapshot, typeUrl: string, name: string): boolean {
   if (typeUrl === TRUST_BUNDLE_TYPE) return snapshot.allListed;
   // Policies are this cluster's own, whatever their names look like.
   if (typeUrl === AUTHORIZATION_TYPE) return true;
