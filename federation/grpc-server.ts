@@ -23,7 +23,8 @@ export interface GrpcServerOptions {
   readonly deltaAggregatedResources: handleBidiStreamingCall<Buffer, Buffer>;
 }
 
-const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** An agent that comes again says of each resource which version it has: about 75 bytes. */
+const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
 const raw = { requestSerialize: (bytes: Buffer) => bytes, requestDeserialize: (bytes: Buffer) => bytes, responseSerialize: (bytes: Buffer) => bytes, responseDeserialize: (bytes: Buffer) => bytes };
 
 const CERTIFICATES: ServiceDefinition = { CreateCertificate: { path: CREATE_CERTIFICATE_METHOD, requestStream: false, responseStream: false, ...raw } };

@@ -39,7 +39,8 @@ const CHANNEL_OPTIONS: ClientOptions = {
   'grpc.keepalive_permit_without_calls': 1,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 3000,
-  'grpc.max_receive_message_length': 64 * 1024 * 1024,
+  // All resources come in one answer, about 250 bytes each; ztunnel takes as much.
+  'grpc.max_receive_message_length': 200 * 1024 * 1024,
 };
 
 export function openChannel({ address, rootPem, serverName }: ControlPlaneAccess): Client {
