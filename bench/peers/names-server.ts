@@ -1,10 +1,13 @@
 /** Answers names by UDP as an agent does, on one thread: `node bench/peers/names-server.ts PORT SERVICES`. Writes `ready`. */
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
-import { NameMetrics } from '@landbridge/agent/dns/name-metrics.ts';
 import { answeringResolver } from '@landbridge/agent/dns/answering-resolver.ts';
+import { DatagramServer } from '@landbridge/agent/dns/datagram-server.ts';
+import { CONNECTION_LIMITS, QUERY_LIMITS } from '@landbridge/agent/dns/dns-service.ts';
+import { NameMetrics } from '@landbridge/agent/dns/name-metrics.ts';
+import { QueryBudget } from '@landbridge/agent/dns/query-budget.ts';
 import { headlessService, namedEndpoint, namedService } from '@landbridge/agent/dns/test-names.ts';
 import { registryOf } from '@landbridge/agent/discovery/test-resources.ts';
+import { openForReading } from '@landbridge/native/libc.ts';
+import { datagramSocketsOnLoopback } from '@landbridge/native/datagram-socket.ts';
 import { serviceName } from '../name-queries.ts';
 
 const [, , port = '', services = ''] = process.argv;
@@ -16,14 +19,17 @@ const registry = registryOf(
   ...Array.from({ length: 10 }, (_, n) => namedEndpoint('east', `web-${n}`, [`10.1.0.${n}`], [web], { hostname: `web-${n}` })),
 );
 const metrics = new NameMetrics(registry, '');
-const resolve = answeringResolver({ registry, isReady: true }, { clusterDomain: 'cluster.local', network: '', random: Math.random }, metrics.requested.bind(metrics));
+const resolver = answeringResolver({ registry, isReady: true }, { clusterDomain: 'cluster.local', network: '', random: Math.random }, metrics.requested.bind(metrics));
 const client = { uid: 'u', namespace: 'shop', name: 'web', serviceAccount: 'web', addresses: ['127.0.0.1'] };
+const nobody = (): never => {
+  throw new RangeError('only names that are answered are asked');
+};
 
-const socket = createSocket('udp4');
-socket.on('message', (query, { address, port: from }) => {
-  const outcome = resolve(query, client, 'udp');
-  if (outcome.kind === 'answer') socket.send(outcome.message, from, address);
-});
-socket.bind(Number(port), '127.0.0.1');
-await once(socket, 'listening');
+using here = openForReading('/proc/self/ns/net');
+const sockets = datagramSocketsOnLoopback(here.number, { firstPort: Number(port), count: 1, families: 'IPv4', mark: 0 });
+const { signal } = new AbortController();
+const limits = { queries: new QueryBudget(QUERY_LIMITS), connections: new QueryBudget(CONNECTION_LIMITS) };
+const pod = { place: { uid: 'u', addresses: client.addresses, namespacePath: '' }, askedServer: nobody, originalDestination: nobody, datagramSocket: nobody, socket: nobody };
+await using _server = new DatagramServer({ pod, client, resolver, limits, observer: metrics, signal }, sockets.map((socket) => socket.release()));
 process.stdout.write('ready\n');
+await new Promise(() => {});
