@@ -98,7 +98,7 @@ test('before discovery has told everything, nothing is said not to be there', (t
 });
 
 test('no endpoint’s address leads to the pod itself, or to what is special on each host', (t) => {
-  const addresses = ['0.0.0.0', '127.0.0.1', '169.254.169.254', '224.0.0.1', '239.1.1.1', '240.0.0.1', '255.255.255.255', '::', '::1', 'fe80::1', 'febf::1', 'ff02::1', '::ffff:127.0.0.1'.replace('::ffff:', '')];
+  const addresses = ['0.0.0.0', '127.0.0.1', '169.254.169.254', '224.0.0.1', '239.1.1.1', '255.255.255.255', '::', '::1', 'fe80::1', 'febf::1', 'ff02::1'];
   const mesh = [web, ...addresses.map((ip, n) => namedEndpoint('west', `odd-${n}`, [ip], [web], { hostname: `odd-${n}` }))];
   for (const type of ['A', 'AAAA'] as const) t.is(ask(mesh, `web.${SVC}`, { type }), EMPTY);
   const near = [web, ...['1.127.0.1', '223.255.255.255', '169.253.0.1', '100.64.0.1', '::2', 'fe00::1', 'fd80::1', 'fec0::1'].map((ip, n) => namedEndpoint('west', `even-${n}`, [ip], [web]))];

@@ -1,4 +1,5 @@
 import { type IpAddress, isIpv4 } from '@landbridge/core/ip-address.ts';
+import { routableAddress } from '@landbridge/core/routable-address.ts';
 import { ipOf, type Service, type Workload } from '../discovery/wds-address.ts';
 import type { NamedPort } from '../discovery/wds-names.ts';
 import type { NameView } from './name-view.ts';
@@ -14,12 +15,6 @@ export interface HeadlessEndpoint {
 
 /** Of one service; no answer has more addresses. That many of IPv6 with their records are just less than TCP carries. */
 export const MAX_HEADLESS_ENDPOINTS = 2000;
-
-/**
- * Addresses that mean another thing on each host (RFC 6890), of which none is an endpoint's in Kubernetes (EndpointSlice
- * validation): a name that another cluster says must not lead to what listens on the pod itself, or to a cloud's metadata.
- */
-const NOBODYS = /^(0|127|22[4-9]|2[3-5][0-9])\.|^169\.254\.|^::1?$|^fe[89ab][0-9a-f]:|^ff[0-9a-f]{2}:/;
 
 export const networkOf = (address: string): string => address.slice(0, address.lastIndexOf('/'));
 
@@ -49,6 +44,12 @@ function* byAddress({ cluster }: Workload, addresses: readonly IpAddress[], port
   if (addresses.length === 0) yield { hostname: '', cluster, addresses, ports };
 }
 
-function addressesOf({ addresses }: Workload, network: string): IpAddress[] {
-  return addresses.filter((address) => networkOf(address) === network).map(ipOf).filter((ip) => !NOBODYS.test(ip));
+/** A workload never changes, and is asked for again and again. */
+const routable = new WeakMap<Workload, readonly string[]>();
+
+/** A name that somebody else says must not lead to what listens on the pod itself, or to a cloud's metadata. */
+function addressesOf(workload: Workload, network: string): IpAddress[] {
+  let addresses = routable.get(workload);
+  if (addresses === undefined) routable.set(workload, (addresses = workload.addresses.filter((address) => routableAddress(ipOf(address)) !== undefined)));
+  return addresses.filter((address) => networkOf(address) === network).map(ipOf);
 }

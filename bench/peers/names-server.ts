@@ -28,7 +28,7 @@ const nobody = (): never => {
 using here = openForReading('/proc/self/ns/net');
 const sockets = datagramSocketsOnLoopback(here.number, { firstPort: Number(port), count: 1, families: 'IPv4', mark: 0 });
 const { signal } = new AbortController();
-const limits = { queries: new QueryBudget(QUERY_LIMITS), connections: new QueryBudget(CONNECTION_LIMITS) };
+const limits = { queries: new QueryBudget(QUERY_LIMITS), connections: new QueryBudget(CONNECTION_LIMITS), idleMs: 10_000 };
 const pod = { place: { uid: 'u', addresses: client.addresses, namespacePath: '' }, askedServer: nobody, originalDestination: nobody, datagramSocket: nobody, socket: nobody };
 await using _server = new DatagramServer({ pod, client, resolver, limits, observer: metrics, signal }, sockets.map((socket) => socket.release()));
 process.stdout.write('ready\n');
