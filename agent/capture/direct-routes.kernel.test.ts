@@ -1,7 +1,11 @@
 import { execFileSync } from 'node:child_process';
+import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { FileDescriptor } from '@landbridge/native/libc.ts';
 import { addressBytes, type SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
+import { CAPTURE_ABI, CAPTURE_OBJECT } from '@landbridge/ebpf/capture-object.ts';
+import { maps } from '@landbridge/ebpf/capture-skeleton.ts';
+import { BpfObject } from '@landbridge/native/libbpf.ts';
 import { answerFor } from '../../test/mesh/answering-agent.ts';
 import { allSegmentsOf } from '../../test/e2e/packet-capture.ts';
 import { caller, greeter, hammer, portTeller, tallyCaller } from '../../test/mesh/applications.ts';
@@ -13,7 +17,7 @@ import { eventually } from '../../test/agents/eventually.ts';
 import { ender, enderCaller, type Ending, oddCaller, rawSyn, twiceCaller } from '../../test/mesh/raw-programs.ts';
 import { Capture } from './capture.ts';
 import { type DirectCounts, NO_DIRECT_COUNTS } from '@landbridge/ebpf/direct-layout.ts';
-import { type DirectRoute, LEASE_MS } from './direct-routes.ts';
+import { type DirectRoute, DirectRoutes, LEASE_MS } from './direct-routes.ts';
 import { dialFromPod } from './pod-dial.ts';
 
 /** Ports by which the agent marks a place in a capture of packets. */
@@ -147,12 +151,21 @@ test.serial('a connection that was not answered when its route was withdrawn is 
 
 const APP = 8080;
 
+/** What another agent begins with, which takes the table when it is told to. Loaded by then: that takes longer than a lease on some machines, which the one before, as another process, would renew meanwhile. */
+function nextAgent(): Disposable & { readonly begin: () => DirectRoutes } {
+  const object = BpfObject.open(CAPTURE_OBJECT);
+  for (const name of Object.keys(maps)) object.pinMap(name, path.join(mesh.node('west').bpfRoot, 'landbridge', String(CAPTURE_ABI), 'maps', name));
+  object.load();
+  return { begin: () => new DirectRoutes((name, values = 1) => object.map(name, maps[name].valueBytes * values)), [Symbol.dispose]: () => object[Symbol.dispose]() };
+}
+
 /** What becomes of a connection to `SERVICE` whose first SYN was lost, and of which `meanwhile` comes before it is sent again; with the number of SYNs that left. */
-async function lateSyn(t: ExecutionContext, meanwhile: (capture: Capture, route: DirectRoute, netns: bigint) => void | Disposable): Promise<{ readonly answer: string; readonly syns: number }> {
+async function lateSyn(t: ExecutionContext, meanwhile: (routes: DirectRoutes, route: DirectRoute, netns: bigint, begin: () => DirectRoutes) => void): Promise<{ readonly answer: string; readonly syns: number }> {
   await using _app = await b.start(greeter(APP));
   using capture = new Capture(mesh.node('west'));
   await using agent = await answerFor(capture, a);
   using _lease = keepLease(capture);
+  using next = nextAgent();
   const route = capture.directRoutes.add(agent.pod.cookie, SERVICE, [{ address: { ip: b.address, port: APP }, weight: 1 }]);
   if (route === undefined) throw new Error('there is no room');
   const nft = (...args: readonly string[]): void => void execFileSync('ip', ['netns', 'exec', b.netns, '/usr/sbin/nft', ...args], { stdio: 'inherit' });
@@ -164,7 +177,7 @@ async function lateSyn(t: ExecutionContext, meanwhile: (capture: Capture, route:
   try {
     called = a.run(caller(SERVICE.ip, SERVICE.port));
     await eventually(() => portsOf(packets.read()).length, (count) => count === 1, 5000);
-    using _more = meanwhile(capture, route, agent.pod.cookie) ?? { [Symbol.dispose]: () => {} };
+    meanwhile(capture.directRoutes, route, agent.pod.cookie, next.begin);
     nft('delete', 'table', 'ip', 'deaf');
     const answer = await called;
     return { answer, syns: portsOf(await packets.stop()).length };
@@ -179,25 +192,23 @@ const [GOES_ON, GIVEN_UP] = [{ answer: `10.199.1.2 > ${SERVICE.ip} ${SERVICE.por
 const to = (port: number) => ({ address: { ip: '10.199.1.3', port }, weight: 1 });
 
 for (const [what, meanwhile, expected] of [
-  ['whose plan was withdrawn, is given up', ({ directRoutes }, route) => directRoutes.withdraw(route), GIVEN_UP],
-  ['whose next plan leads there too, goes on', ({ directRoutes }, _, netns) => void directRoutes.add(netns, SERVICE, [...Array.from({ length: 200 }, (_, i) => to(9000 + i)), to(APP)]), GOES_ON],
-  ['whose next plan leads elsewhere, is given up', ({ directRoutes }, _, netns) => void directRoutes.add(netns, SERVICE, [to(9001)]), GIVEN_UP],
-  ['whose route is not chosen any more, goes on', ({ directRoutes }, route) => directRoutes.retire(route), GOES_ON],
-  ['whose route was not chosen any more and then withdrawn, is given up', ({ directRoutes }, route) => {
-    directRoutes.retire(route);
-    directRoutes.withdraw(route);
+  ['whose plan was withdrawn, is given up', (routes, route) => routes.withdraw(route), GIVEN_UP],
+  ['whose next plan leads there too, goes on', (routes, _, netns) => void routes.add(netns, SERVICE, [...Array.from({ length: 200 }, (_, i) => to(9000 + i)), to(APP)]), GOES_ON],
+  ['whose next plan leads elsewhere, is given up', (routes, _, netns) => void routes.add(netns, SERVICE, [to(9001)]), GIVEN_UP],
+  ['whose route is not chosen any more, goes on', (routes, route) => routes.retire(route), GOES_ON],
+  ['whose route was not chosen any more and then withdrawn, is given up', (routes, route) => {
+    routes.retire(route);
+    routes.withdraw(route);
   }, GIVEN_UP],
-  ['that an agent before has allowed, goes on', () => new Capture(mesh.node('west')), GOES_ON],
-  ['that an agent before has allowed, and then forbidden, is given up', ({ directRoutes }, route) => {
-    const next = new Capture(mesh.node('west'));
-    directRoutes.withdraw(route);
-    return next;
+  ['that an agent before has allowed, goes on', (_, __, ___, begin) => void begin(), GOES_ON],
+  ['that an agent before has allowed, and then forbidden, is given up', (routes, route, _, begin) => {
+    begin();
+    routes.withdraw(route);
   }, GIVEN_UP],
-  ['that an agent before has allowed, and whose plan of this one leads elsewhere, is given up', (_, __, netns) => {
-    const next = new Capture(mesh.node('west'));
-    next.directRoutes.add(netns, SERVICE, [to(9001)]);
-    next.directRoutes.renew();
-    return next;
+  ['that an agent before has allowed, and whose plan of this one leads elsewhere, is given up', (_, __, netns, begin) => {
+    const next = begin();
+    next.add(netns, SERVICE, [to(9001)]);
+    next.renew();
   }, GIVEN_UP],
 ] as const satisfies readonly (readonly [string, Parameters<typeof lateSyn>[1], object])[]) {
   test.serial(`a connection under way, ${what}`, async (t) => t.deepEqual(await lateSyn(t, meanwhile), expected));
