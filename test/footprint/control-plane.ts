@@ -1,7 +1,7 @@
 /**
  * What an agent speaks with, in one process: certificates and discovery of the federation service, and as much of an
  * API server as tells pods. Arguments: a folder with `pods.json` and `policies.json`, for the files that the agent reads
- * as well, and two ports. SIGHUP has it read `pods.json` again.
+ * as well, and two ports. SIGHUP has it read both again.
  */
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -9,19 +9,20 @@ import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIPv6 } from 'node:net';
 import path from 'node:path';
-import { fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
+import type { KubernetesObject } from '@kubernetes/client-node';
 import { pino } from 'pino';
 import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
 import { Authenticator } from '@landbridge/federation/ca/authenticator.ts';
 import { exampleAuthority } from '@landbridge/federation/ca/example-authority.ts';
 import { CertificateService } from '@landbridge/federation/ca/certificate-service.ts';
 import { startGrpcServer } from '@landbridge/federation/grpc-server.ts';
+import { PolicyConverter } from '@landbridge/federation/policy/policy-view.ts';
 import { localServices } from '@landbridge/federation/registry/local-endpoints.ts';
 import { AdsService } from '@landbridge/federation/xds/ads-service.ts';
 import { addressResources } from '@landbridge/federation/xds/address-resources.ts';
+import { authorizationResources } from '@landbridge/federation/xds/authorization-resources.ts';
 import type { Resource } from '@landbridge/federation/xds/resource.ts';
 import { trustBundleResources } from '@landbridge/federation/xds/trust-bundles.ts';
-import { AuthorizationSchema } from '@landbridge/wire/gen/authorization_pb.js';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import { type IdlePod, NAMESPACE, namespaceObject, NODE, podObject, serviceAddress, serviceAddress6, SERVICE_PORT, TARGET_PORT } from './pod-objects.ts';
 
@@ -30,7 +31,10 @@ const TRUST_DOMAIN = 'west.landbridge';
 const log = pino({ level: 'warn' }, pino.destination(2));
 const readPods = (): readonly IdlePod[] => JSON.parse(readFileSync(path.join(directory, 'pods.json'), 'utf8')) as readonly IdlePod[];
 let pods = readPods();
-const policies = new Map((JSON.parse(readFileSync(path.join(directory, 'policies.json'), 'utf8')) as readonly JsonValue[]).map((json) => fromJson(AuthorizationSchema, json)).map((policy): [string, Resource] => [`${policy.namespace}/${policy.name}`, { version: '1', bytes: toBinary(AuthorizationSchema, policy) }]));
+/** AuthorizationPolicies and PeerAuthentications, as an API server has them. */
+const readPolicies = (): readonly KubernetesObject[] => JSON.parse(readFileSync(path.join(directory, 'policies.json'), 'utf8')) as readonly KubernetesObject[];
+let policies = readPolicies();
+const converter = new PolicyConverter('landbridge-system');
 const announced = new Set<string>();
 let version = 1;
 /** Who watches pods, with the node whose pods it asked for. */
@@ -54,8 +58,9 @@ function publish(): void {
   const objects = pods.map(objectOf);
   const services = pods.map(({ name }, i) => ({ metadata: { namespace: NAMESPACE, name, uid: name }, spec: { clusterIPs: [serviceAddress(i), serviceAddress6(i)], ports: [{ name: 'http', port: SERVICE_PORT, protocol: 'TCP' }] } }));
   const slices = pods.flatMap(({ name, address, addresses = [address], node = NODE }) => addresses.map((each, i) => ({ addressType: isIPv6(each) ? 'IPv6' : 'IPv4', metadata: { namespace: NAMESPACE, name: `${name}-${i}`, labels: { 'kubernetes.io/service-name': name } }, ports: [{ name: 'http', port: TARGET_PORT, protocol: 'TCP' }], endpoints: [{ addresses: [each], conditions: { ready: true }, nodeName: node, targetRef: { kind: 'Pod', namespace: NAMESPACE, name } }] })));
-  const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', domain: 'cluster.local', policiesOf: () => [], pods: objects, nodes: [], services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
-  const types = new Map<string, ReadonlyMap<string, Resource>>([[ADDRESS_TYPE, addressResources(inputs)], [AUTHORIZATION_TYPE, policies], [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([[TRUST_DOMAIN, authority.roots]]))]]);
+  const view = converter.view({ authorizationPolicies: policies.filter(({ kind }) => kind === 'AuthorizationPolicy'), peerAuthentications: policies.filter(({ kind }) => kind === 'PeerAuthentication') });
+  const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', domain: 'cluster.local', policiesOf: view.namesFor, pods: objects, nodes: [], services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
+  const types = new Map<string, ReadonlyMap<string, Resource>>([[ADDRESS_TYPE, addressResources(inputs)], [AUTHORIZATION_TYPE, authorizationResources(view.policies)], [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([[TRUST_DOMAIN, authority.roots]]))]]);
   ads.publish({ types, isComplete: () => true, allComplete: true, allListed: true });
 }
 
@@ -68,6 +73,7 @@ function tell(type: 'ADDED' | 'MODIFIED' | 'DELETED', pod: IdlePod): void {
 function reload(): void {
   const before = pods;
   pods = readPods();
+  policies = readPolicies();
   publish();
   const missing = (from: readonly IdlePod[], other: readonly IdlePod[]): IdlePod[] => from.filter(({ uid }) => !other.some((pod) => pod.uid === uid));
   for (const pod of missing(before, pods)) tell('DELETED', pod);

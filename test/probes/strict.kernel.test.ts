@@ -7,7 +7,7 @@ import { caller, greeter } from '../mesh/applications.ts';
 import { AgentNodes, untilEnded } from '../replacement/agent-nodes.ts';
 
 /** Without a rule it matches nothing, and so nothing is allowed. */
-const NOTHING = { name: 'nothing', namespace: NAMESPACE, scope: 'NAMESPACE', action: 'ALLOW', rules: [] };
+const NOTHING = { kind: 'AuthorizationPolicy', metadata: { name: 'nothing', namespace: NAMESPACE }, spec: {} };
 const OTHER_PORT = TARGET_PORT + 1;
 const END_MS = 30_000;
 

@@ -29,6 +29,7 @@ export interface NodeAgent extends Program {
 export class AgentNodes implements AsyncDisposable {
   readonly mesh: Mesh;
   readonly #directory: string;
+  #controlPlane: Program | undefined;
   #agents = 0;
 
   private constructor(mesh: Mesh, directory: string) {
@@ -36,7 +37,7 @@ export class AgentNodes implements AsyncDisposable {
     this.#directory = directory;
   }
 
-  /** `policies`: each as the JSON of `istio.security.Authorization`. */
+  /** `policies`: AuthorizationPolicies and PeerAuthentications, as an API server has them. */
   static async open(shape: Readonly<Record<'west' | 'east', readonly string[]>>, { policies = [], families = {} }: { readonly policies?: readonly object[]; readonly families?: Families } = {}): Promise<AgentNodes> {
     const mesh = await Mesh.open(shape, families);
     const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-replacement-'));
@@ -44,10 +45,10 @@ export class AgentNodes implements AsyncDisposable {
     try {
       const pods = mesh.nodes.flatMap((node) => node.pods.map((pod, i): IdlePod & { readonly pod: MeshPod } => ({ uid: uidOf(node, i), name: pod.name, address: pod.addresses[0] ?? '', addresses: pod.addresses, node: node.name, pod })));
       writeFileSync(path.join(directory, 'pods.json'), JSON.stringify(pods.map(({ pod: _, ...facts }) => facts)));
-      writeFileSync(path.join(directory, 'policies.json'), JSON.stringify(policies));
+      nodes.#writePolicies(policies);
       for (const { uid, node = '', pod } of pods) await nodes.#holdNamespace(mesh.node(node), uid, pod);
       const [west, east] = [mesh.node('west'), mesh.node('east')];
-      await startProgram(onHost(west), [process.execPath, CONTROL_PLANE, directory, String(PORTS.discovery), String(PORTS.api)]);
+      nodes.#controlPlane = await startProgram(onHost(west), [process.execPath, CONTROL_PLANE, directory, String(PORTS.discovery), String(PORTS.api)]);
       // Its certificate is for localhost.
       await startProgram(onHost(east), [process.execPath, '-e', relay(west.wan, Object.values(PORTS))]);
       return nodes;
@@ -55,6 +56,16 @@ export class AgentNodes implements AsyncDisposable {
       await nodes[Symbol.asyncDispose]();
       throw thrown;
     }
+  }
+
+  /** Has these policies and no others told to all agents. */
+  setPolicies(policies: readonly object[]): void {
+    this.#writePolicies(policies);
+    if (this.#controlPlane !== undefined) process.kill(this.#controlPlane.pid, 'SIGHUP');
+  }
+
+  #writePolicies(policies: readonly object[]): void {
+    writeFileSync(path.join(this.#directory, 'policies.json'), JSON.stringify(policies));
   }
 
   /** A process in a control group of the pod, by which agents find its network namespace. */
