@@ -1,6 +1,5 @@
 import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
-import { Value } from 'typebox/value';
-import { AuthorizationSpecSchema, faultOf, PolicyNameSchema, SelectorSchema } from './policy-schema.ts';
+import { authorizationSpecValidator, faultOf, policyNameValidator, selectorValidator } from './policy-schema.ts';
 import { type ConvertedRule, convertRule } from './rule-conversion.ts';
 import { listed, type Verdict } from './verdict.ts';
 
@@ -30,7 +29,7 @@ interface ForeignPolicy {
  */
 export function convertAuthorizationPolicy(object: unknown, rootNamespace: string): ConvertedPolicy | undefined {
   const { metadata, spec = {} } = (object ?? {}) as ForeignPolicy;
-  if (!Value.Check(PolicyNameSchema, metadata)) return undefined;
+  if (!policyNameValidator.Check(metadata)) return undefined;
   const { namespace, name } = metadata;
   const fields = (typeof spec === 'object' && spec !== null ? spec : {}) as Readonly<Record<string, unknown>>;
   if (isForWaypoint(fields)) return { policy: undefined, selector: [], verdict: { kind: 'elsewhere' } };
@@ -40,8 +39,8 @@ export function convertAuthorizationPolicy(object: unknown, rootNamespace: strin
   const action = fields['action'] === undefined || fields['action'] === 'ALLOW' ? 'allow' : 'deny';
   const scope = selector.length > 0 ? 'workload' : namespace === rootNamespace ? 'global' : 'namespace';
   const head = { namespace, name, scope, action, dryRun: TRUE.has(metadata.annotations?.[DRY_RUN_ANNOTATION]), unevaluable: undefined } as const;
-  if (!Value.Check(AuthorizationSpecSchema, spec)) {
-    const message = `It ${action === 'allow' ? 'allows nothing' : 'denies everything'}, since it can not be read: ${listed([faultOf(AuthorizationSpecSchema, spec, 'spec')])}.`;
+  if (!authorizationSpecValidator.Check(spec)) {
+    const message = `It ${action === 'allow' ? 'allows nothing' : 'denies everything'}, since it can not be read: ${listed([faultOf(authorizationSpecValidator, spec, 'spec')])}.`;
     return { policy: { ...head, rules: action === 'allow' ? [] : [[]] }, selector, verdict: { kind: 'refused', reason: 'Invalid', message } };
   }
   const rules = (spec.rules ?? []).map((rule, i) => convertRule(action, rule, namespace, `rules[${i}]`));
@@ -50,7 +49,7 @@ export function convertAuthorizationPolicy(object: unknown, rootNamespace: strin
 
 /** Undefined for what is none. */
 export function selectorOf(value: unknown): Selector | undefined {
-  return Value.Check(SelectorSchema, value) ? Object.entries(value.matchLabels ?? {}) : undefined;
+  return selectorValidator.Check(value) ? Object.entries(value.matchLabels ?? {}) : undefined;
 }
 
 function isForWaypoint({ targetRef, targetRefs }: Readonly<Record<string, unknown>>): boolean {

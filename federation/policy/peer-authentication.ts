@@ -1,8 +1,7 @@
 /** PeerAuthentication as policies that deny, which is how ztunnel knows it (istio.io, ambient, "PeerAuthentication"). */
 import { type AuthorizationPolicy, EMPTY_MATCH, type Match, type Rule } from '@landbridge/core/authorization.ts';
-import { Value } from 'typebox/value';
 import { type Selector, selectorOf } from './authorization-policy.ts';
-import { faultOf, type MutualTlsMode, PeerAuthenticationSpecSchema, PolicyNameSchema } from './policy-schema.ts';
+import { faultOf, type MutualTlsMode, peerAuthenticationSpecValidator, policyNameValidator } from './policy-schema.ts';
 import { listed, type Verdict } from './verdict.ts';
 
 /** What is asked of a connection; undefined: what the next wider PeerAuthentication asks. */
@@ -39,11 +38,11 @@ interface ForeignAuthentication {
 /** Total; undefined for what has not even a name. */
 export function parsePeerAuthentication(object: unknown, rootNamespace: string): PeerAuthentication | undefined {
   const { metadata, spec = {} } = (object ?? {}) as ForeignAuthentication;
-  if (!Value.Check(PolicyNameSchema, metadata)) return undefined;
+  if (!policyNameValidator.Check(metadata)) return undefined;
   const { namespace, name } = metadata;
   const selector = selectorOf((spec as { readonly selector?: unknown } | null)?.selector ?? {}) ?? [];
   const head = { namespace, name, createdAt: timeOf(metadata.creationTimestamp), level: selector.length > 0 ? 'workload' : 'wide', selector } as const;
-  const fault = !Value.Check(PeerAuthenticationSpecSchema, spec) ? faultOf(PeerAuthenticationSpecSchema, spec, 'spec') : undefined;
+  const fault = !peerAuthenticationSpecValidator.Check(spec) ? faultOf(peerAuthenticationSpecValidator, spec, 'spec') : undefined;
   const { mtls, portLevelMtls = {} } = fault === undefined ? (spec as { mtls?: { mode?: MutualTlsMode }; portLevelMtls?: Record<string, { mode?: MutualTlsMode }> }) : {};
   const ports = new Map(Object.entries(portLevelMtls).flatMap(([port, { mode }]) => {
     const asked = modeOf(mode);

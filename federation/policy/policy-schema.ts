@@ -2,8 +2,8 @@
  * AuthorizationPolicy and PeerAuthentication (security.istio.io), as far as a proxy of connections has a use for them.
  * A field that is not here would narrow or widen what is meant: what has one can not be evaluated.
  */
-import Type, { type Static, type TSchema } from 'typebox';
-import { Value } from 'typebox/value';
+import Type, { type Static } from 'typebox';
+import { Compile, type Validator } from 'typebox/compile';
 
 /** As in Istio's own definitions. */
 export const MAX_RULES = 512;
@@ -29,19 +29,19 @@ export const OPAQUE_OPERATION_FIELDS = ['hosts', 'notHosts', 'methods', 'notMeth
 
 const lists = <K extends string>(names: readonly K[]) => Object.fromEntries(names.map((name) => [name, Values])) as Record<K, typeof Values>;
 
-export const SourceSchema = Type.Object(lists([...SOURCE_FIELDS, ...OPAQUE_SOURCE_FIELDS]), CLOSED);
-export const OperationSchema = Type.Object(lists([...OPERATION_FIELDS, ...OPAQUE_OPERATION_FIELDS]), CLOSED);
-export const ConditionSchema = Type.Object({ key: Type.String({ minLength: 1, maxLength: MAX_VALUE_LENGTH }), values: Values, notValues: Values }, CLOSED);
-export const RuleSchema = Type.Object({
+const SourceSchema = Type.Object(lists([...SOURCE_FIELDS, ...OPAQUE_SOURCE_FIELDS]), CLOSED);
+const OperationSchema = Type.Object(lists([...OPERATION_FIELDS, ...OPAQUE_OPERATION_FIELDS]), CLOSED);
+const ConditionSchema = Type.Object({ key: Type.String({ minLength: 1, maxLength: MAX_VALUE_LENGTH }), values: Values, notValues: Values }, CLOSED);
+const RuleSchema = Type.Object({
   from: Type.Optional(Type.Array(Type.Object({ source: SourceSchema }, CLOSED), { maxItems: MAX_PARTS })),
   to: Type.Optional(Type.Array(Type.Object({ operation: OperationSchema }, CLOSED), { maxItems: MAX_PARTS })),
   when: Type.Optional(Type.Array(ConditionSchema, { maxItems: MAX_PARTS })),
 }, CLOSED);
 
 /** Kubernetes: label values are 63 characters and may be empty, keys have a prefix of 253. */
-export const SelectorSchema = Type.Object({ matchLabels: Type.Optional(Type.Record(Type.String({ maxLength: 317 }), Type.String({ maxLength: 63 }), { maxProperties: MAX_LABELS })) }, CLOSED);
+const SelectorSchema = Type.Object({ matchLabels: Type.Optional(Type.Record(Type.String({ maxLength: 317 }), Type.String({ maxLength: 63 }), { maxProperties: MAX_LABELS })) }, CLOSED);
 
-export const AuthorizationSpecSchema = Type.Object({
+const AuthorizationSpecSchema = Type.Object({
   selector: Type.Optional(SelectorSchema),
   action: Type.Optional(Type.Union([Type.Literal('ALLOW'), Type.Literal('DENY'), Type.Literal('AUDIT'), Type.Literal('CUSTOM')])),
   /** Each by itself: one that can not be read does not spoil the others. */
@@ -53,7 +53,7 @@ export const AuthorizationSpecSchema = Type.Object({
 
 const MutualTls = Type.Object({ mode: Type.Optional(Type.Union([Type.Literal('UNSET'), Type.Literal('DISABLE'), Type.Literal('PERMISSIVE'), Type.Literal('STRICT')])) }, CLOSED);
 
-export const PeerAuthenticationSpecSchema = Type.Object({
+const PeerAuthenticationSpecSchema = Type.Object({
   selector: Type.Optional(SelectorSchema),
   mtls: Type.Optional(MutualTls),
   /** By port, in decimals. */
@@ -61,7 +61,7 @@ export const PeerAuthenticationSpecSchema = Type.Object({
 }, CLOSED);
 
 /** Of any object that an API server keeps. */
-export const PolicyNameSchema = Type.Object({
+const PolicyNameSchema = Type.Object({
   namespace: Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' }),
   name: Type.String({ pattern: '^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$' }),
 });
@@ -72,8 +72,15 @@ export type Condition = Static<typeof ConditionSchema>;
 export type PolicyRule = Static<typeof RuleSchema>;
 export type MutualTlsMode = NonNullable<Static<typeof MutualTls>['mode']>;
 
+/** Compiled, since thousands of policies are read in one turn: a fortieth of the time. */
+export const ruleValidator = Compile(RuleSchema);
+export const selectorValidator = Compile(SelectorSchema);
+export const authorizationSpecValidator = Compile(AuthorizationSpecSchema);
+export const peerAuthenticationSpecValidator = Compile(PeerAuthenticationSpecSchema);
+export const policyNameValidator = Compile(PolicyNameSchema);
+
 /** Where a value is first seen not to be of a schema. */
-export function faultOf(schema: TSchema, value: unknown, at: string): string {
-  const [fault] = Value.Errors(schema, value);
+export function faultOf(validator: Pick<Validator, 'Errors'>, value: unknown, at: string): string {
+  const [fault] = validator.Errors(value);
   return `${at}${fault?.instancePath.replaceAll('/', '.') ?? ''} ${fault?.message ?? 'can not be read'}`;
 }

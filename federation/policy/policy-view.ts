@@ -60,27 +60,31 @@ export class PolicyConverter {
   }
 }
 
-/** Policies with a selector, by one of the labels that they ask for: a pod meets few of many. */
+/** Policies with a selector, by namespace and one of the labels that they ask for: a pod meets few of many. */
 class SelectingPolicies {
-  readonly #byLabel = new Map<string, { readonly key: string; readonly selector: ConvertedPolicy['selector'] }[]>();
+  readonly #byNamespace = new Map<string, Map<string, { readonly key: string; readonly selector: ConvertedPolicy['selector'] }[]>>();
 
   add(policy: AuthorizationPolicy, { selector }: ConvertedPolicy): void {
     const [first] = selector;
     if (first === undefined) return;
-    const label = labelKey(policy.namespace, ...first);
+    let byLabel = this.#byNamespace.get(policy.namespace);
+    if (byLabel === undefined) this.#byNamespace.set(policy.namespace, (byLabel = new Map()));
+    const label = labelKey(...first);
     const entry = { key: policyKey(policy), selector };
-    const list = this.#byLabel.get(label);
-    if (list === undefined) this.#byLabel.set(label, [entry]);
+    const list = byLabel.get(label);
+    if (list === undefined) byLabel.set(label, [entry]);
     else list.push(entry);
   }
 
   namesFor(namespace: string, labels: Readonly<Record<string, string>>): readonly string[] {
-    return Object.entries(labels).flatMap(([key, value]) => (this.#byLabel.get(labelKey(namespace, key, value)) ?? []).filter(({ selector }) => selects(selector, labels)).map((entry) => entry.key));
+    const byLabel = this.#byNamespace.get(namespace);
+    if (byLabel === undefined) return [];
+    return Object.entries(labels).flatMap(([key, value]) => (byLabel.get(labelKey(key, value)) ?? []).filter(({ selector }) => selects(selector, labels)).map((entry) => entry.key));
   }
 }
 
 /** No part of a label has a line feed. */
-const labelKey = (namespace: string, key: string, value: string): string => `${namespace}\n${key}\n${value}`;
+const labelKey = (key: string, value: string): string => `${key}\n${value}`;
 
 function once<T>(known: WeakMap<KubernetesObject, { readonly value: T }>, object: KubernetesObject, make: () => T): T {
   let entry = known.get(object);

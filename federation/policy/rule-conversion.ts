@@ -1,9 +1,8 @@
 /** Rules of an AuthorizationPolicy as clauses that decide about a connection. */
 import { type Clause, EMPTY_MATCH, isEmptyMatch, type Match, type Rule } from '@landbridge/core/authorization.ts';
 import type { Result } from '@landbridge/core/result.ts';
-import { Value } from 'typebox/value';
 import { parseIpBlock, parsePort, parsePrincipal, parseServiceAccount, parseText } from './match-values.ts';
-import { type Condition, faultOf, OPAQUE_OPERATION_FIELDS, OPAQUE_SOURCE_FIELDS, type Operation, type PolicyRule, RuleSchema, type Source } from './policy-schema.ts';
+import { type Condition, faultOf, OPAQUE_OPERATION_FIELDS, OPAQUE_SOURCE_FIELDS, type Operation, type PolicyRule, ruleValidator, type Source } from './policy-schema.ts';
 
 export interface ConvertedRule {
   /** Undefined: it never matches. */
@@ -26,7 +25,7 @@ interface Part {
  * without what can not be evaluated, and so denies more.
  */
 export function convertRule(action: 'allow' | 'deny', rule: unknown, namespace: string, at: string): ConvertedRule {
-  if (!Value.Check(RuleSchema, rule)) return { rule: action === 'allow' ? undefined : [], opaque: [], faults: [faultOf(RuleSchema, rule, at)] };
+  if (!ruleValidator.Check(rule)) return { rule: action === 'allow' ? undefined : [], opaque: [], faults: [faultOf(ruleValidator, rule, at)] };
   const clauses = partsOf(rule, namespace, at);
   const parts = clauses.flat();
   const opaque = parts.flatMap((part) => part.opaque);
