@@ -33,7 +33,7 @@ test.serial(`an agent with ${PODS} idle pods and ${THREADS} data threads takes a
   const node = mesh.node('west');
   const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-footprint-'));
   t.teardown(() => rmSync(directory, { recursive: true }));
-  const pods = node.pods.map((pod, i): IdlePod & { readonly netns: string } => ({ uid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`, name: pod.name, address: pod.address, netns: pod.netns }));
+  const pods = node.pods.map((pod, i): IdlePod & { readonly netns: string } => ({ uid: `${String(process.pid).padStart(8, '0')}-0000-4000-8000-${String(i).padStart(12, '0')}`, name: pod.name, address: pod.address, netns: pod.netns }));
   writeFileSync(path.join(directory, 'pods.json'), JSON.stringify(pods));
   writeFileSync(path.join(directory, 'policies.json'), '[]');
   // A process in a control group of each pod, by which the agent finds its network namespace.

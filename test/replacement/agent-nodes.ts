@@ -147,6 +147,7 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-const uidOf = ({ name }: MeshNode, index: number): string => `00000000-0000-4000-${name === 'west' ? '8000' : '9000'}-${String(index).padStart(12, '0')}`;
+/** Agents look for processes of a pod on the whole machine, where other tests may have meshes too. */
+const uidOf = ({ name }: MeshNode, index: number): string => `${String(process.pid).padStart(8, '0')}-0000-4000-${name === 'west' ? '8000' : '9000'}-${String(index).padStart(12, '0')}`;
 const onHost = ({ netns, cgroupRoot }: MeshNode) => ({ netns, group: path.join(cgroupRoot, 'host', 'cgroup.procs') });
 const relay = (host: string, ports: readonly number[]): string => `const net = require('net'); for (const port of ${JSON.stringify(ports)}) net.createServer((s) => { const t = net.connect(port, '${host}'); s.on('error', () => t.destroy()); t.on('error', () => s.destroy()); s.pipe(t).pipe(s); }).listen(port, '127.0.0.1'); console.log('ready')`;

@@ -52,7 +52,7 @@ function change(pods: readonly IdlePod[]): void {
 
 /** As a node sees it: sandboxes begin, pods have addresses; then all processes end, and the API server forgets the pods. */
 async function round(number: number): Promise<void> {
-  const pods = node.pods.map((pod, i) => ({ uid: `00000000-0000-4000-8000-${String(number * AT_ONCE + i).padStart(12, '0')}`, name: pod.name, address: pod.address, netns: pod.netns }));
+  const pods = node.pods.map((pod, i) => ({ uid: `${String(process.pid).padStart(8, '0')}-0000-4000-8000-${String(number * AT_ONCE + i).padStart(12, '0')}`, name: pod.name, address: pod.address, netns: pod.netns }));
   const groups = pods.map(({ uid }) => path.join(node.cgroupRoot, 'pods', `pod${uid}`));
   for (const group of groups) mkdirSync(group);
   const sandboxes = await Promise.all(pods.map(async ({ netns }, i) => await startProgram({ netns, group: path.join(groups[i] as string, 'cgroup.procs') }, ['sh', '-c', 'echo ready; exec sleep infinity'])));
