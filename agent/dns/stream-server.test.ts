@@ -102,7 +102,10 @@ test('one that half closes still hears what it asked for, and then the end', asy
 
 test('what a server has not answered when it goes has failed, and the connection ends', async (t) => {
   for (const isThere of [true, false]) {
-    const { dial } = await scene(t, { isThere, onQuery: (message, socket) => (idOf(message) === 2 ? (socket.destroy(), []) : []) });
+    const { dial } = await scene(t, { isThere, onQuery: (message, socket) => {
+      if (idOf(message) === 2) socket.destroy();
+      return [];
+    } });
     const socket = await dial();
     const asked = [query(1, 'one.example'), query(2, 'two.example')];
     socket.write(Buffer.concat(asked.map(encodeDnsFrame)));
