@@ -45,6 +45,11 @@ class Traffic {
   readonly calls: string[] = [];
   readonly #captured = new Map<string, CapturedPod>();
 
+  /** Whether queries for names of a pod are captured. */
+  hasDns(uid: string): boolean {
+    return this.#captured.get(uid)?.listeners.dnsDatagrams.length !== 0;
+  }
+
   add(pod: LocalPod, captured: CapturedPod): void {
     this.calls.push(`add ${pod.addresses[0]}`);
     this.#captured.set(pod.uid, captured);
@@ -77,9 +82,9 @@ class Agent implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
-  constructor({ labels = { 'landbridge.dev/dataplane-mode': 'ambient' }, hasPod = false, others = [], ...options }: { readonly labels?: Record<string, string>; readonly hasPod?: boolean; readonly others?: readonly V1Pod[]; readonly hook?: InterfaceHook } = {}) {
+  constructor({ labels = { 'landbridge.dev/dataplane-mode': 'ambient' }, hasPod = false, others = [], capturesDns = false, ...options }: { readonly labels?: Record<string, string>; readonly hasPod?: boolean; readonly capturesDns?: boolean; readonly others?: readonly V1Pod[]; readonly hook?: InterfaceHook } = {}) {
     this.capture = new Capture({ ...mesh.node('west'), ...options });
-    this.captures = new PodCaptures(this.capture, this.source, this.traffic, silent, { admissionWaitMs: 200 });
+    this.captures = new PodCaptures(this.capture, this.source, this.traffic, silent, { admissionWaitMs: 200, capturesDns });
     this.source.setNamespace({ metadata: { name: 'demo', labels } });
     if (hasPod) this.setPod();
     for (const pod of others) this.source.setPod(pod);
@@ -267,3 +272,16 @@ for (const { hook, runs } of HOOKS) {
     t.is(await b.run(caller(a.address, 9)), 'ECONNREFUSED');
   });
 }
+
+test.serial('queries for names are captured as the agent is set, or as the pod says', async (t) => {
+  for (const [capturesDns, annotations, expected] of [[true, {}, true], [false, {}, false], [true, { 'ambient.istio.io/dns-capture': 'false' }, false], [false, { 'landbridge.dev/dns-capture': 'true' }, true]] as const) {
+    await using agent = new Agent({ capturesDns });
+    const before = traces();
+    agent.source.setPod({ metadata: { namespace: 'demo', name: 'one', uid, annotations }, spec: { containers: [], nodeName: 'west' }, status: { phase: 'Pending' } });
+    const a = sandbox(mesh.pod('a'));
+    t.deepEqual(await agent.captures.admit(a, never), { kind: 'captured' });
+    t.is(agent.traffic.hasDns(uid), expected, JSON.stringify([capturesDns, annotations]));
+    await agent.captures.end(a);
+    t.deepEqual(traces(), before);
+  }
+});
