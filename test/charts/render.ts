@@ -13,12 +13,12 @@ export type ChartName = 'federation' | 'agent' | 'gateway';
 // biome-ignore lint/suspicious/noExplicitAny: assertions reach deep into foreign objects, and a wrong path fails them
 export type Manifest = any;
 
-/** Renders a chart with the helm that the lab pins. Rejects with what helm wrote. */
-export async function render(chart: ChartName, values: Readonly<Record<string, unknown>>): Promise<readonly Manifest[]> {
+/** Renders a chart with the helm that the lab pins, for the cluster of a kubeconfig or for one that has nothing. Rejects with what helm wrote. */
+export async function render(chart: ChartName, values: Readonly<Record<string, unknown>>, { kubeconfig }: { readonly kubeconfig?: string } = {}): Promise<readonly Manifest[]> {
   const helm = process.env['LANDBRIDGE_HELM'] || toolPath('helm');
   if (!existsSync(helm)) throw new Error(`there is no helm at ${helm}: run the tests with npm test, which builds it`);
   const sets = Object.entries(values).flatMap(([key, value]) => ['--set-json', `${key}=${JSON.stringify(value)}`]);
-  const argv = ['template', `landbridge-${chart}`, path.join(CHARTS, chart), '--namespace', 'landbridge-system', ...sets];
+  const argv = ['template', `landbridge-${chart}`, path.join(CHARTS, chart), '--namespace', 'landbridge-system', ...(kubeconfig === undefined ? [] : ['--dry-run=server', '--kubeconfig', kubeconfig]), ...sets];
   const { stdout } = await promisify(execFile)(helm, argv, { maxBuffer: 1 << 24 });
   return parseAllDocuments(stdout).map((document) => document.toJS() as Manifest).filter((manifest) => manifest !== null);
 }
