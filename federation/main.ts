@@ -66,7 +66,7 @@ async function main(): Promise<void> {
   const identities = new LookedUpIdentities({ known: (node) => clusterset.identitiesOn(node), ask: async (node, namespace, asked) => podIdentities(await lookUp(node, namespace, asked), node, config.trustDomain) }, Date.now);
   const certificates = new CertificateService({ authority, authenticator, identities, clock: Date.now, log: log.child({ scope: 'ca' }) });
 
-  await using _health = await startHealthServer(HEALTH_PORT, () => (clusterset.synced ? undefined : 'the objects of the cluster are not listed yet'));
+  await using _health = await startHealthServer(HEALTH_PORT, () => (clusterset.synced ? undefined : `not listed yet: ${clusterset.unlisted.join(', ')}`));
   using _follow = authority.onChange(() => clusterset.notify());
   const first = await authority.issueServer(names, Date.now(), signal);
   await using agents = await startGrpcServer({ port: AGENT_PORT, certificate: first, createCertificate: certificates.handle, deltaAggregatedResources: ads.handle });

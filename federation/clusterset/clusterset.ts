@@ -70,6 +70,11 @@ export class Clusterset {
     return this.#objects.synced;
   }
 
+  /** What keeps it from being {@link synced}. */
+  get unlisted(): readonly string[] {
+    return this.#objects.unlisted;
+  }
+
   get imports(): ReadonlyMap<string, ImportedService> {
     return this.#registry.imports;
   }

@@ -29,7 +29,12 @@ export class ObjectSources {
   }
 
   get synced(): boolean {
-    return [...Object.values(this.#required), this.#definitions, ...Object.values(this.#optional)].every((source) => source.synced);
+    return this.unlisted.length === 0;
+  }
+
+  /** Names of what is not listed completely yet. */
+  get unlisted(): readonly string[] {
+    return Object.entries({ ...this.#required, definitions: this.#definitions, ...this.#optional }).flatMap(([name, source]) => (source.synced ? [] : [name]));
   }
 
   start(notify: () => void, signal: AbortSignal): void {
