@@ -71,6 +71,8 @@ function read(x509: X509Certificate): Result<AuthorityCertificate> {
   const extended = extensions.value.get(EXTENSION.extendedUsage);
   const usages = extended === undefined ? undefined : partsOf(extended).map(({ content }) => content.toString('hex'));
   if (usages !== undefined && !usages.includes(USAGE.any) && !(usages.includes(USAGE.server) && usages.includes(USAGE.client))) return err(`${nameOf(x509)} may not sign for both sides of a connection (extendedKeyUsage)`);
+  // OpenSSL at agents takes none whose other extensions can not be read, which nothing here depends on.
+  if (!x509.ca) return err(`${nameOf(x509)} is broken, or not an authority to OpenSSL`);
   const keyId = extensions.value.get(EXTENSION.keyId);
   const names = extensions.value.get(EXTENSION.names);
   const constraints = constraintsOf(extensions.value.get(EXTENSION.constraints));

@@ -1,6 +1,8 @@
+import { X509Certificate } from 'node:crypto';
 import { fromBinary } from '@bufbuild/protobuf';
 import type { KubernetesObject, V1EndpointSlice, V1Service } from '@kubernetes/client-node';
-import type { ServicePort, ServiceRecord } from '@landbridge/core/records.ts';
+import type { MetaRecord, ServicePort, ServiceRecord } from '@landbridge/core/records.ts';
+import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
 import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
@@ -10,7 +12,9 @@ import { exampleAuthentication, exampleAuthorization } from '../policy/example-p
 import { endpoint } from '../records/example-records.ts';
 import type { ClusterView } from '../records/peer-table.ts';
 import { exampleEndpoint, exampleExport, examplePod, exampleService, exampleSlice } from '../registry/example-objects.ts';
+import { makeRoot } from '../ca/own-root.ts';
 import { ExampleCluster, exampleView } from './example-cluster.ts';
+import { bundleDigest } from './trust-distribution.ts';
 import { MAX_STATUSES_PER_PASS } from './policy-statuses.ts';
 
 const derived = derivedServiceName('shop', 'cart');
@@ -256,4 +260,26 @@ test('each policy says what became of it, once, also where there are many', asyn
   await cluster.settle();
   t.deepEqual(cluster.written, []);
   t.like(cluster.clusterset.judgedPolicies.find(({ object }) => object.metadata?.name === 'p0')?.verdict, { kind: 'refused' });
+});
+
+test('roots that a member says it has are told to agents, and once these have them the member is told so', async (t) => {
+  const roots = [0, 1].map(() => new X509Certificate(makeRoot('west.landbridge', Date.now()).certificatePem).raw.toString('base64'));
+  const said = (...of: readonly string[]): ReadonlyMap<string, ClusterView> => west(undefined, undefined, { meta: { kind: 'meta', trustDomain: 'west.landbridge', network: '', version: '0.1.0', roots: [...of] } });
+  const cluster = exporting();
+  cluster.confirmation = { connected: 2, confirmed: 1 };
+  cluster.membership.views = said(roots[0] as string);
+  await using _ = await settled(cluster);
+  const told = (): number => fromBinary(TrustBundleSchema, cluster.told.at(-1)?.types.get(TRUST_BUNDLE_TYPE)?.get('west.landbridge')?.bytes ?? new Uint8Array()).roots.length;
+  const published = (): MetaRecord => cluster.membership.published.get('meta') as MetaRecord;
+  t.is(told(), 1);
+  t.deepEqual(published().roots, [Buffer.from('root').toString('base64')], 'its own');
+  t.deepEqual(published().trusted, []);
+  cluster.membership.views = said(...roots);
+  await cluster.settle();
+  t.is(told(), 2);
+  t.deepEqual(published().trusted, []);
+  cluster.confirmation = { connected: 2, confirmed: 2 };
+  await cluster.settle();
+  t.deepEqual(published().trusted, [{ cluster: 'west', digest: bundleDigest({ roots: roots.map((each) => Buffer.from(each, 'base64')) }) }]);
+  t.deepEqual(cluster.clusterset.rootsToldTo(), { agents: { connected: 2, confirmed: 2 }, membersBehind: ['west'], allListed: true });
 });

@@ -112,3 +112,18 @@ test.serial('through a gateway: the session inside is cut when the workload’s 
   await gone;
   t.deepEqual(await engine.failures(), { 'outbound trust-domain': 1 });
 });
+
+test.serial('a trust domain that is taken back as a whole, as that of a revoked member is, is cut too', async (t) => {
+  trust(old);
+  await using application = await echo();
+  const pod = engine.server(server);
+  using peer = await NodeClient.connect(pod.port, old.certificate('a'), own.rootPem);
+  const { stream } = await peer.tunnel(`${HERE}:${application.port}`);
+  stream.on('error', () => {
+    // It is cut.
+  });
+  const gone = once(stream, 'close');
+  engine.plane.setTrust([['own.example', [own.rootPem]]]);
+  await gone;
+  t.deepEqual(await engine.failures(), { 'inbound trust-domain': 1 });
+});
