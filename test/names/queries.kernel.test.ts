@@ -22,7 +22,7 @@ let b: MeshPod;
 
 test.before(async () => {
   buildCaptureObject();
-  mesh = await Mesh.open({ west: ['a', 'b'] });
+  mesh = await Mesh.open({ west: ['a', 'b', 'six'] }, { six: ['IPv6'] });
   const west = mesh.node('west');
   west.becomeAgent();
   [a, b] = [mesh.pod('a'), mesh.pod('b')];
@@ -61,6 +61,18 @@ test.serial('one socket asks several servers, and hears from each by its own add
   t.deepEqual(taken.map((each) => [each[1], saw(each)]).sort(), servers.map((server) => [`${server} 53`, `${server} saw ${a.address}`]));
   const both = await ask(a, 6, [`to=${SERVERS6[0]}=a.example`, `to=::ffff:${SERVERS[1]}=b.example`, 'take', 'take']);
   t.deepEqual(both.map((each) => [each[1], saw(each)]).sort(), [[`${SERVERS6[0]} 53`, `${SERVERS6[0]} saw ${a.address6}`], [`::ffff:${SERVERS[1]} 53`, `${SERVERS[1]} saw ${a.address}`]]);
+});
+
+test.serial('a pod of one family asks servers of that family, and of another one hears that there is no way', async (t) => {
+  using capture = new Capture(mesh.node('west'));
+  const six = mesh.pod('six');
+  await using _agent = nameFor(capture, six);
+  const taken = await ask(six, 6, [`connect=${SERVERS6[0]}`, 'send=one.example', 'take', `to=${SERVERS6[1]}=two.example`]);
+  t.deepEqual([taken[0], saw(taken[1])], [`${SERVERS6[0]} 53`, `${SERVERS6[0]} saw ${six.address6}`]);
+  for (const [family, server] of [[4, SERVERS[0]], [6, `::ffff:${SERVERS[0]}`]] as const) {
+    t.deepEqual(await ask(six, family, [`connect=${server}`]), ['ENETUNREACH'], server);
+    t.deepEqual(await ask(six, family, [`to=${server}=x.example`]), ['ENETUNREACH'], server);
+  }
 });
 
 test.serial('a fifth server is refused while the others may answer, and asked afterwards', async (t) => {
