@@ -9,11 +9,12 @@ import test from 'ava';
 import { MCS_SOURCE_LABEL, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
 import { derivedServiceName } from '../outputs/names.ts';
 import { exampleAuthentication, exampleAuthorization } from '../policy/example-policies.ts';
-import { endpoint } from '../records/example-records.ts';
+import { endpoint, exampleKeys, exampleMember } from '../records/example-records.ts';
 import type { ClusterView } from '../records/peer-table.ts';
 import { exampleEndpoint, exampleExport, examplePod, exampleService, exampleSlice } from '../registry/example-objects.ts';
 import { makeRoot } from '../ca/own-root.ts';
 import { ExampleCluster, exampleView } from './example-cluster.ts';
+import { delta, type Snapshot } from '../xds/snapshot.ts';
 import { bundleDigest } from './trust-distribution.ts';
 import { MAX_STATUSES_PER_PASS } from './policy-statuses.ts';
 
@@ -282,4 +283,26 @@ test('roots that a member says it has are told to agents, and once these have th
   await cluster.settle();
   t.deepEqual(published().trusted, [{ cluster: 'west', digest: bundleDigest({ roots: roots.map((each) => Buffer.from(each, 'base64')) }) }]);
   t.deepEqual(cluster.clusterset.rootsToldTo(), { agents: { connected: 2, confirmed: 2 }, membersBehind: ['west'], allListed: true });
+});
+
+test('a service that begins anew takes no roots from agents before it has read what their cluster says of them', async (t) => {
+  const [joined, now] = [0, 1].map(() => new X509Certificate(makeRoot('west.landbridge', Date.now()).certificatePem).raw.toString('base64')) as [string, string];
+  const known = west(undefined, undefined, { member: exampleMember('west', exampleKeys(), { roots: [joined] }), meta: { kind: 'meta', trustDomain: 'west.landbridge', network: '', version: '0.1.0', roots: [now] } });
+  const cluster = exporting();
+  cluster.membership.views = known;
+  await using _ = await settled(cluster);
+  const agent = new Map<string, string>();
+  const follow = (): readonly string[] => {
+    const { updated, removed } = delta(cluster.told.at(-1) as Snapshot, TRUST_BUNDLE_TYPE, agent);
+    for (const [name, { version }] of updated) agent.set(name, version);
+    return [...updated.map(([name]) => name), ...removed.map((name) => `-${name}`)];
+  };
+  t.deepEqual(follow(), ['east.landbridge', 'west.landbridge']);
+  // The founder's record is there first, with the roots of the join.
+  await cluster.restart({ views: west(undefined, undefined, { ...([...known.values()][0] as ClusterView), meta: undefined, complete: false }) });
+  t.deepEqual(follow(), []);
+  const fresh = delta(cluster.told.at(-1) as Snapshot, TRUST_BUNDLE_TYPE, new Map());
+  t.is(fresh.updated.length, 2, 'who has none gets those');
+  await cluster.restart({ views: known });
+  t.deepEqual(follow(), []);
 });

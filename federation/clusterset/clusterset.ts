@@ -195,7 +195,7 @@ export class Clusterset {
     ads.publish({
       types: new Map<string, ReadonlyMap<string, Resource>>([
         [ADDRESS_TYPE, this.#registry.addresses.resources],
-        [TRUST_BUNDLE_TYPE, trustBundleResources(new Map([...bundles.values()].map(({ trustDomain, roots }) => [trustDomain, roots])))],
+        [TRUST_BUNDLE_TYPE, trustBundleResources(bundles.values())],
         [AUTHORIZATION_TYPE, authorizationResources(this.#policies?.policies ?? new Map())],
       ]),
       changed: new Map([[ADDRESS_TYPE, addresses]]),

@@ -54,6 +54,7 @@ test('what all agents have had stays so until the roots are others', (t) => {
   t.deepEqual(distribution.trusted('east'), [{ cluster: 'west', digest: digest(before) }], 'still the old ones');
   t.true(distribution.update(after, (trustDomain) => trustDomain === 'west.landbridge'));
   t.deepEqual(distribution.trusted('east'), [{ cluster: 'west', digest: digest(after) }]);
+  t.false(distribution.update(new Map([...before].map(([cluster, bundle]) => [cluster, { ...bundle, isProvisional: true }])), () => true), 'what may be old news is nothing to confirm');
   t.true(distribution.update(trustBundles(east, new Map()), () => false));
   t.deepEqual(distribution.trusted('east'), []);
 });
@@ -64,4 +65,12 @@ test('members that have not said that they have the roots of now are behind', (t
   t.deepEqual(membersBehind(east, trusting('0'.repeat(64))), ['west']);
   t.deepEqual(membersBehind(east, west(undefined)), ['west'], 'one that is too old to say it');
   t.deepEqual(membersBehind(east, new Map([['east', exampleView('east')]])), [], 'this cluster itself');
+});
+
+test('of a cluster whose records were not all read yet roots are told with reserve', (t) => {
+  const views = west(undefined);
+  t.false(trustBundles(east, views).get('west')?.isProvisional);
+  const incomplete = new Map([...views].map(([name, view]) => [name, { ...view, complete: false }]));
+  t.true(trustBundles(east, incomplete).get('west')?.isProvisional);
+  t.false(trustBundles(east, incomplete).get('east')?.isProvisional);
 });

@@ -6,6 +6,8 @@ export interface TrustBundle {
   readonly trustDomain: string;
   /** DER, in an order that does not depend on who tells them. */
   readonly roots: readonly Buffer[];
+  /** Not all of the cluster's records were read in the life of this process: it may have other roots by now. */
+  readonly isProvisional: boolean;
 }
 
 export interface OwnTrust {
@@ -17,9 +19,9 @@ export interface OwnTrust {
 
 /** Whose roots vouch for which trust domain, by cluster. A member's word counts for its own trust domain and for nobody else's; ours is our own. */
 export function trustBundles({ cluster, trustDomain, roots }: OwnTrust, views: ReadonlyMap<string, ClusterView>): ReadonlyMap<string, TrustBundle> {
-  const bundles = new Map<string, TrustBundle>([[cluster, { trustDomain, roots: sorted(roots) }]]);
+  const bundles = new Map<string, TrustBundle>([[cluster, { trustDomain, roots: sorted(roots), isProvisional: false }]]);
   for (const view of views.values()) {
-    if (view.cluster !== cluster && view.member.trustDomain !== trustDomain) bundles.set(view.cluster, { trustDomain: view.member.trustDomain, roots: rootsOf(view) });
+    if (view.cluster !== cluster && view.member.trustDomain !== trustDomain) bundles.set(view.cluster, { trustDomain: view.member.trustDomain, roots: rootsOf(view), isProvisional: !view.complete });
   }
   return bundles;
 }
@@ -72,7 +74,7 @@ export class TrustDistribution {
     for (const cluster of [...this.#confirmed.keys()]) if (!bundles.has(cluster)) isNew = this.#confirmed.delete(cluster) || isNew;
     for (const [cluster, bundle] of bundles) {
       const digest = bundleDigest(bundle);
-      if (this.#confirmed.get(cluster) === digest || !isConfirmed(bundle.trustDomain)) continue;
+      if (this.#confirmed.get(cluster) === digest || bundle.isProvisional || !isConfirmed(bundle.trustDomain)) continue;
       this.#confirmed.set(cluster, digest);
       isNew = true;
     }

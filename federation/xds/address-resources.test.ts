@@ -175,7 +175,7 @@ test('the order of the API server’s lists does not change what is told', (t) =
 });
 
 test('roots are told by trust domain', (t) => {
-  const bundles = trustBundleResources(new Map([['west.landbridge', [Uint8Array.of(1), Uint8Array.of(2)]], ['east.landbridge', []]]));
+  const bundles = trustBundleResources([{ trustDomain: 'west.landbridge', roots: [Uint8Array.of(1), Uint8Array.of(2)] }, { trustDomain: 'east.landbridge', roots: [] }]);
   t.like(fromBinary(TrustBundleSchema, bundles.get('west.landbridge')?.bytes ?? new Uint8Array()), { trustDomain: 'west.landbridge', roots: [Uint8Array.of(1), Uint8Array.of(2)] });
   t.deepEqual([...bundles.keys()], ['west.landbridge', 'east.landbridge']);
 });

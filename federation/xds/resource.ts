@@ -5,6 +5,8 @@ export interface Resource {
   /** Changes with the bytes. */
   readonly version: string;
   readonly bytes: Uint8Array;
+  /** Better than nothing, and not better than what a client has already. */
+  readonly isProvisional?: boolean;
 }
 
 export function resource(bytes: Uint8Array): Resource {

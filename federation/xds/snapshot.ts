@@ -24,7 +24,7 @@ export interface Delta {
 export function delta(snapshot: Snapshot, typeUrl: string, known: ReadonlyMap<string, string>): Delta {
   const resources = snapshot.types.get(typeUrl) ?? new Map<string, Resource>();
   return {
-    updated: [...resources].filter(([name, { version }]) => known.get(name) !== version),
+    updated: [...resources].filter(([name, { version, isProvisional }]) => (isProvisional === true ? !known.has(name) : known.get(name) !== version)),
     removed: [...known.keys()].filter((name) => !resources.has(name) && mayRemove(snapshot, typeUrl, name)),
   };
 }
