@@ -1,8 +1,8 @@
 /** Answers of DNS as bytes (RFC 1035, section 4): never longer than allowed, with the question as it came. */
 import { Buffer } from 'node:buffer';
-import { type IpAddress, isIpv4 } from '@landbridge/core/ip-address.ts';
+import { type IpAddress, ipBytes } from '@landbridge/core/ip-address.ts';
 import { type Answer, encode } from 'dns-packet';
-import { DNS_FLAG, DNS_HEADER_BYTES, type DnsQuery, MAX_DNS_LABEL_BYTES, MAX_DNS_NAME_BYTES } from './dns-message.ts';
+import { DNS_CLASS_IN, DNS_FLAG, DNS_HEADER_BYTES, DNS_TYPE, type DnsQuery, MAX_DNS_LABEL_BYTES, MAX_DNS_NAME_BYTES } from './dns-message.ts';
 
 /** IANA, "DNS RCODEs". */
 export const DNS_RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 } as const;
@@ -16,6 +16,8 @@ export type DnsRecord = { readonly owner: string; readonly ttlSeconds: number } 
   | { readonly type: 'HINFO'; readonly cpu: string; readonly os: string }
   | { readonly type: 'SOA'; readonly primary: string; readonly mailbox: string; readonly serial: number; readonly refreshSeconds: number; readonly retrySeconds: number; readonly expireSeconds: number; readonly negativeTtlSeconds: number }
 );
+
+type AddressRecord = Extract<DnsRecord, { readonly type: 'A' | 'AAAA' }>;
 
 export interface DnsAnswer {
   readonly rcode: DnsRcode;
@@ -32,6 +34,8 @@ export const MAX_UDP_BYTES = 1232;
 export const MAX_TCP_BYTES = 65_535;
 
 const OPT_BYTES = 11;
+/** Type, class, time to live, length of the data. */
+const RECORD_HEAD_BYTES = 10;
 const DNSSEC_OK = 0x8000;
 /** A pointer has 14 bits (RFC 1035, section 4.1.4). */
 const MAX_POINTER = 0x3fff;
@@ -131,17 +135,28 @@ class Message {
 
 /** A record behind its owner: type, class, time to live, data. */
 function restOf(record: DnsRecord): Uint8Array | undefined {
+  if ('address' in record) return addressRest(record);
   const answer = answerOf(record);
   // With the root as owner, which is one byte.
   return answer === undefined ? undefined : encode({ answers: [answer] }).subarray(DNS_HEADER_BYTES + 1);
 }
 
-function answerOf(record: DnsRecord): Answer | undefined {
+/** By itself: an answer may have thousands of these, and the encoder makes a message for each. */
+function addressRest({ type, ttlSeconds, address }: AddressRecord): Uint8Array | undefined {
+  const bytes = ipBytes(address);
+  if ((bytes.length === 4) !== (type === 'A')) return undefined;
+  const rest = Buffer.allocUnsafe(RECORD_HEAD_BYTES + bytes.length);
+  rest.writeUInt16BE(DNS_TYPE[type], 0);
+  rest.writeUInt16BE(DNS_CLASS_IN, 2);
+  rest.writeUInt32BE(ttlSeconds, 4);
+  rest.writeUInt16BE(bytes.length, 8);
+  rest.set(bytes, RECORD_HEAD_BYTES);
+  return rest;
+}
+
+function answerOf(record: Exclude<DnsRecord, AddressRecord>): Answer | undefined {
   const head = { name: '.', ttl: record.ttlSeconds } as const;
   switch (record.type) {
-    case 'A':
-    case 'AAAA':
-      return isIpv4(record.address) === (record.type === 'A') ? { ...head, type: record.type, data: record.address } : undefined;
     case 'CNAME':
       return isEncodable(record.target) ? { ...head, type: 'CNAME', data: record.target } : undefined;
     case 'SRV':

@@ -22,17 +22,18 @@ export function isHeadless({ names, addresses, ranges }: Service): boolean {
   return names?.headless ?? (addresses.length === 0 && ranges.length === 0);
 }
 
-/** Ready ones. Those in other networks are among them, without an address. */
-export function* headlessEndpoints(service: Service, { registry }: Pick<NameView, 'registry'>, network: string): Generator<HeadlessEndpoint> {
+/** Ready ones, or those of them that may be called `hostname`. Those in other networks are among them, without an address. */
+export function* headlessEndpoints(service: Service, { registry }: Pick<NameView, 'registry'>, network: string, hostname?: string): Generator<HeadlessEndpoint> {
   if (service.names === undefined) {
     // As Istio's control plane tells them: without names.
-    for (const workload of registry.endpointsOf(service)) if (workload.healthy || service.loadBalancing.health === 'allow-all') yield* byAddress(workload, addressesOf(workload, network), []);
+    for (const workload of registry.endpointsOf(service)) if (workload.healthy || service.loadBalancing.health === 'allow-all') yield* byAddress(workload, addressesIn(network, workload), []);
     return;
   }
   for (const workload of registry.namedEndpointsOf(service)) {
     const name = workload.names.get(service.key);
-    if (name === undefined) continue;
-    const addresses = addressesOf(workload, network).filter((ip) => (isIpv4(ip) ? name.ipv4 : name.ipv6));
+    if (name === undefined || (hostname !== undefined && name.hostname !== '' && name.hostname !== hostname)) continue;
+    const all = addressesIn(network, workload);
+    const addresses = name.ipv4 && name.ipv6 ? all : all.filter((ip) => (isIpv4(ip) ? name.ipv4 : name.ipv6));
     if (name.hostname === '') yield* byAddress(workload, addresses, name.ports);
     else yield { hostname: name.hostname, cluster: workload.cluster, addresses, ports: name.ports };
   }
@@ -44,12 +45,14 @@ function* byAddress({ cluster }: Workload, addresses: readonly IpAddress[], port
   if (addresses.length === 0) yield { hostname: '', cluster, addresses, ports };
 }
 
-/** A workload never changes, and is asked for again and again. */
-const routable = new WeakMap<Workload, readonly string[]>();
+/** A workload never changes, and one of many behind a service is looked at with each query for it. */
+const known = new WeakMap<Workload, { readonly network: string; readonly addresses: readonly IpAddress[] }>();
 
 /** A name that somebody else says must not lead to what listens on the pod itself, or to a cloud's metadata. */
-function addressesOf(workload: Workload, network: string): IpAddress[] {
-  let addresses = routable.get(workload);
-  if (addresses === undefined) routable.set(workload, (addresses = workload.addresses.filter((address) => routableAddress(ipOf(address)) !== undefined)));
-  return addresses.filter((address) => networkOf(address) === network).map(ipOf);
+function addressesIn(network: string, workload: Workload): readonly IpAddress[] {
+  const found = known.get(workload);
+  if (found?.network === network) return found.addresses;
+  const addresses = workload.addresses.filter((address) => networkOf(address) === network).map(ipOf).filter((ip) => routableAddress(ip) !== undefined);
+  known.set(workload, { network, addresses });
+  return addresses;
 }

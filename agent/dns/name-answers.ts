@@ -25,11 +25,7 @@ export function answerName({ opcode, question }: DnsQuery, client: Pick<DnsClien
   if (name === undefined) return isClusterset ? negative('NXDOMAIN', CLUSTERSET_DOMAIN) : undefined;
   const { clusterDomain } = options;
   const { namespace } = client;
-  if (isClusterset) {
-    const found = clustersetFinding(name, type, name, namespace, view, options);
-    // Whatever others know of it, they are not asked.
-    return found.kind === 'untold' ? bareAnswer('SERVFAIL') : answerOf(found, CLUSTERSET_DOMAIN);
-  }
+  if (isClusterset) return answerOf(clustersetFinding(name, type, name, namespace, view, options), CLUSTERSET_DOMAIN);
   const isTaken = hasService(name, namespace, view, clusterDomain);
   const exact = findElsewhere(name, type, name, namespace, view, options);
   if (exact.kind !== 'untold') return answerOf(exact, zoneOf(name, clusterDomain));
@@ -122,7 +118,7 @@ function isInClusterset({ labels }: DnsQuestion): boolean {
   return labels.slice(-2).join('.') === CLUSTERSET_DOMAIN;
 }
 
-function answerOf(found: Exclude<Found, { kind: 'untold' }> | Found, zone: string | undefined, alias?: { readonly owner: string; readonly target: string }): DnsAnswer {
+function answerOf(found: Found, zone: string | undefined, alias?: { readonly owner: string; readonly target: string }): DnsAnswer {
   const cname: readonly DnsRecord[] = alias === undefined ? [] : [{ type: 'CNAME', owner: alias.owner, ttlSeconds: TTL_SECONDS, target: alias.target }];
   switch (found.kind) {
     case 'records':
@@ -132,6 +128,7 @@ function answerOf(found: Exclude<Found, { kind: 'untold' }> | Found, zone: strin
     case 'no-name':
       return { ...negative('NXDOMAIN', zone), answers: cname };
     case 'untold':
+      // Of the clusterset: whatever others know of it, they are not asked.
       return bareAnswer('SERVFAIL');
     default:
       return found satisfies never;

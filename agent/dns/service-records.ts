@@ -35,7 +35,7 @@ export function serviceRecords(service: Service, name: ServiceName, type: number
       if (!isHeadless(service)) return NO_NAME;
       if (service.names === undefined) return UNTOLD;
       const called: HeadlessEndpoint[] = [];
-      for (const endpoint of headlessEndpoints(service, view, options.network)) if (endpoint.hostname === name.hostname && (name.cluster === undefined || endpoint.cluster === name.cluster)) called.push(endpoint);
+      for (const endpoint of headlessEndpoints(service, view, options.network, name.hostname)) if (endpoint.hostname === name.hostname && (name.cluster === undefined || endpoint.cluster === name.cluster)) called.push(endpoint);
       return ofEndpoints(called, type, owner, options);
     }
     default:

@@ -1,6 +1,7 @@
 /** Parsers of what other clusters, the control plane and the kernel say. */
 import { crc32 } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
+import { anyPack } from '@bufbuild/protobuf/wkt';
 import type { KubernetesObject } from '@kubernetes/client-node';
 import { parseAuthorization } from '@landbridge/agent/discovery/authorization-resource.ts';
 import { parseAddress } from '@landbridge/agent/discovery/wds-address.ts';
@@ -10,6 +11,7 @@ import { MAX_RETRY_AFTER_MS, parseListPage, parseStatus, parseWatchEvent } from 
 import { authorize } from '@landbridge/core/authorization.ts';
 import { parseSpiffeId, spiffeId } from '@landbridge/core/identity.ts';
 import { parseIp } from '@landbridge/core/ip-address.ts';
+import { isDnsLabel } from '@landbridge/core/names.ts';
 import { addressBytes, ENDPOINT_BYTES, flowKey, parseEndpoint } from '@landbridge/ebpf/capture-layout.ts';
 import { exampleToken } from '@landbridge/federation/join/example-token.ts';
 import { encodeJoinToken, MAX_TOKEN_LENGTH, parseJoinToken } from '@landbridge/federation/join/join-token.ts';
@@ -19,7 +21,9 @@ import { parsePeerAuthentication } from '@landbridge/federation/policy/peer-auth
 import { PolicyConverter } from '@landbridge/federation/policy/policy-view.ts';
 import { encodeAuthorization } from '@landbridge/federation/xds/authorization-resources.ts';
 import { Action, AuthorizationSchema } from '@landbridge/wire/gen/authorization_pb.js';
+import { EndpointNamesSchema, NamedPort_Protocol, ServiceNamesSchema } from '@landbridge/wire/gen/names_pb.js';
 import { AddressSchema, ApplicationTunnel_Protocol, LoadBalancing_Mode, LoadBalancing_Scope, TunnelProtocol } from '@landbridge/wire/gen/workload_pb.js';
+import { NAMES_EXTENSION } from '@landbridge/wire/protocol.ts';
 import { decodeEnvelope, encodeEnvelope, signedBytes } from '@landbridge/wire/record.ts';
 import { expect, type FuzzTarget, hex, latin1, latin1Text, utf8, utf8Text } from './fuzz-target.ts';
 
@@ -95,6 +99,8 @@ const ip4 = Uint8Array.of(10, 244, 1, 17);
 /** A port that only just is one: most changes make it none. */
 const HIGH_PORTS = Array.from({ length: 6 }, (_, at) => ({ servicePort: 65530 + at, targetPort: 65535 }));
 
+const NAMED_PORTS = [{ name: 'http', protocol: NamedPort_Protocol.TCP, port: 65535 }];
+
 const wdsAddress: FuzzTarget = {
   name: 'wds-address',
   examples: [
@@ -104,6 +110,7 @@ const wdsAddress: FuzzTarget = {
         value: {
           uid: 'west//Pod/shop/cart-1', name: 'cart-1', namespace: 'shop', addresses: [ip4, new Uint8Array(16).fill(1)], network: 'n', tunnelProtocol: TunnelProtocol.HBONE, trustDomain: 'west.example', serviceAccount: 'cart', node: 'n1', clusterId: 'west',
           services: { 'shop/cart.shop.svc.cluster.local': { ports: [{ servicePort: 80, targetPort: 8080 }, ...HIGH_PORTS] } }, authorizationPolicies: ['shop/deny'], locality: { region: 'r', zone: 'z', subzone: 's' }, capacity: 3,
+          extensions: [{ name: NAMES_EXTENSION, config: anyPack(EndpointNamesSchema, create(EndpointNamesSchema, { services: { 'shop/web.shop.svc.cluster.local': { hostname: 'web-0', ipv4: true, ports: NAMED_PORTS } } })) }],
           applicationTunnel: { protocol: ApplicationTunnel_Protocol.PROXY, port: 15088 }, networkGateway: { destination: { case: 'address', value: { network: 'n', address: ip4 } }, hboneMtlsPort: 15008 },
         },
       },
@@ -113,6 +120,7 @@ const wdsAddress: FuzzTarget = {
         case: 'service',
         value: {
           name: 'cart', namespace: 'shop', hostname: 'cart.shop.svc.cluster.local', addresses: [{ network: 'n', address: ip4 }, { network: 'n', address: Uint8Array.of(10, 0, 0, 0), length: 8 }], ports: [{ servicePort: 80, targetPort: 0 }, ...HIGH_PORTS], subjectAltNames: ['spiffe://a/ns/b/sa/c'], canonical: true,
+          extensions: [{ name: NAMES_EXTENSION, config: anyPack(ServiceNamesSchema, create(ServiceNamesSchema, { headless: true, ports: NAMED_PORTS })) }],
           waypoint: { destination: { case: 'hostname', value: { namespace: 'shop', hostname: 'waypoint.shop' } }, hboneMtlsPort: 15008 }, loadBalancing: { mode: LoadBalancing_Mode.FAILOVER, routingPreference: [LoadBalancing_Scope.NETWORK, LoadBalancing_Scope.ZONE] },
         },
       },
@@ -123,6 +131,8 @@ const wdsAddress: FuzzTarget = {
     const parsed = parseAddress(input);
     if (!parsed.ok) return void expect(parsed.error.length <= MAX_REASON + input.length, 'reason is too long');
     const { value } = parsed;
+    const names = value.kind === 'service' ? (value.names?.ports ?? []).map(({ name }) => name) : [...value.names.values()].flatMap(({ hostname, ports }) => [hostname || 'x', ...ports.map(({ name }) => name)]);
+    expect(names.every(isDnsLabel), 'a name is no label');
     for (const address of value.addresses) expect(parseIp(address.slice(address.lastIndexOf('/') + 1)).ok, 'address that is none');
     const ports = value.kind === 'service' ? [...value.ports] : [...value.services.values()].flatMap((map) => [...map]);
     expect(ports.flat().every((port) => port >= 0 && port <= 65535), 'port out of range');
