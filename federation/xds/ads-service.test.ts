@@ -284,7 +284,9 @@ test.serial('of large answers some are under way at a time: the next agent is to
   ads.publish({ ...snapshot({}), types: new Map([[ADDRESS_TYPE, new Map([['east//Pod/shop/a', resource]])]]) });
   await using server = await serveDiscovery(ads);
   const [first, second, third] = [new ExampleAgent(server.address), new ExampleAgent(server.address), new ExampleAgent(server.address)] as const;
-  t.teardown(() => [first, second, third].forEach((agent) => agent[Symbol.dispose]()));
+  t.teardown(() => {
+    for (const agent of [first, second, third]) agent[Symbol.dispose]();
+  });
   for (const agent of [first, second, third]) {
     agent.send({ typeUrl: ADDRESS_TYPE });
     await sleep(QUIET_MS);
