@@ -9,7 +9,9 @@ import { inSlices } from '../in-slices.ts';
 import { metrics } from '../metrics.ts';
 import { answerSize, encodeAnswer } from './answer.ts';
 import { AnswerBudget } from './answer-budget.ts';
+import { Asking } from './asking.ts';
 import { Following } from './following.ts';
+import { OnDemandIndex } from './on-demand-index.ts';
 import { ResourceLog } from './resource-log.ts';
 import { type Delta, delta, mayRemove, type Snapshot } from './snapshot.ts';
 
@@ -33,7 +35,7 @@ interface Subscription {
 }
 
 /** What a client has, as far as it was told. Of addresses there are too many to remember for each client which ones it has. */
-type Progress = { readonly kind: 'versions'; readonly known: Map<string, string> } | { readonly kind: 'log'; readonly following: Following };
+type Progress = { readonly kind: 'versions'; readonly known: Map<string, string> } | { readonly kind: 'log'; readonly following: Following } | { readonly kind: 'asking'; readonly asking: Asking };
 
 /** How many agents follow a resource, and how many of them have said that they have it as it is now. */
 export interface Confirmation {
@@ -65,6 +67,11 @@ export class AdsService {
   #snapshot: Snapshot | undefined;
   readonly #trustConfirmed = new Set<() => void>();
   readonly #addresses = new ResourceLog();
+  /** Made when the first agent comes that does not follow all addresses; undefined in the meantime too. */
+  #onDemand: OnDemandIndex | undefined;
+  #isIndexing = false;
+  /** Names that changed while the index is being made. */
+  readonly #unindexed = new Set<string>();
   readonly #budget: AnswerBudget;
   readonly #confirmMs: number;
   #nonce = 0;
@@ -80,6 +87,7 @@ export class AdsService {
   publish(snapshot: Snapshot): void {
     this.#snapshot = snapshot;
     this.#addresses.update(snapshot.types.get(ADDRESS_TYPE) ?? new Map(), (name) => mayRemove(snapshot, ADDRESS_TYPE, name), snapshot.changed?.get(ADDRESS_TYPE));
+    this.#index(snapshot.changed?.get(ADDRESS_TYPE) ?? this.#addresses.resources.keys());
     for (const [type, resources] of snapshot.types) metrics.discoveryResources.set({ type: type.slice(type.lastIndexOf('.') + 1) }, resources.size);
     for (const stream of this.#streams) stream.push();
   }
@@ -147,13 +155,13 @@ export class AdsService {
   #request(request: DeltaDiscoveryRequest, stream: Stream): void {
     const { subscriptions, node } = stream;
     let subscription = subscriptions.get(request.typeUrl);
+    const { resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: unsubscribe } = request;
     if (subscription === undefined) {
       if (subscriptions.size >= MAX_TYPES) return;
-      const known = new Map(Object.entries(request.initialResourceVersions));
-      const progress: Progress = request.typeUrl === ADDRESS_TYPE ? { kind: 'log', following: new Following(this.#addresses, known, (name) => this.#snapshot !== undefined && mayRemove(this.#snapshot, ADDRESS_TYPE, name)) } : { kind: 'versions', known };
-      subscription = { progress, nonce: undefined, answered: false, isRefused: false, largeBytes: 0 };
+      subscription = { progress: this.#progressOf(request, stream), nonce: undefined, answered: false, isRefused: false, largeBytes: 0 };
       subscriptions.set(request.typeUrl, subscription);
     }
+    if (subscription.progress.kind === 'asking') subscription.progress.asking.ask(subscribe, unsubscribe);
     if (request.responseNonce === '' || request.responseNonce !== subscription.nonce) return;
     subscription.nonce = undefined;
     clearTimeout(stream.timers.get(request.typeUrl));
@@ -166,6 +174,39 @@ export class AdsService {
     this.#log.warn({ node, type: request.typeUrl, error: request.errorDetail.message.slice(0, 500) }, 'an agent refused resources');
   }
 
+  /** Who asks for names follows these alone; `*` that is taken back in the same request means that names will come (XDS_ON_DEMAND of ztunnel). */
+  #progressOf({ typeUrl, resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: unsubscribe, initialResourceVersions }: DeltaDiscoveryRequest, stream: Stream): Progress {
+    const known = new Map(Object.entries(initialResourceVersions));
+    if (typeUrl !== ADDRESS_TYPE) return { kind: 'versions', known };
+    const remove = (name: string): boolean => this.#snapshot !== undefined && mayRemove(this.#snapshot, ADDRESS_TYPE, name);
+    const followsAll = (subscribe.length === 0 && unsubscribe.length === 0) || (subscribe.includes('*') && !unsubscribe.includes('*'));
+    if (followsAll) return { kind: 'log', following: new Following(this.#addresses, known, remove) };
+    const index = (this.#onDemand ??= new OnDemandIndex());
+    void this.#makeIndex(index).then(stream.push);
+    return { kind: 'asking', asking: new Asking(index, () => this.#addresses.resources, known, remove) };
+  }
+
+  #index(names: Iterable<string>): void {
+    if (this.#onDemand === undefined) return;
+    for (const name of names) this.#unindexed.add(name);
+    void this.#makeIndex(this.#onDemand).then(() => {
+      for (const stream of this.#streams) stream.push();
+    });
+  }
+
+  /** Brings the index up to date, all of it at first. */
+  async #makeIndex(index: OnDemandIndex): Promise<void> {
+    if (this.#isIndexing) return;
+    this.#isIndexing = true;
+    if (index.isEmpty) for (const name of this.#addresses.resources.keys()) this.#unindexed.add(name);
+    while (this.#unindexed.size > 0) {
+      const names = [...this.#unindexed];
+      this.#unindexed.clear();
+      await inSlices(index.update(this.#addresses.resources, names));
+    }
+    this.#isIndexing = false;
+  }
+
   #push(stream: Stream): void {
     const snapshot = this.#snapshot;
     const { subscriptions } = stream;
@@ -175,6 +216,8 @@ export class AdsService {
       const progress = subscriptions.get(typeUrl)?.progress;
       if (progress === undefined) return NOTHING;
       if (progress.kind === 'versions') return delta(snapshot, typeUrl, progress.known);
+      // Before all is indexed what is there would be answered as absent.
+      if (progress.kind === 'asking') return this.#isIndexing || this.#unindexed.size > 0 ? NOTHING : progress.asking.missing();
       const found = progress.following.missing();
       if (found === undefined) this.#cut(stream, 'too much has changed since the last answer');
       return found ?? NOTHING;
@@ -234,11 +277,15 @@ export class AdsService {
   }
 }
 
-function markTold(progress: Progress, { updated, removed }: Delta): void {
+function markTold(progress: Progress, what: Delta): void {
+  const { updated, removed } = what;
   switch (progress.kind) {
     case 'versions':
       for (const [name, { version }] of updated) progress.known.set(name, version);
       for (const name of removed) progress.known.delete(name);
+      return;
+    case 'asking':
+      progress.asking.told(what);
       return;
     case 'log':
       progress.following.told();

@@ -2,7 +2,7 @@ import type { Delta } from './snapshot.ts';
 
 /** Field numbers of envoy.service.discovery.v3 and google.protobuf.Any; all are length-delimited. */
 const RESPONSE = { resources: 2, typeUrl: 4, nonce: 5, removedResources: 6 } as const;
-const RESOURCE = { version: 1, resource: 2, name: 3 } as const;
+const RESOURCE = { version: 1, resource: 2, name: 3, aliases: 4 } as const;
 const ANY = { typeUrl: 1, value: 2 } as const;
 const LENGTH_DELIMITED = 2;
 
@@ -18,11 +18,11 @@ export function answerSize({ updated, removed }: Delta, typeUrl: string): number
  * A DeltaDiscoveryResponse, written by hand: an agent that comes is told tens of thousands of resources in one message,
  * whose bytes are there already. Yields between resources.
  */
-export function* encodeAnswer(typeUrl: string, nonce: string, { updated, removed }: Delta): Generator<void, Buffer> {
+export function* encodeAnswer(typeUrl: string, nonce: string, { updated, removed, aliases = noAliases }: Delta): Generator<void, Buffer> {
   const sizes: number[] = [];
   let total = fieldSize(Buffer.byteLength(typeUrl)) + fieldSize(Buffer.byteLength(nonce));
   for (const [name, { version, bytes }] of updated) {
-    const size = fieldSize(Buffer.byteLength(version)) + fieldSize(anySize(typeUrl, bytes)) + fieldSize(Buffer.byteLength(name));
+    const size = fieldSize(Buffer.byteLength(version)) + fieldSize(anySize(typeUrl, bytes)) + fieldSize(Buffer.byteLength(name)) + aliases(name).reduce((sum, alias) => sum + fieldSize(Buffer.byteLength(alias)), 0);
     sizes.push(size);
     total += fieldSize(size);
     yield;
@@ -36,6 +36,7 @@ export function* encodeAnswer(typeUrl: string, nonce: string, { updated, removed
     writer.text(ANY.typeUrl, typeUrl);
     writer.bytes(ANY.value, bytes);
     writer.text(RESOURCE.name, name);
+    for (const alias of aliases(name)) writer.text(RESOURCE.aliases, alias);
     yield;
   }
   writer.text(RESPONSE.typeUrl, typeUrl);
@@ -43,6 +44,8 @@ export function* encodeAnswer(typeUrl: string, nonce: string, { updated, removed
   for (const name of removed) writer.text(RESPONSE.removedResources, name);
   return writer.buffer;
 }
+
+const noAliases = (): readonly string[] => [];
 
 const anySize = (typeUrl: string, bytes: Uint8Array): number => fieldSize(Buffer.byteLength(typeUrl)) + fieldSize(bytes.length);
 

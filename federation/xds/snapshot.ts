@@ -18,6 +18,8 @@ export interface Snapshot {
 export interface Delta {
   readonly updated: readonly (readonly [string, Resource])[];
   readonly removed: readonly string[];
+  /** Other names by which a client may have asked for a resource, and waits for it. */
+  readonly aliases?: (name: string) => readonly string[];
 }
 
 /** What a client with these versions must be told to have the snapshot. */
