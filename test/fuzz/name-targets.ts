@@ -69,11 +69,15 @@ const dnsExchange: FuzzTarget = {
   },
 };
 
+const MAX_CUT_BYTES = 8192;
+
 const dnsFrames: FuzzTarget = {
   name: 'dns-frames',
   examples: [Buffer.concat(EXAMPLES.map(encodeDnsFrame)), hex('0000'), hex('ffff 00')],
   dictionary: ['0000', '0001', 'ffff'].map(hex),
-  check: (input) => {
+  check: (bytes) => {
+    // Each byte is pushed by itself, which takes a while of its own.
+    const input = bytes.subarray(0, MAX_CUT_BYTES);
     const whole = new DnsFrameReader().push(input);
     const reader = new DnsFrameReader();
     const messages: Buffer[] = [];
