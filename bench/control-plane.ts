@@ -14,7 +14,7 @@ import { BenchProcess } from './control-plane/process.ts';
 
 const [base = 10_000, ...times] = process.argv.slice(2).map(Number);
 const CHANGES = { perSecond: 200, count: 2000 };
-const PART_MS = 300_000;
+const PART_MS = 600_000;
 const SETTLE_MS = 3000;
 
 interface Report {

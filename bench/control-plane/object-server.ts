@@ -23,4 +23,6 @@ process.on('message', ({ perSecond, count }: { perSecond: number; count: number 
   }, 1);
 });
 process.on('disconnect', () => process.exit());
+// As API servers do, so that a watch without changes is not taken for a dead one.
+setInterval(() => server.bookmark(), 30_000);
 process.send?.({ server: server.access.server.href, roots: server.access.roots().toString() });
