@@ -165,6 +165,7 @@ test.serial('a pod that is removed lets its connections end until its own deadli
   const removed = agent.removePod('server-0', 500);
   t.is(await ask(held, 'y'), 'y');
   client.setPlan('client', balancePlan([{ ...first.candidate, id: 'other', port: agent.port('other', 'hbone') }]));
+  await client.caughtUp();
   const other = await dial(clientPort);
   t.is(await ask(other, 'z'), 'z');
   const closed = readAll(held);

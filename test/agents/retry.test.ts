@@ -84,6 +84,7 @@ test.serial('what the application sent first reaches an endpoint without a tunne
   };
   for (const [how, over] of Object.entries(ways)) {
     client.setPlan('client', balancePlan([ranked({ ...dead, id: `dead ${how}` }, 0), ranked({ ...second.candidate, id: how, ...over }, 1)]));
+    await client.caughtUp();
     for (const size of [5, 8 * 1024, 300_000]) {
       const text = 'x'.repeat(size - 1).concat('y');
       t.deepEqual(await say(fleet, text), { text, end: 'end' }, `${how}: ${size} bytes and the end`);
@@ -113,6 +114,7 @@ test.serial('what is sent again keeps to the window of the second peer', async (
   fleet.client.setPlan('client', balancePlan([small]));
   t.deepEqual(await say(fleet, 'the tunnel is there, and its window is known'), { text: 'the tunnel is there, and its window is known', end: 'end' });
   fleet.client.setPlan('client', balancePlan([{ ...ranked(first.candidate, 0), authority: `127.0.0.1:${dead}` }, ranked(small, 1)]));
+  await fleet.client.caughtUp();
   const text = 'z'.repeat(20_000);
   t.deepEqual(await say(fleet, text), { text, end: 'end' });
 });
