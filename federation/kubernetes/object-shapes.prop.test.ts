@@ -33,3 +33,9 @@ test('a policy is kept with whatever its spec is, and with the conditions of oth
   const parsed = parse({ metadata: { namespace: 'shop', name: 'a', resourceVersion: '5', managedFields: [{}] }, spec: [{ action: 1 }], status: { conditions: ['x', null, { status: 'True' }, theirs], other: 1 } });
   t.deepEqual(parsed, { ok: true, value: { apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', metadata: { namespace: 'shop', name: 'a', resourceVersion: '5' }, spec: [{ action: 1 }], status: { conditions: [theirs] } } as never });
 });
+
+test('a port’s number is one, or absent', (t) => {
+  const parse = objectParser<never>({ apiVersion: 'v1', kind: 'EndpointSlice', plural: 'endpointslices' });
+  const parsed = parse({ metadata: { name: 'a' }, ports: [-1, 0, 65_536, 1.5, '80', 80].map((port) => ({ port })) });
+  t.deepEqual(parsed, { ok: true, value: { apiVersion: 'v1', kind: 'EndpointSlice', metadata: { name: 'a' }, ports: [{}, {}, {}, {}, {}, { port: 80 }] } } as never);
+});

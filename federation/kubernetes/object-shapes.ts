@@ -28,7 +28,15 @@ const metadata = {
   deletionTimestamp: time,
   ownerReferences: list(object({ apiVersion: text, kind: text, name: text, uid: text, controller: flag })),
 };
-const port = object({ name: text, protocol: text, port: integer, appProtocol: text });
+const MAX_PORT = 65535;
+
+/** What is no port's number is absent. */
+const portNumber: Shape<number> = (value) => {
+  const number = integer(value);
+  return number !== undefined && number > 0 && number <= MAX_PORT ? number : undefined;
+};
+
+const port = object({ name: text, protocol: text, port: portNumber, appProtocol: text });
 const sessionAffinity = { sessionAffinity: text, sessionAffinityConfig: object({ clientIP: object({ timeoutSeconds: integer }) }) };
 
 const DEFAULT: Shape<object> = object({ metadata: object(metadata), spec: whole, status: whole });

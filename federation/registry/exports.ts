@@ -90,7 +90,7 @@ function serviceRecord(serviceExport: ServiceExport, { metadata, spec }: V1Servi
     name: metadata?.name ?? '',
     exportedAt: new Date(serviceExport.metadata?.creationTimestamp ?? 0).getTime(),
     type: spec?.clusterIP === 'None' ? 'Headless' : 'ClusterSetIP',
-    ports: (spec?.ports ?? []).slice(0, MAX_PORTS).map((port): ServicePort => ({
+    ports: (spec?.ports ?? []).filter(({ port }) => port !== undefined).slice(0, MAX_PORTS).map((port): ServicePort => ({
       name: port.name ?? '',
       protocol: (port.protocol ?? 'TCP') as ServicePort['protocol'],
       port: port.port,

@@ -23,7 +23,7 @@ export function localMeshService({ service, endpoints }: LocalService, context: 
   if (isOurs(service) || service.spec?.type === 'ExternalName') return undefined;
   const { namespace = '', name = '' } = service.metadata ?? {};
   const { spec } = service;
-  const ports = (spec?.ports ?? []).map(({ name: portName = '', protocol = 'TCP', port, appProtocol }): MeshPort => ({ name: portName, protocol, port, appProtocol }));
+  const ports = (spec?.ports ?? []).filter(({ port }) => port !== undefined).map(({ name: portName = '', protocol = 'TCP', port, appProtocol }): MeshPort => ({ name: portName, protocol, port, appProtocol }));
   const headless = spec?.clusterIP === 'None';
   const usable = new Set(usableEndpoints(endpoints, spec?.internalTrafficPolicy === 'Local'));
   const found = new Map<string, MeshEndpoint>();

@@ -8,10 +8,11 @@ import { fuzz, type FuzzClock, MACHINE_CLOCK } from './fuzzer.ts';
 import { keepInput, readKeptInputs } from './kept-inputs.ts';
 import { NAME_TARGETS } from './name-targets.ts';
 import { NODE_TARGETS } from './node-targets.ts';
+import { KUBERNETES_TARGETS } from './kubernetes-targets.ts';
 import { OBJECT_TARGETS } from './object-targets.ts';
 import { WIRE_TARGETS } from './wire-targets.ts';
 
-const TARGETS = [...WIRE_TARGETS, ...CERTIFICATE_TARGETS, ...CONTROL_TARGETS, ...ENGINE_TARGETS, ...NAME_TARGETS, ...NODE_TARGETS, ...OBJECT_TARGETS];
+const TARGETS = [...WIRE_TARGETS, ...CERTIFICATE_TARGETS, ...CONTROL_TARGETS, ...ENGINE_TARGETS, ...KUBERNETES_TARGETS, ...NAME_TARGETS, ...NODE_TARGETS, ...OBJECT_TARGETS];
 const DEFAULT_MS = 10_000;
 /** Digits of an input that are printed; all are kept. */
 const SHOWN = 1000;
