@@ -163,3 +163,18 @@ test('a certificate that is not accepted any more is renewed at once, also where
   while (roots.length < 3) await new Promise(setImmediate);
   t.deepEqual(roots, [other.rootPem, other.rootPem, east.rootPem]);
 });
+
+test('where what is there is not accepted any more, the authority is asked as often as where there is none', async (t) => {
+  const authority = new ScriptedAuthority(good);
+  const time = new TestTime();
+  const store = new CertificateStore(authority, silent, time);
+  using _held = store.hold(identity, () => {});
+  await time.sleeping(1);
+  authority.answers = [refuse];
+  store.review(() => false);
+  while (authority.asked.length < 2) await new Promise(setImmediate);
+  await time.sleeping(1);
+  await time.advance(300_000);
+  const asked = authority.asked.length;
+  t.true(asked > 25 && asked < 50, `${asked} in five minutes`);
+});

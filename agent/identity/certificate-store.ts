@@ -48,6 +48,8 @@ interface Entry {
   isWanted: boolean;
   /** What is there has to be renewed, however new it is. */
   isStale: boolean;
+  /** Of what is there, by the last review. */
+  isAccepted: boolean;
   /** Ends the wait for the next attempt. */
   wake: () => void;
 }
@@ -71,7 +73,7 @@ export class CertificateStore {
   hold(identity: SpiffeId, onChange: () => void): Disposable {
     let entry = this.#entries.get(identity);
     if (entry === undefined) {
-      entry = { users: 0, current: undefined, first: Promise.withResolvers(), stop: new AbortController(), changed: new Set(), isWanted: false, isStale: false, wake: () => {} };
+      entry = { users: 0, current: undefined, first: Promise.withResolvers(), stop: new AbortController(), changed: new Set(), isWanted: false, isStale: false, isAccepted: true, wake: () => {} };
       // Nobody may wait for the first certificate at the moment that it is given up.
       entry.first.promise.catch(() => {});
       this.#entries.set(identity, entry);
@@ -116,6 +118,7 @@ export class CertificateStore {
       this.#log.warn({ identity }, 'the certificate is not accepted any more: another one is asked for');
       // Also where a request is under way: it may have been answered before.
       entry.isStale = true;
+      entry.isAccepted = false;
       entry.wake();
     }
   }
@@ -141,8 +144,13 @@ export class CertificateStore {
     return certificate !== undefined && certificate.notAfterMs > this.#time.now();
   }
 
-  #urgency({ current, isWanted }: Entry): Urgency {
-    if (current !== undefined && !isExpiring(current, this.#time.now())) return 'renewal';
+  /** Whether connections can be made by what is there. */
+  #serves({ current, isAccepted }: Entry): boolean {
+    return isAccepted && this.#isValid(current);
+  }
+
+  #urgency({ current, isAccepted, isWanted }: Entry): Urgency {
+    if (current !== undefined && isAccepted && !isExpiring(current, this.#time.now())) return 'renewal';
     return isWanted ? 'wanted' : 'expiring';
   }
 
@@ -154,6 +162,8 @@ export class CertificateStore {
       try {
         const certificate = await this.#issue(identity, entry, signal);
         entry.current = certificate;
+        // What was reviewed meanwhile may have been this one.
+        entry.isAccepted = !entry.isStale;
         entry.isWanted = false;
         entry.first.resolve(certificate);
         failures = 0;
@@ -164,11 +174,11 @@ export class CertificateStore {
       } catch (thrown) {
         if (signal.aborted) return;
         metrics.certificateFailures.inc();
-        const waitMs = retryAfter(++failures, this.#isValid(entry.current), this.#time.random());
+        const waitMs = retryAfter(++failures, this.#serves(entry), this.#time.random());
         nextMs = this.#time.now() + waitMs;
         // The next connection that waits asks again.
         entry.isWanted = false;
-        this.#log.warn({ identity, error: LandbridgeError.from(thrown).message, retry_ms: Math.round(waitMs) }, this.#isValid(entry.current) ? 'the certificate could not be renewed yet' : 'no certificate yet');
+        this.#log.warn({ identity, error: LandbridgeError.from(thrown).message, retry_ms: Math.round(waitMs) }, this.#serves(entry) ? 'the certificate could not be renewed yet' : 'no certificate yet');
       }
       await this.#waitUntil(nextMs, entry, failures > 0);
     }
