@@ -100,10 +100,15 @@ class Agent implements AsyncDisposable {
     return this.source.getPod('demo', 'one')?.metadata?.annotations?.[REDIRECTION_ANNOTATION] === 'enabled';
   }
 
-  /** As when the process is killed: descriptors are gone, pins are not. */
-  async die(): Promise<void> {
+  /** Follows the API server no more. */
+  async stop(): Promise<void> {
     this.#stop.abort();
     await this.#running;
+  }
+
+  /** As when the process is killed: descriptors are gone, pins are not. */
+  async die(): Promise<void> {
+    await this.stop();
     this.traffic.close(uid);
     this.capture[Symbol.dispose]();
   }
@@ -262,6 +267,7 @@ for (const { hook, runs } of HOOKS) {
     t.deepEqual(await second.captures.admit(sandbox(a), never), { kind: 'captured' });
     t.is(second.capture.pinned().length, 2);
     t.is(await b.run(caller(a.address, 9)), 'ECONNREFUSED');
+    await second.stop();
     await second.captures.remove();
     t.deepEqual(second.traffic.calls, [`add ${a.address}`, 'remove']);
     t.false(existsSync(path.join(mesh.node('west').bpfRoot, 'landbridge')));
