@@ -17,6 +17,8 @@ export interface TakenChanges {
 export class ObjectSources {
   readonly #required: { readonly [K in keyof typeof KINDS]: ObjectSource };
   readonly #optional: { readonly [K in OptionalName]: OptionalSource };
+  /** Both of them. */
+  readonly #sources: Readonly<Record<Kind, Pick<ObjectSource, 'at' | 'list'>>>;
   readonly #definitions: ObjectSource;
   readonly #pending = new PendingChanges<Kind>([...Object.keys(KINDS), ...Object.keys(OPTIONAL_KINDS)] as Kind[]);
   #redefined = new Set<OptionalName>();
@@ -26,6 +28,7 @@ export class ObjectSources {
     this.#required = Object.fromEntries(Object.entries(KINDS).map(([name, kind]) => [name, sourceOf(kind)])) as never;
     this.#definitions = sourceOf(CRDS);
     this.#optional = Object.fromEntries(Object.entries(OPTIONAL_KINDS).map(([name, kind]) => [name, new OptionalSource(kind, sourceOf)])) as never;
+    this.#sources = { ...this.#required, ...this.#optional };
   }
 
   get synced(): boolean {
@@ -76,18 +79,14 @@ export class ObjectSources {
   }
 
   at<T extends KubernetesObject>(kind: Kind, key: string): T | undefined {
-    return this.#source(kind).at(key) as T | undefined;
+    return this.#sources[kind].at(key) as T | undefined;
   }
 
   list<T extends KubernetesObject>(kind: Kind): readonly T[] {
-    return this.#source(kind).list() as readonly T[];
+    return this.#sources[kind].list() as readonly T[];
   }
 
   isDefined(kind: OptionalName): boolean {
     return this.#optional[kind].apiVersion !== undefined;
-  }
-
-  #source(kind: Kind): Pick<ObjectSource, 'at' | 'list'> {
-    return ({ ...this.#required, ...this.#optional } as Record<Kind, Pick<ObjectSource, 'at' | 'list'>>)[kind];
   }
 }
