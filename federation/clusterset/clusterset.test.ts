@@ -263,6 +263,23 @@ test('each policy says what became of it, once, also where there are many', asyn
   t.like(cluster.clusterset.judgedPolicies.find(({ object }) => object.metadata?.name === 'p0')?.verdict, { kind: 'refused' });
 });
 
+test('what became of a policy is said again where that failed, and where somebody has taken it away', async (t) => {
+  const cluster = new ExampleCluster();
+  cluster.put(definition('authorizationpolicies'));
+  cluster.refused.add('AuthorizationPolicy');
+  await using _ = await settled(cluster);
+  cluster.put(exampleAuthorization({}, { name: 'guard' }));
+  await cluster.settle();
+  const accepted = (): string | undefined => (cluster.list('AuthorizationPolicy') as ServiceExport[])[0]?.status?.conditions?.find(({ type }) => type === 'Accepted')?.status;
+  t.is(accepted(), undefined);
+  cluster.refused.clear();
+  await cluster.settle();
+  t.is(accepted(), 'True');
+  cluster.put(exampleAuthorization({}, { name: 'guard' }));
+  await cluster.settle();
+  t.is(accepted(), 'True');
+});
+
 test('roots that a member says it has are told to agents, and once these have them the member is told so', async (t) => {
   const roots = [0, 1].map(() => new X509Certificate(makeRoot('west.landbridge', Date.now()).certificatePem).raw.toString('base64'));
   const said = (...of: readonly string[]): ReadonlyMap<string, ClusterView> => west(undefined, undefined, { meta: { kind: 'meta', trustDomain: 'west.landbridge', network: '', version: '0.1.0', roots: [...of] } });

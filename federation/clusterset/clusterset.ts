@@ -54,6 +54,11 @@ export class Clusterset {
   /** Whether anything but objects of this cluster may have changed. */
   #othersChanged = true;
   #policies: PolicyView | undefined;
+  #authorizations: ReadonlyMap<string, Resource> = new Map();
+  /** Whether some policies may not say yet what became of them. */
+  #statusesAreDue = false;
+  /** The imports that were counted last. */
+  #counted: ReadonlyMap<string, ImportedService> | undefined;
   /** What this cluster said of itself when its records were made last. */
   #published = '';
 
@@ -157,6 +162,9 @@ export class Clusterset {
     const isSame = keys.authorizationPolicies.size === 0 && keys.peerAuthentications.size === 0 && !redefined.has('authorizationPolicies') && !redefined.has('peerAuthentications');
     if (isSame && this.#policies !== undefined) return false;
     this.#policies = this.#converter.view({ authorizationPolicies: this.#objects.list('authorizationPolicies'), peerAuthentications: this.#objects.list('peerAuthentications') });
+    this.#authorizations = authorizationResources(this.#policies.policies);
+    this.#statusesAreDue = true;
+    for (const [verdict, count] of Object.entries(countVerdicts(this.#policies.judged))) metrics.policies.set({ verdict }, count);
     return true;
   }
 
@@ -196,7 +204,7 @@ export class Clusterset {
       types: new Map<string, ReadonlyMap<string, Resource>>([
         [ADDRESS_TYPE, this.#registry.addresses.resources],
         [TRUST_BUNDLE_TYPE, trustBundleResources(bundles.values())],
-        [AUTHORIZATION_TYPE, authorizationResources(this.#policies?.policies ?? new Map())],
+        [AUTHORIZATION_TYPE, this.#authorizations],
       ]),
       changed: new Map([[ADDRESS_TYPE, addresses]]),
       isComplete: (cluster) => this.#isComplete(cluster),
@@ -220,20 +228,23 @@ export class Clusterset {
 
   /** A part of many at a time, so that agents need not wait for all to hear of the next change. */
   async #writePolicyStatuses(): Promise<boolean> {
+    if (!this.#statusesAreDue) return true;
     const { isWritten, hasMore } = await writePolicyStatuses(this.judgedPolicies, this.#options.writer, new Date());
+    this.#statusesAreDue = hasMore || !isWritten;
     if (hasMore) this.#changed.resolve();
     return isWritten;
   }
 
   #count(): void {
     const { membership } = this.#options;
-    for (const [verdict, count] of Object.entries(countVerdicts(this.judgedPolicies))) metrics.policies.set({ verdict }, count);
     metrics.exports.set(this.exports.size);
     metrics.imports.set(this.imports.size);
     metrics.recordsPublished.set(membership.publishedRecords());
     metrics.hubConnected.set(membership.hubState().kind === 'connected' ? 1 : 0);
     const all = [...membership.views().values()];
     for (const complete of [true, false]) metrics.members.set({ complete: String(complete) }, all.filter((view) => view.complete === complete).length);
+    if (this.imports === this.#counted) return;
+    this.#counted = this.imports;
     const ready = new Map<string, number>();
     for (const { clusters } of this.imports.values()) for (const { cluster, endpoints } of clusters) ready.set(cluster, (ready.get(cluster) ?? 0) + endpoints.filter((endpoint) => endpoint.ready).length);
     metrics.importEndpoints.reset();
