@@ -178,3 +178,17 @@ test('where what is there is not accepted any more, the authority is asked as of
   const asked = authority.asked.length;
   t.true(asked > 25 && asked < 50, `${asked} in five minutes`);
 });
+
+test('a chain with something in it that is no certificate can be reviewed all the same', async (t) => {
+  const authority = new ScriptedAuthority(async (asked, requestPem) => {
+    const { chainPem, rootsPem } = await good(asked, requestPem);
+    return { chainPem: `${chainPem}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`, rootsPem };
+  });
+  const time = new TestTime();
+  const store = new CertificateStore(authority, silent, time);
+  using _held = store.hold(identity, () => {});
+  await time.sleeping(1);
+  const reviewed: number[] = [];
+  store.review((chain) => reviewed.push(chain.length) > 0);
+  t.deepEqual(reviewed, [1]);
+});

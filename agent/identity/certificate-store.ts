@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
 import { orAborted } from '@landbridge/core/or-aborted.ts';
@@ -9,6 +9,7 @@ import type { CertificateAuthority } from './ca-client.ts';
 import { makeRequest } from './csr.ts';
 import { IssueQueue, type Urgency } from './issue-queue.ts';
 import { readIssuedLeaf } from './issued-leaf.ts';
+import { readCertificates } from './pem-certificates.ts';
 import { isExpiring, renewAt, retryAfter } from './renewal.ts';
 
 /** A certificate with its key. The key is never logged: pass this object to TLS only. */
@@ -114,7 +115,7 @@ export class CertificateStore {
   /** Renews at once what is not accepted any more, such as by a root that was taken back. `isAccepted` gets leaf and intermediates. */
   review(isAccepted: (chain: readonly X509Certificate[]) => boolean): void {
     for (const [identity, entry] of this.#entries) {
-      if (entry.current === undefined || isAccepted(certificatesOf(entry.current.chainPem))) continue;
+      if (entry.current === undefined || isAccepted(readCertificates(entry.current.chainPem))) continue;
       this.#log.warn({ identity }, 'the certificate is not accepted any more: another one is asked for');
       // Also where a request is under way: it may have been answered before.
       entry.isStale = true;
@@ -208,8 +209,4 @@ export class CertificateStore {
   #count(): void {
     metrics.certificates.set([...this.#entries.values()].filter(({ current }) => this.#isValid(current)).length);
   }
-}
-
-function certificatesOf(chainPem: string): X509Certificate[] {
-  return chainPem.split(/(?=-----BEGIN CERTIFICATE-----)/).filter((block) => block.includes('BEGIN')).map((block) => new X509Certificate(block));
 }

@@ -1,7 +1,7 @@
-import { X509Certificate } from 'node:crypto';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
 import type { Certificate } from './certificate-store.ts';
 import type { TrustBundles } from './peer.ts';
+import { readCertificates } from './pem-certificates.ts';
 
 /** Says which roots vouch for which trust domain. */
 export interface TrustSource {
@@ -44,19 +44,8 @@ export class CertificateTrust implements TrustSource {
     const pems = [...found].sort();
     if (pems.length === this.#pems.length && pems.every((pem, i) => pem === this.#pems[i])) return;
     this.#pems = pems;
-    const roots = new Map(pems.flatMap(readRoots).map((root) => [root.fingerprint256, root]));
+    const roots = new Map(pems.flatMap(readCertificates).map((root) => [root.fingerprint256, root]));
     this.bundles = new Map([[this.#trustDomain, [...roots.values()]]]);
     for (const changed of this.#changed) changed();
   }
-}
-
-function readRoots(pem: string): X509Certificate[] {
-  return (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).flatMap((block) => {
-    try {
-      return [new X509Certificate(block)];
-    } catch {
-      // Nobody is verified by it.
-      return [];
-    }
-  });
 }
