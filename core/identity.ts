@@ -22,6 +22,11 @@ export function isTrustDomain(text: string): boolean {
   return TRUST_DOMAIN.test(text);
 }
 
+/** Kubernetes: an RFC 1123 subdomain. */
+export function isServiceAccountName(text: string): boolean {
+  return SEGMENT.test(text);
+}
+
 /** Accepts exactly the form that Kubernetes workloads have; anything else, also other valid SPIFFE IDs, is refused. */
 export function parseSpiffeId(text: string): Result<WorkloadIdentity & { readonly id: SpiffeId }> {
   if (text.length > MAX_SPIFFE_ID_LENGTH) return err('SPIFFE ID longer than 2048 characters');

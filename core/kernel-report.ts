@@ -1,6 +1,6 @@
 /** What an agent tells of its node's kernel, and the command of it: the one form of `agent --check --json` and of the agent's admin port. */
-import Type, { type Static } from 'typebox';
-import { Value } from 'typebox/value';
+import * as Type from 'typebox';
+import { Check } from 'typebox/value';
 import { err, ok, type Result } from './result.ts';
 
 const TEXT = Type.String({ maxLength: 1000 });
@@ -22,7 +22,7 @@ const KernelReportSchema = Type.Object({
   ),
 });
 
-export type KernelReport = Static<typeof KernelReportSchema>;
+export type KernelReport = Type.Static<typeof KernelReportSchema>;
 
 /** Fields that it does not know come from newer agents. */
 export function parseKernelReport(text: string): Result<KernelReport> {
@@ -32,7 +32,7 @@ export function parseKernelReport(text: string): Result<KernelReport> {
   } catch {
     return err('not JSON');
   }
-  return Value.Check(KernelReportSchema, value) ? ok(value) : err('not a report of a kernel');
+  return Check(KernelReportSchema, value) ? ok(value) : err('not a report of a kernel');
 }
 
 export const missingOf = ({ features }: KernelReport): KernelReport['features'] => features.filter(({ isThere }) => !isThere);

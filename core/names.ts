@@ -25,6 +25,8 @@ export function parseClusterName(text: string): Result<ClusterName> {
 export const POD_UID = /^[0-9A-Za-z-]{1,64}$/;
 
 export const CLUSTERSET_DOMAIN = 'clusterset.local';
+/** Names under it are for discovery only. `internal` is nobody's in DNS (ICANN, resolution 2024.07.29.06). */
+export const CLUSTERSET_GATEWAY_DOMAIN = 'gateways.landbridge.internal';
 /** The domain that clusters have unless their kubelets were told another one. */
 export const CLUSTER_DOMAIN = 'cluster.local';
 /** Lower-case labels, one or more. */
@@ -33,6 +35,14 @@ export const DOMAIN_PATTERN = '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([
 /** `<service>.<namespace>.svc.clusterset.local` (MCS DNS specification 1.0.0). */
 export function clustersetHost(namespace: string, service: string): string {
   return `${service}.${namespace}.svc.${CLUSTERSET_DOMAIN}`;
+}
+
+/** Whether a name is that of a service of the clusterset. */
+export const isClustersetHost = (hostname: string): boolean => hostname.endsWith(`.svc.${CLUSTERSET_DOMAIN}`);
+
+/** Whether a host's name says of which namespace it is, as those of Services and imports do. Of hosts of ServiceEntries only the entry says so. */
+export function saysNamespace(host: string, clusterDomain: string): boolean {
+  return [`svc.${clusterDomain}`, `svc.${CLUSTERSET_DOMAIN}`, CLUSTERSET_GATEWAY_DOMAIN].some((domain) => host.endsWith(`.${domain}`));
 }
 
 /** `<service>.<namespace>.svc.<domain of the cluster>`. */

@@ -54,7 +54,7 @@ export interface Candidate {
   readonly labels: WorkloadLabels;
 }
 
-/** Layer-4 part of DestinationRule. Undefined: no bound. Each data thread holds its share. */
+/** Layer-4 part of DestinationRule, for the connections of one pod to one destination. Undefined: no bound. */
 export interface CircuitLimits {
   readonly maxConnections: number | undefined;
   /** Connections that wait for their dial. */
@@ -62,6 +62,14 @@ export interface CircuitLimits {
 }
 
 export type Affinity = 'none' | 'client-address';
+
+/** What may be said of the connections to a service besides where they go. */
+export interface TrafficPolicy {
+  readonly limits: CircuitLimits;
+  readonly affinity: Affinity;
+}
+
+export const NO_TRAFFIC_POLICY: TrafficPolicy = { limits: { maxConnections: undefined, maxPending: undefined }, affinity: 'none' };
 
 export type RoutePlan =
   /** Outside of what discovery knows: plain TCP to the original destination. */
@@ -76,3 +84,12 @@ export type RoutePlan =
       readonly limits: CircuitLimits;
       readonly affinity: Affinity;
     };
+
+/** A plan for one of several data threads, among which the kernel spreads connections: of each bound its share, rounded up. */
+export function threadShare(plan: RoutePlan, threads: number): RoutePlan {
+  if (plan.kind !== 'balance') return plan;
+  const { maxConnections, maxPending } = plan.limits;
+  if (maxConnections === undefined && maxPending === undefined) return plan;
+  const share = (bound: number | undefined): number | undefined => (bound === undefined ? undefined : Math.ceil(bound / threads));
+  return { ...plan, limits: { maxConnections: share(maxConnections), maxPending: share(maxPending) } };
+}

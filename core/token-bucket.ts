@@ -22,4 +22,9 @@ export class TokenBucket {
     this.#tokens--;
     return true;
   }
+
+  /** What was taken counts as not taken. */
+  giveBack(): void {
+    this.#tokens = Math.min(this.#burst, this.#tokens + 1);
+  }
 }
