@@ -5,6 +5,9 @@ import { bareAnswer, encodeDnsAnswer, encodeDnsRefusal, maxAnswerBytes } from '.
 const RCODE_MASK = 0xf;
 const OPCODE_MASK = 0x7800;
 
+/** By it resolvers tell answers apart; the message has a header. */
+export const dnsIdOf = (message: Uint8Array): number => u16(message, 0);
+
 /** The message with another id; it has a header. */
 export function withDnsId(message: Uint8Array, id: number): Uint8Array {
   const copy = Uint8Array.from(message);
@@ -20,7 +23,7 @@ export function withDnsId(message: Uint8Array, id: number): Uint8Array {
 export function answersDnsQuery(message: Uint8Array, query: Uint8Array): boolean {
   if (message.length < DNS_HEADER_BYTES || query.length < DNS_HEADER_BYTES) return false;
   const flags = u16(message, 2);
-  if (u16(message, 0) !== u16(query, 0) || (flags & DNS_FLAG.response) === 0 || (flags & OPCODE_MASK) !== (u16(query, 2) & OPCODE_MASK)) return false;
+  if (dnsIdOf(message) !== dnsIdOf(query) || (flags & DNS_FLAG.response) === 0 || (flags & OPCODE_MASK) !== (u16(query, 2) & OPCODE_MASK)) return false;
   const parsed = parseDnsQuery(query);
   if (parsed.kind !== 'query') return true;
   if (u16(message, 4) === 0) return (flags & RCODE_MASK) !== 0;

@@ -29,6 +29,16 @@ const MAX_INTEGER_OCTETS = 4;
 /** Strings are put together here, one after the other: a place for each connection would stay empty most of the time. */
 const SCRATCH = Buffer.allocUnsafeSlow(4096);
 
+/** What a decoder has to know to go on where another one stopped. */
+export interface HpackDecoderState {
+  readonly tableLimit: number;
+  readonly tableMax: number;
+  /** -1: none is. */
+  readonly updateDue: number;
+  /** The newest is last. */
+  readonly table: readonly HeaderField[];
+}
+
 const NO_BLOCK = new Uint8Array(0);
 
 const malformed = (reason: string): HpackError => ({ kind: 'malformed', reason });
@@ -57,6 +67,18 @@ export class HpackDecoder {
     this.#maxFields = maxFields;
     this.#tableLimit = maxTableBytes;
     this.#tableMax = maxTableBytes;
+  }
+
+  get state(): HpackDecoderState {
+    return { tableLimit: this.#tableLimit, tableMax: this.#tableMax, updateDue: this.#updateDue, table: [...this.#table] };
+  }
+
+  /** Goes on where another decoder stopped. A table that is larger than was allowed is cut. */
+  restore({ tableLimit, tableMax, updateDue, table }: HpackDecoderState): void {
+    this.#tableLimit = tableLimit;
+    this.#tableMax = tableMax;
+    for (const field of table) this.#insert(field);
+    this.#updateDue = updateDue;
   }
 
   /** What the dynamic table holds, as RFC 7541, section 4.1 counts. */

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { canonicalJson, decodeEnvelope, type Envelope, encodeEnvelope, type JsonValue, signedBytes } from './record.ts';
+import { canonicalJson, cutSignedBytes, decodeEnvelope, type Envelope, encodeEnvelope, isSameJson, type JsonValue, signedBytes } from './record.ts';
 
 const json = fc.jsonValue({ maxDepth: 4 }) as fc.Arbitrary<JsonValue>;
 const counter = fc.nat({ max: Number.MAX_SAFE_INTEGER });
@@ -43,6 +43,38 @@ test('an envelope survives its bytes, and so does what is signed', (t) => {
       t.deepEqual(Uint8Array.from(decoded.value.signature), envelope.signature);
     }),
   );
+});
+
+test('what is signed is cut out of the bytes of an envelope as it would be written', (t) => {
+  fc.assert(
+    fc.property(envelopes, (envelope) => {
+      const bytes = encodeEnvelope(envelope);
+      const decoded = decodeEnvelope(bytes);
+      if (!decoded.ok) return t.fail(decoded.error);
+      t.deepEqual(cutSignedBytes(bytes, decoded.value), signedBytes(envelope));
+    }),
+  );
+});
+
+test('nothing is cut out of bytes in which anything but the body is another than was decoded', (t) => {
+  fc.assert(
+    fc.property(envelopes, envelopes, (envelope, other) => {
+      const bytes = encodeEnvelope(envelope);
+      for (const change of [{ cluster: `${envelope.cluster}x` }, { key: `${envelope.key}x` }, { epoch: envelope.epoch + 1 }, { gen: envelope.gen + 1 }, { signature: other.signature }]) {
+        const isSame = change.signature !== undefined && Buffer.from(envelope.signature).equals(Buffer.from(other.signature));
+        t.true(isSame || cutSignedBytes(bytes, { ...envelope, ...change }) === undefined);
+      }
+      t.is(cutSignedBytes(Buffer.concat([bytes, Buffer.from(' ')]), envelope), undefined);
+    }),
+  );
+});
+
+test('values are the same where their canonical texts are', (t) => {
+  const near = fc.oneof(fc.constantFrom<JsonValue>(null, 0, -0, '', {}, [], [{}], { a: 1 }, { a: 1, b: 2 }, { b: 2, a: 1 }, { length: 0 }, [null], { a: null }), json);
+  fc.assert(fc.property(near, near, (a, b) => t.is(isSameJson(a, b), canonicalJson(a) === canonicalJson(b))));
+  fc.assert(fc.property(json, (value) => t.true(isSameJson(value, JSON.parse(JSON.stringify(value)) as JsonValue))));
+  t.true(isSameJson({ a: 1, b: undefined }, { a: 1 }));
+  t.false(isSameJson({ a: undefined }, { b: 1 }));
 });
 
 /** JSON texts with numbers that no JavaScript value would be written as. */

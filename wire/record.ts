@@ -7,7 +7,7 @@ export type JsonValue = null | boolean | number | string | readonly JsonValue[] 
 
 /** A later epoch is newer; within an epoch the later generation. */
 export interface Version {
-  /** Milliseconds since 1970 at which the owner's process began its life. */
+  /** Milliseconds since 1970 at which the owner began to write all its records anew. */
   readonly epoch: number;
   /** Counts up within the epoch. */
   readonly gen: number;
@@ -27,6 +27,7 @@ export interface Envelope extends UnsignedEnvelope {
 
 /** Deepest nesting of a body; records need 5. Bounds the recursion over foreign JSON. */
 export const MAX_BODY_DEPTH = 32;
+const BODY_BEGIN = '{"body":';
 const MAX_CLUSTER_LENGTH = 63;
 /** `eps.<63>.<63>.<3>` needs 135. */
 const MAX_KEY_LENGTH = 200;
@@ -60,10 +61,40 @@ export function canonicalJson(value: JsonValue, depth = 0): string {
   return `{${members.join(',')}}`;
 }
 
+/** Whether two values have the same {@link canonicalJson}. Both are no deeper than {@link MAX_BODY_DEPTH}. */
+export function isSameJson(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) || Array.isArray(b)) return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item: JsonValue, i) => isSameJson(item, b[i] as JsonValue));
+  const [left, right] = [a, b] as [Readonly<Record<string, JsonValue | undefined>>, Readonly<Record<string, JsonValue | undefined>>];
+  let members = 0;
+  for (const name in left) {
+    if (left[name] === undefined || !Object.hasOwn(left, name)) continue;
+    if (!Object.hasOwn(right, name) || !isSameJson(left[name], right[name])) return false;
+    members += 1;
+  }
+  for (const name in right) if (right[name] !== undefined && Object.hasOwn(right, name)) members -= 1;
+  return members === 0;
+}
+
 /** What the signature covers. The leading 1 is the version of this form. */
 export function signedBytes(envelope: UnsignedEnvelope): Uint8Array {
   const { cluster, key, epoch, gen, body } = envelope;
   return Buffer.from(canonicalJson([1, cluster, key, epoch, gen, body]), 'utf8');
+}
+
+/**
+ * As {@link signedBytes} of the envelope that was decoded from these bytes, without writing its body again: cut out of them,
+ * where they are as {@link encodeEnvelope} writes them; undefined else. The body in them need not be canonical: what the
+ * owner has not signed as it stands does not hold. None but whole bytes between a fixed beginning and end are taken, so
+ * that what is signed here is what was decoded.
+ */
+export function cutSignedBytes(bytes: Uint8Array, { cluster, key, epoch, gen, signature }: Envelope): Uint8Array | undefined {
+  const begin = Buffer.from(BODY_BEGIN, 'utf8');
+  const end = Buffer.from(`,"cluster":${JSON.stringify(cluster)},"epoch":${epoch},"gen":${gen},"key":${JSON.stringify(key)},"sig":"${Buffer.from(signature).toString('base64url')}","v":1}`, 'utf8');
+  const bodyEnd = bytes.length - end.length;
+  if (bodyEnd <= begin.length || !begin.equals(bytes.subarray(0, begin.length)) || !end.equals(bytes.subarray(bodyEnd))) return undefined;
+  return Buffer.concat([Buffer.from(`[1,${JSON.stringify(cluster)},${JSON.stringify(key)},${epoch},${gen},`, 'utf8'), bytes.subarray(begin.length, bodyEnd), Buffer.from(']', 'utf8')]);
 }
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
