@@ -1,17 +1,17 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { descriptorSpace, encodeDescriptor, parseDescriptors } from './passed-descriptors.ts';
+import { descriptorSpace, encodeDescriptors, parseDescriptors } from './passed-descriptors.ts';
 
-test('a descriptor survives its message, and so do several, whatever other messages stand between', (t) => {
+test('descriptors survive their message, and several messages, whatever other messages stand between', (t) => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 1 << 20 }), fc.boolean()), { maxLength: 5 }), (messages) => {
-      const control = Buffer.concat(messages.map(([descriptor, isOther]) => {
-        const message = encodeDescriptor(descriptor);
+    fc.property(fc.array(fc.tuple(fc.array(fc.integer({ min: 0, max: 1 << 20 }), { minLength: 1, maxLength: 5 }), fc.boolean()), { maxLength: 5 }), (messages) => {
+      const control = Buffer.concat(messages.map(([descriptors, isOther]) => {
+        const message = encodeDescriptors(descriptors);
         // SCM_CREDENTIALS
         if (isOther) message.writeInt32LE(2, 12);
         return message;
       }));
-      t.deepEqual(parseDescriptors(control), messages.filter(([, isOther]) => !isOther).map(([descriptor]) => descriptor));
+      t.deepEqual(parseDescriptors(control), messages.filter(([, isOther]) => !isOther).flatMap(([descriptors]) => descriptors));
     }),
   );
 });

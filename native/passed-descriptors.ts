@@ -5,19 +5,22 @@ const SCM_RIGHTS = 1;
 const HEADER_BYTES = 16;
 const DESCRIPTOR_BYTES = 4;
 const ALIGNMENT = 8;
+/** SCM_MAX_FD: of more in one message the kernel says EINVAL. */
+export const MAX_PASSED_DESCRIPTORS = 253;
 
 /** CMSG_SPACE of so many descriptors. */
 export function descriptorSpace(count: number): number {
   return HEADER_BYTES + Math.ceil((count * DESCRIPTOR_BYTES) / ALIGNMENT) * ALIGNMENT;
 }
 
-/** The control message that passes one descriptor on. */
-export function encodeDescriptor(descriptor: number): Buffer {
-  const control = Buffer.alloc(descriptorSpace(1));
-  control.writeBigUInt64LE(BigInt(HEADER_BYTES + DESCRIPTOR_BYTES), 0);
+/** The control message that passes descriptors on; nothing for none. */
+export function encodeDescriptors(descriptors: readonly number[]): Buffer {
+  if (descriptors.length === 0) return Buffer.alloc(0);
+  const control = Buffer.alloc(descriptorSpace(descriptors.length));
+  control.writeBigUInt64LE(BigInt(HEADER_BYTES + descriptors.length * DESCRIPTOR_BYTES), 0);
   control.writeInt32LE(SOL_SOCKET, 8);
   control.writeInt32LE(SCM_RIGHTS, 12);
-  control.writeInt32LE(descriptor, HEADER_BYTES);
+  for (const [i, descriptor] of descriptors.entries()) control.writeInt32LE(descriptor, HEADER_BYTES + i * DESCRIPTOR_BYTES);
   return control;
 }
 

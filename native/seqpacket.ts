@@ -1,18 +1,19 @@
 /** Unix sockets of type SOCK_SEQPACKET, by which descriptors come with packets (unix(7), recvmsg(2)): Node.js has none of both. */
 import koffi from 'koffi';
-import { createWaker, takeWakes, wake } from './epoll.ts';
 import { checkLibc, SystemCallError } from './errno.ts';
 import { FileDescriptor, libc } from './libc.ts';
-import { nativeMemory } from './memory.ts';
-import { descriptorSpace, parseDescriptors } from './passed-descriptors.ts';
-import { EAGAIN, lastErrno } from './stream-socket.ts';
+import { addressOf, nativeMemory } from './memory.ts';
+import { descriptorSpace, encodeDescriptors, parseDescriptors } from './passed-descriptors.ts';
+import { type PeerCredentials, peerCredentials } from './peer-credentials.ts';
+import { ReadableWait } from './readable-wait.ts';
+import { EAGAIN, ECONNRESET, lastErrno } from './stream-socket.ts';
 import { unixAddress } from './unix-address.ts';
 
 const library = koffi.load(null);
 const callConnect = library.func('int connect(int fd, const void *address, int length)');
-const callSend = library.func('int64_t send(int fd, const void *bytes, int64_t size, int flags)');
+const callSend = library.func('int64_t sendmsg(int fd, const void *message, int flags)');
 const callReceive = library.func('int64_t recvmsg(int fd, void *message, int flags)');
-const callPoll = library.func('int poll(void *descriptors, unsigned long count, int timeout)');
+const callShutdown = library.func('int shutdown(int fd, int how)');
 
 const AF_UNIX = 1;
 const SOCK_SEQPACKET = 5;
@@ -22,13 +23,10 @@ const MSG_NOSIGNAL = 0x4000;
 const MSG_TRUNC = 0x20;
 const MSG_CTRUNC = 0x8;
 const MSG_CMSG_CLOEXEC = 0x40000000;
-const POLLIN = 1;
-const POLL_ENTRY_BYTES = 8;
-/** A call that waits holds one of libuv's threads, which a process that ends waits for. */
-const POLL_MS = 1000;
+const SHUT_RD = 0;
 /** struct msghdr: name, its length, vector, its length, control data, its length, flags; of 8 bytes each. */
 const MESSAGE = { bytes: 56, vector: 16, vectors: 24, control: 32, controlLength: 40, flags: 48 } as const;
-/** More descriptors than these the kernel closes, and says so. */
+/** Unless a socket is made for more; of what is beyond, the kernel closes the descriptors and says so. */
 const MAX_DESCRIPTORS = 4;
 
 export type Received =
@@ -37,53 +35,66 @@ export type Received =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'ended' };
 
+/** One that does not block and is closed on exec. @throws SystemCallError */
+export function newSeqpacketSocket(): FileDescriptor {
+  return new FileDescriptor(checkLibc('socket', libc.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
+}
+
 export class SeqpacketSocket implements Disposable {
   readonly #socket: FileDescriptor;
-  readonly #waker = new FileDescriptor(createWaker());
+  readonly #wait: ReadableWait;
   readonly #bytes: ReturnType<typeof nativeMemory>;
-  readonly #control = nativeMemory(descriptorSpace(MAX_DESCRIPTORS));
+  readonly #control: ReturnType<typeof nativeMemory>;
   readonly #vector = nativeMemory(16);
   readonly #message = nativeMemory(MESSAGE.bytes);
-  readonly #poll = nativeMemory(2 * POLL_ENTRY_BYTES);
-  #waiting: Promise<void> | undefined;
 
-  /** Takes a connected socket over, which does not block. */
-  constructor(socket: FileDescriptor, maxPacketBytes: number) {
+  /** Takes a connected socket over, which does not block. `maxDescriptors`: of one packet that comes. */
+  constructor(socket: FileDescriptor, maxPacketBytes: number, maxDescriptors = MAX_DESCRIPTORS) {
     this.#socket = socket;
+    this.#wait = new ReadableWait(socket);
     this.#bytes = nativeMemory(maxPacketBytes);
+    this.#control = nativeMemory(descriptorSpace(maxDescriptors));
   }
 
   /** @throws SystemCallError */
-  static connect(path: string, maxPacketBytes: number): SeqpacketSocket {
-    const socket = new FileDescriptor(checkLibc('socket', libc.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
+  static connect(path: string, maxPacketBytes: number, maxDescriptors = MAX_DESCRIPTORS): SeqpacketSocket {
+    const socket = newSeqpacketSocket();
     try {
       const address = unixAddress(path);
       checkLibc(`connect to ${path}`, callConnect(socket.number, address, address.length) as number);
-      return new SeqpacketSocket(socket, maxPacketBytes);
+      return new SeqpacketSocket(socket, maxPacketBytes, maxDescriptors);
     } catch (thrown) {
       socket[Symbol.dispose]();
       throw thrown;
     }
   }
 
-  /** Sends one packet. @throws SystemCallError, also where the peer does not read */
-  send(packet: Uint8Array): void {
-    checkLibc('send', Number(callSend(this.#socket.number, packet, packet.length, MSG_NOSIGNAL)));
+  /** Who connected, or listened where this end has connected. @throws SystemCallError */
+  get peer(): PeerCredentials {
+    return peerCredentials(this.#socket.number);
+  }
+
+  /** Sends one packet, and copies of descriptors with it: up to MAX_PASSED_DESCRIPTORS. @throws SystemCallError, also where the peer does not read */
+  send(packet: Uint8Array, descriptors: readonly number[] = []): void {
+    const control = encodeDescriptors(descriptors);
+    this.#prepare(addressOf(packet), packet.length, control.length === 0 ? 0 : addressOf(control), control.length);
+    checkLibc('sendmsg', Number(callSend(this.#socket.number, this.#message.bytes, MSG_NOSIGNAL)));
+  }
+
+  /** From here on the peer can send nothing (EPIPE, for it); what has come before can still be received. @throws SystemCallError */
+  refuseFurther(): void {
+    checkLibc('shutdown', callShutdown(this.#socket.number, SHUT_RD) as number);
   }
 
   /** Takes the next packet, if one is there. The descriptors are the caller's to close. @throws SystemCallError */
   receive(): Received {
-    this.#vector.bytes.writeBigUInt64LE(BigInt(this.#bytes.address), 0);
-    this.#vector.bytes.writeBigUInt64LE(BigInt(this.#bytes.bytes.length), 8);
-    const message = this.#message.bytes.fill(0);
-    message.writeBigUInt64LE(BigInt(this.#vector.address), MESSAGE.vector);
-    message.writeBigUInt64LE(1n, MESSAGE.vectors);
-    message.writeBigUInt64LE(BigInt(this.#control.address), MESSAGE.control);
-    message.writeBigUInt64LE(BigInt(this.#control.bytes.length), MESSAGE.controlLength);
+    const message = this.#prepare(this.#bytes.address, this.#bytes.bytes.length, this.#control.address, this.#control.bytes.length);
     const size = Number(callReceive(this.#socket.number, message, MSG_CMSG_CLOEXEC));
     if (size < 0) {
       const errno = lastErrno();
       if (errno === EAGAIN) return { kind: 'nothing' };
+      // The peer has closed with packets unread. It is told once, before what the peer had sent.
+      if (errno === ECONNRESET) return this.receive();
       throw new SystemCallError('recvmsg', errno);
     }
     const control = this.#control.bytes.subarray(0, Number(message.readBigUInt64LE(MESSAGE.controlLength)));
@@ -94,43 +105,23 @@ export class SeqpacketSocket implements Disposable {
     return { kind: 'packet', bytes: Buffer.from(this.#bytes.bytes.subarray(0, size)), descriptors, isWhole };
   }
 
-  /** Resolves when there is something to receive, the end as well, or the signal aborts. One caller at a time. */
-  async readable(signal: AbortSignal): Promise<void> {
-    const stop = (): void => wake(this.#waker.number);
-    signal.addEventListener('abort', stop, { once: true });
-    try {
-      this.#waiting = this.#wait(signal);
-      await this.#waiting;
-    } finally {
-      signal.removeEventListener('abort', stop);
-    }
+  #prepare(bytes: number, size: number, control: number, controlSize: number): Buffer {
+    this.#vector.bytes.writeBigUInt64LE(BigInt(bytes), 0);
+    this.#vector.bytes.writeBigUInt64LE(BigInt(size), 8);
+    const message = this.#message.bytes.fill(0);
+    message.writeBigUInt64LE(BigInt(this.#vector.address), MESSAGE.vector);
+    message.writeBigUInt64LE(1n, MESSAGE.vectors);
+    message.writeBigUInt64LE(BigInt(control), MESSAGE.control);
+    message.writeBigUInt64LE(BigInt(controlSize), MESSAGE.controlLength);
+    return message;
   }
 
-  async #wait(signal: AbortSignal): Promise<void> {
-    const entries = this.#poll.bytes;
-    while (!signal.aborted) {
-      for (const [at, fd] of [this.#socket.number, this.#waker.number].entries()) {
-        entries.writeInt32LE(fd, at * POLL_ENTRY_BYTES);
-        entries.writeInt32LE(POLLIN, at * POLL_ENTRY_BYTES + 4);
-      }
-      const { promise, resolve } = Promise.withResolvers<void>();
-      // What comes back is in the entries: 0, or negative where a signal interrupted, is to look again.
-      callPoll.async(entries, 2, POLL_MS, () => resolve());
-      await promise;
-      // The third field: what happened.
-      if (entries.readUInt16LE(6) !== 0) return;
-    }
-    takeWakes(this.#waker.number);
+  /** Resolves when there is something to receive, the end as well, or the signal aborts. One caller at a time. */
+  async readable(signal: AbortSignal): Promise<void> {
+    await this.#wait.readable(signal);
   }
 
   [Symbol.dispose](): void {
-    // The call under way has the descriptors still: they may be somebody else's once they are closed.
-    const close = (): void => {
-      this.#socket[Symbol.dispose]();
-      this.#waker[Symbol.dispose]();
-    };
-    wake(this.#waker.number);
-    if (this.#waiting === undefined) close();
-    else void this.#waiting.then(close);
+    this.#wait[Symbol.dispose]();
   }
 }

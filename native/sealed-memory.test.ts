@@ -1,0 +1,37 @@
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test from 'ava';
+import { readSealedMemory, sealedMemory } from './sealed-memory.ts';
+
+test('what is sealed can be read and not be changed, and is closed on exec', (t) => {
+  const bytes = Buffer.from('secret'.repeat(20_000));
+  using memory = sealedMemory(bytes);
+  t.deepEqual(readSealedMemory(memory.number, bytes.length), bytes);
+  t.deepEqual(readSealedMemory(memory.number, bytes.length), bytes, 'a second time');
+  t.throws(() => writeSync(memory.number, 'x', 0), { code: 'EPERM' });
+  t.throws(() => ftruncateSync(memory.number, 0), { code: 'EPERM' });
+  t.throws(() => ftruncateSync(memory.number, bytes.length + 1), { code: 'EPERM' });
+  t.is(fstatSync(memory.number).nlink, 0, 'a file without a name');
+  t.regex(readlinkSync(`/proc/self/fd/${memory.number}`), /^\/memfd:/);
+  t.regex(readFileSync(`/proc/self/fdinfo/${memory.number}`, 'latin1'), /^flags:\s+02[0-7]{6}$/m);
+});
+
+test('nothing can be sealed as well', (t) => {
+  using memory = sealedMemory(new Uint8Array());
+  t.is(readSealedMemory(memory.number, 0).length, 0);
+});
+
+test('what is too long is refused, and so is what its sender could still change', (t) => {
+  using memory = sealedMemory(Buffer.alloc(11));
+  t.throws(() => readSealedMemory(memory.number, 10), { message: 'memory that came has 11 bytes, more than 10' });
+  const file = path.join(tmpdir(), `landbridge-sealed-${process.pid}`);
+  writeFileSync(file, 'not sealed');
+  const fd = openSync(file, constants.O_RDWR);
+  t.teardown(() => {
+    closeSync(fd);
+    rmSync(file);
+  });
+  // A file of a disk has no seals at all.
+  t.throws(() => readSealedMemory(fd, 100), { message: /EINVAL|not sealed/ });
+});
