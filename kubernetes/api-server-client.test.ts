@@ -217,6 +217,19 @@ test('a patch is sent as what it is', async (t) => {
   t.is(server.asked[0]?.request.headers['content-type'], 'application/merge-patch+json');
 });
 
+test('an object is put in another’s place whole', async (t) => {
+  const bodies: string[] = [];
+  await using server = new Server(({ request, response }) => {
+    request.setEncoding('utf8').on('data', (chunk: string) => bodies.push(chunk));
+    request.on('end', () => response.end('{"a":2}'));
+  });
+  const client = await server.client();
+  t.deepEqual(await client.replace('/apis/a/b/approval', { a: 1 }, soon()), { a: 2 });
+  t.deepEqual(bodies, ['{"a":1}']);
+  t.is(server.asked[0]?.request.headers['content-type'], 'application/json');
+  t.like(server.asked[0]?.request, { method: 'PUT', url: '/apis/a/b/approval' });
+});
+
 test('a server that is not there is not reached', async (t) => {
   const server = new Server(() => {});
   const client = await server.client();
@@ -229,4 +242,37 @@ test('a pod knows its API server by what the kubelet tells, also by an IPv6 addr
   t.is(clusterAccess({ host: 'fd00::1', port: 6443, directory: '/', userAgent: '' }).server.href, 'https://[fd00::1]:6443/');
   t.is(clusterAccess({ host: '10.96.0.1', port: 443, directory: '/', userAgent: '' }).server.href, 'https://10.96.0.1/');
   t.throws(() => clusterAccess({ host: '', port: 443, directory: '/', userAgent: '' }), { message: /KUBERNETES_SERVICE_HOST/ });
+});
+
+test('a client that keeps connections uses one again, also where the server has closed it meanwhile, and makes no more than it may', async (t) => {
+  const sockets = new Set<unknown>();
+  let isClosing = false;
+  await using server = new Server(({ request, response }) => {
+    sockets.add(request.socket);
+    request.resume().once('end', () => {
+      response.end('{"metadata":{"name":"a"}}');
+      // Without a word, as a server does at its end.
+      if (isClosing) response.once('finish', () => request.socket.destroy());
+    });
+  });
+  const client = await server.client({ connections: 2 });
+  const write = async (): Promise<unknown> => await client.apply('/api/v1/namespaces/shop/services/cart', { spec: {} }, 'us', soon());
+  await Promise.all([write(), write(), write(), write()]);
+  t.is(sockets.size, 2);
+  const [first] = server.asked;
+  if (first === undefined) return t.fail('nothing was asked');
+  const { url, request } = first;
+  t.deepEqual([request.method, request.headers['content-type'], url.searchParams.get('fieldManager'), url.searchParams.get('force')], ['PATCH', 'application/apply-patch+yaml', 'us', 'true']);
+  isClosing = true;
+  for (let i = 0; i < 20; i++) t.deepEqual(await write(), { metadata: { name: 'a' } });
+});
+
+test('an object is removed by what is said of how', async (t) => {
+  let said = '';
+  await using server = new Server(({ request, response }) => {
+    request.setEncoding('utf8').on('data', (part: string) => (said += part)).once('end', () => response.end('{}'));
+  });
+  const client = await server.client();
+  await client.remove('/api/v1/namespaces/shop/services/cart', { propagationPolicy: 'Background' }, soon());
+  t.deepEqual([server.asked[0]?.request.method, said], ['DELETE', '{"propagationPolicy":"Background"}']);
 });

@@ -19,8 +19,20 @@ const LIST_MS = 60_000;
 const SILENCE_MS = 75_000;
 /** Half-open connections are noticed by probes: after this time idle, ten of one second each. */
 const PROBE_AFTER_MS = 20_000;
+/** A kept connection that nobody uses: API servers close theirs later. */
+const IDLE_MS = 30_000;
 /** What the API server ends a watch after, spread so that its watchers do not come back together. */
 const WATCH_SECONDS = { least: 300, most: 600 };
+
+interface Asking {
+  readonly query?: Query;
+  readonly body?: string;
+  readonly contentType?: string;
+  readonly signal: AbortSignal;
+  readonly silenceMs?: number;
+}
+
+type Method = 'GET' | 'PATCH' | 'POST' | 'PUT' | 'DELETE';
 
 export type Query = Readonly<Record<string, string>>;
 
@@ -43,17 +55,19 @@ export class ApiServerError extends LandbridgeError {
 
 /**
  * The few things that a reflector and an agent ask of an API server. @kubernetes/client-node would do, at the price of more memory
- * than all the rest of the agent (docs/adr/0012-a-small-client-of-the-api-server.md). Each request has its own connection: they are few.
+ * than all the rest of the agent (docs/adr/0012-a-small-client-of-the-api-server.md). Each request has its own connection: they are few. Who has
+ * many keeps so many `connections` and no more; further requests wait for one of them, and watches are for a client of their own.
  */
 export class ApiServerClient {
   readonly #access: ApiServerAccess;
   readonly #silenceMs: number;
-  /** Keeps a TLS session, so that a further handshake is short. */
-  readonly #agent = new Agent({ keepAlive: false, maxCachedSessions: 1 });
+  readonly #agent: Agent;
 
-  constructor(access: ApiServerAccess, { silenceMs = SILENCE_MS }: { readonly silenceMs?: number } = {}) {
+  constructor(access: ApiServerAccess, { silenceMs = SILENCE_MS, connections }: { readonly silenceMs?: number; readonly connections?: number } = {}) {
     this.#access = access;
     this.#silenceMs = silenceMs;
+    // The session makes a further handshake short.
+    this.#agent = new Agent({ maxCachedSessions: 1, ...(connections === undefined ? { keepAlive: false } : { keepAlive: true, maxSockets: connections, timeout: IDLE_MS }) });
   }
 
   /** @throws ApiServerError, LandbridgeError for an answer that can not be read, or the signal's reason */
@@ -85,36 +99,57 @@ export class ApiServerClient {
   /** One object. @throws as `list` does */
   async get(path: string, outer: AbortSignal): Promise<unknown> {
     const signal = AbortSignal.any([outer, AbortSignal.timeout(ANSWER_MS)]);
-    const text = await textOf(await this.#ask('GET', path, { signal }), MAX_EVENT_BYTES, signal);
+    return await objectOf(path, await this.#ask('GET', path, { signal }), signal);
+  }
+
+  /** Makes an object of a collection; returns what it became. @throws as `list` does */
+  async create(path: string, object: object, outer: AbortSignal, query: Query = {}): Promise<unknown> {
+    return await this.#write('POST', path, { query, body: object, contentType: 'application/json', outer });
+  }
+
+  /** JSON merge patch (RFC 7396); returns what the object is then. @throws as `list` does */
+  async mergePatch(path: string, patch: object, outer: AbortSignal, query: Query = {}): Promise<unknown> {
+    return await this.#write('PATCH', path, { query, body: patch, contentType: 'application/merge-patch+json', outer });
+  }
+
+  /** Server-side apply, which takes fields over from others; returns what the object is then. @throws as `list` does */
+  async apply(path: string, object: object, fieldManager: string, outer: AbortSignal): Promise<unknown> {
+    // JSON is YAML, and API servers before 1.33 know no other name.
+    return await this.#write('PATCH', path, { query: { fieldManager, force: 'true' }, body: object, contentType: 'application/apply-patch+yaml', outer });
+  }
+
+  /** Puts an object, or a part of one, in the place of what is there; returns what it became. @throws as `list` does */
+  async replace(path: string, object: object, outer: AbortSignal): Promise<unknown> {
+    return await this.#write('PUT', path, { query: {}, body: object, contentType: 'application/json', outer });
+  }
+
+  /** `options`: DeleteOptions of meta/v1. @throws as `list` does */
+  async remove(path: string, options: object, outer: AbortSignal): Promise<void> {
+    await this.#write('DELETE', path, { query: {}, body: options, contentType: 'application/json', outer });
+  }
+
+  async #write(method: Method, path: string, { query, body, contentType, outer }: { readonly query: Query; readonly body: object; readonly contentType: string; readonly outer: AbortSignal }): Promise<unknown> {
+    // A timer that is taken back: those of AbortSignal.timeout() all end in an exception, long after the answer.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new DOMException('the API server did not answer in time', 'TimeoutError')), ANSWER_MS);
+    const signal = AbortSignal.any([outer, late.signal]);
     try {
-      return JSON.parse(text);
-    } catch (thrown) {
-      throw unreadable(`${path}: ${LandbridgeError.from(thrown).message}`);
+      return await objectOf(path, await this.#ask(method, path, { query, body: JSON.stringify(body), contentType, signal }), signal);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
-  /** Makes an object of a collection. @throws ApiServerError, or the signal's reason */
-  async create(path: string, object: object, outer: AbortSignal): Promise<void> {
-    const signal = AbortSignal.any([outer, AbortSignal.timeout(ANSWER_MS)]);
-    await textOf(await this.#ask('POST', path, { body: JSON.stringify(object), contentType: 'application/json', signal }), MAX_EVENT_BYTES, signal);
-  }
-
-  /** JSON merge patch (RFC 7396). @throws ApiServerError, or the signal's reason */
-  async mergePatch(path: string, patch: object, outer: AbortSignal): Promise<void> {
-    const signal = AbortSignal.any([outer, AbortSignal.timeout(ANSWER_MS)]);
-    const response = await this.#ask('PATCH', path, { body: JSON.stringify(patch), signal });
-    // What the object is afterwards, the watch tells.
-    await textOf(response, MAX_EVENT_BYTES, signal);
-  }
-
   /** Returns a successful answer, of which the header has come. */
-  async #ask(method: 'GET' | 'PATCH' | 'POST', path: string, { query = {}, body, contentType = 'application/merge-patch+json', signal, silenceMs = ANSWER_MS }: { readonly query?: Query; readonly body?: string; readonly contentType?: string; readonly signal: AbortSignal; readonly silenceMs?: number }): Promise<IncomingMessage> {
+  async #ask(method: Method, path: string, how: Asking): Promise<IncomingMessage> {
+    const { query = {}, body, contentType = 'application/json', signal, silenceMs = ANSWER_MS } = how;
     signal.throwIfAborted();
     const what = `${method} ${path}`;
     const { server, roots, token, certificate, userAgent } = this.#access;
     const url = new URL(path, server);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
     let response: IncomingMessage;
+    let isOnKept = false;
     try {
       const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
       const headers = {
@@ -125,7 +160,10 @@ export class ApiServerClient {
       };
       const sent = request(url, { method, headers, agent: this.#agent, ca: roots(), ...certificate, signal, timeout: ANSWER_MS });
       sent.on('error', reject);
-      sent.once('socket', (socket) => socket.setKeepAlive(true, PROBE_AFTER_MS));
+      sent.once('socket', (socket) => {
+        isOnKept = sent.reusedSocket;
+        socket.setKeepAlive(true, PROBE_AFTER_MS);
+      });
       let answer: IncomingMessage | undefined;
       sent.on('timeout', () => (answer ?? sent).destroy(new Error('no byte came for too long')));
       sent.once('response', (received) => {
@@ -138,6 +176,8 @@ export class ApiServerClient {
       sent.end(body);
       response = await promise;
     } catch (thrown) {
+      // The server closed it as it was about to be used again; each such connection is gone then.
+      if (isOnKept && !signal.aborted && (thrown as { code?: unknown }).code === 'ECONNRESET') return await this.#ask(method, path, how);
       throw failure(what, thrown, signal);
     }
     const { statusCode = 0, headers } = response;
@@ -163,6 +203,15 @@ function beginning(begin: WatchBegin): Query {
 }
 
 const unreadable = (text: string): LandbridgeError => new LandbridgeError('kubernetes', text, { retryable: true });
+
+async function objectOf(path: string, response: IncomingMessage, signal: AbortSignal): Promise<unknown> {
+  const text = await textOf(response, MAX_EVENT_BYTES, signal);
+  try {
+    return JSON.parse(text);
+  } catch (thrown) {
+    throw unreadable(`${path}: ${LandbridgeError.from(thrown).message}`);
+  }
+}
 
 async function textOf(response: IncomingMessage, maxBytes: number, signal: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
