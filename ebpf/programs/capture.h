@@ -172,6 +172,12 @@ static __always_inline int is_loopback6(const __be32 *ip)
 	return !ip[0] && !ip[1] && !ip[2] && ip[3] == bpf_htonl(1);
 }
 
+/* :: */
+static __always_inline int is_any6(const __be32 *ip)
+{
+	return !ip[0] && !ip[1] && !ip[2] && !ip[3];
+}
+
 static __always_inline int is_same_ip(const __be32 *a, const __be32 *b)
 {
 	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];

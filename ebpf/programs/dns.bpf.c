@@ -104,16 +104,13 @@ static __always_inline void read_source(struct bpf_sock *sk, struct dns_flow *fl
 	struct endpoint *source = &flow->source;
 
 	if (sk->family == AF_INET) {
-		source->ip[2] = bpf_htonl(0xffff);
-		source->ip[3] = sk->src_ip4;
-		if (!source->ip[3])
-			source->ip[3] = flow->to.ip[3];
+		set_mapped(source->ip, sk->src_ip4 ? sk->src_ip4 : flow->to.ip[3]);
 	} else {
 		source->ip[0] = sk->src_ip6[0];
 		source->ip[1] = sk->src_ip6[1];
 		source->ip[2] = sk->src_ip6[2];
 		source->ip[3] = sk->src_ip6[3];
-		if (!source->ip[0] && !source->ip[1] && !source->ip[2] && !source->ip[3])
+		if (is_any6(source->ip))
 			__builtin_memcpy(source->ip, flow->to.ip, sizeof(source->ip));
 	}
 	source->port = bpf_htons((__u16)sk->src_port);
@@ -175,15 +172,11 @@ int lb_dns_connect4(struct bpf_sock_addr *ctx)
 		return leave_alone(ctx->sk);
 	if (!pod->ip4)
 		return unreachable();
-	server.ip[2] = bpf_htonl(0xffff);
-	server.ip[3] = ctx->user_ip4;
-	server.port = (__be16)ctx->user_port;
-	flow.to.ip[2] = bpf_htonl(0xffff);
-	flow.to.ip[3] = pod->ip4;
+	read_asked4(ctx, &server);
+	set_mapped(flow.to.ip, pod->ip4);
 	if (connect_to(ctx, &flow, &server) != PROCEED)
 		return REFUSE;
-	ctx->user_ip4 = flow.to.ip[3];
-	ctx->user_port = flow.to.port;
+	tell4(ctx, &flow.to);
 	return PROCEED;
 }
 
@@ -196,18 +189,13 @@ int lb_dns_connect6(struct bpf_sock_addr *ctx)
 
 	if (!pod)
 		return PROCEED;
-	server.ip[0] = ctx->user_ip6[0];
-	server.ip[1] = ctx->user_ip6[1];
-	server.ip[2] = ctx->user_ip6[2];
-	server.ip[3] = ctx->user_ip6[3];
-	server.port = (__be16)ctx->user_port;
+	read_asked6(ctx, &server);
 	if (!is_query(ctx, pod) || is_local6(pod, server.ip))
 		return leave_alone(ctx->sk);
 	if (is_mapped(server.ip)) {
 		if (!pod->ip4)
 			return unreachable();
-		flow.to.ip[2] = bpf_htonl(0xffff);
-		flow.to.ip[3] = pod->ip4;
+		set_mapped(flow.to.ip, pod->ip4);
 	} else {
 		if (!pod->ip6[0] || is_link_local(server.ip))
 			return unreachable();
@@ -215,11 +203,7 @@ int lb_dns_connect6(struct bpf_sock_addr *ctx)
 	}
 	if (connect_to(ctx, &flow, &server) != PROCEED)
 		return REFUSE;
-	ctx->user_ip6[0] = flow.to.ip[0];
-	ctx->user_ip6[1] = flow.to.ip[1];
-	ctx->user_ip6[2] = flow.to.ip[2];
-	ctx->user_ip6[3] = flow.to.ip[3];
-	ctx->user_port = flow.to.port;
+	tell6(ctx, &flow.to);
 	return PROCEED;
 }
 
@@ -238,20 +222,15 @@ int lb_dns_sendmsg4(struct bpf_sock_addr *ctx)
 		return PROCEED;
 	if (!pod->ip4)
 		return unreachable();
-	server.ip[2] = bpf_htonl(0xffff);
-	server.ip[3] = ctx->user_ip4;
-	server.port = (__be16)ctx->user_port;
-	flow.to.ip[2] = bpf_htonl(0xffff);
-	flow.to.ip[3] = pod->ip4;
+	read_asked4(ctx, &server);
+	set_mapped(flow.to.ip, pod->ip4);
 	if (!ctx->msg_src_ip4)
 		ctx->msg_src_ip4 = pod->ip4;
-	flow.source.ip[2] = bpf_htonl(0xffff);
-	flow.source.ip[3] = ctx->msg_src_ip4;
+	set_mapped(flow.source.ip, ctx->msg_src_ip4);
 	flow.source.port = bpf_htons((__u16)ctx->sk->src_port);
 	if (publish(ctx->sk, &flow, &server) != PROCEED)
 		return REFUSE;
-	ctx->user_ip4 = flow.to.ip[3];
-	ctx->user_port = flow.to.port;
+	tell4(ctx, &flow.to);
 	return PROCEED;
 }
 
@@ -267,11 +246,7 @@ int lb_dns_sendmsg6(struct bpf_sock_addr *ctx)
 	pod = captured_pod(ctx, SOCK_DGRAM);
 	if (!pod)
 		return PROCEED;
-	server.ip[0] = ctx->user_ip6[0];
-	server.ip[1] = ctx->user_ip6[1];
-	server.ip[2] = ctx->user_ip6[2];
-	server.ip[3] = ctx->user_ip6[3];
-	server.port = (__be16)ctx->user_port;
+	read_asked6(ctx, &server);
 	if (!is_query(ctx, pod) || is_local6(pod, server.ip))
 		return PROCEED;
 	if (!pod->ip6[0] || is_link_local(server.ip))
@@ -281,7 +256,7 @@ int lb_dns_sendmsg6(struct bpf_sock_addr *ctx)
 	flow.source.ip[1] = ctx->msg_src_ip6[1];
 	flow.source.ip[2] = ctx->msg_src_ip6[2];
 	flow.source.ip[3] = ctx->msg_src_ip6[3];
-	if (!flow.source.ip[0] && !flow.source.ip[1] && !flow.source.ip[2] && !flow.source.ip[3]) {
+	if (is_any6(flow.source.ip)) {
 		__builtin_memcpy(flow.source.ip, pod->ip6, sizeof(flow.source.ip));
 		ctx->msg_src_ip6[0] = flow.source.ip[0];
 		ctx->msg_src_ip6[1] = flow.source.ip[1];
@@ -291,11 +266,7 @@ int lb_dns_sendmsg6(struct bpf_sock_addr *ctx)
 	flow.source.port = bpf_htons((__u16)ctx->sk->src_port);
 	if (publish(ctx->sk, &flow, &server) != PROCEED)
 		return REFUSE;
-	ctx->user_ip6[0] = flow.to.ip[0];
-	ctx->user_ip6[1] = flow.to.ip[1];
-	ctx->user_ip6[2] = flow.to.ip[2];
-	ctx->user_ip6[3] = flow.to.ip[3];
-	ctx->user_port = flow.to.port;
+	tell6(ctx, &flow.to);
 	return PROCEED;
 }
 

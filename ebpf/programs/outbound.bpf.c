@@ -17,16 +17,13 @@ int lb_connect4(struct bpf_sock_addr *ctx)
 		return leave_alone(ctx->sk);
 	if (!pod->ip4)
 		return unreachable();
-	original.ip[2] = bpf_htonl(0xffff);
-	original.ip[3] = ctx->user_ip4;
-	original.port = (__be16)ctx->user_port;
+	read_asked4(ctx, &original);
 	if (!remember(ctx->sk, &original))
 		return REFUSE;
 	is_query = is_dns(pod, original.port);
 	direct = is_query ? 0 : direct_address(ctx, &original);
 	if (direct) {
-		ctx->user_ip4 = direct->ip[3];
-		ctx->user_port = direct->port;
+		tell4(ctx, direct);
 		return PROCEED;
 	}
 	/*
@@ -49,11 +46,7 @@ int lb_connect6(struct bpf_sock_addr *ctx)
 
 	if (!pod)
 		return PROCEED;
-	original.ip[0] = ctx->user_ip6[0];
-	original.ip[1] = ctx->user_ip6[1];
-	original.ip[2] = ctx->user_ip6[2];
-	original.ip[3] = ctx->user_ip6[3];
-	original.port = (__be16)ctx->user_port;
+	read_asked6(ctx, &original);
 	is_ip4 = is_mapped(original.ip);
 	if (is_local6(pod, original.ip))
 		return leave_alone(ctx->sk);
@@ -65,11 +58,7 @@ int lb_connect6(struct bpf_sock_addr *ctx)
 	is_query = is_dns(pod, original.port);
 	direct = is_query ? 0 : direct_address(ctx, &original);
 	if (direct) {
-		ctx->user_ip6[0] = direct->ip[0];
-		ctx->user_ip6[1] = direct->ip[1];
-		ctx->user_ip6[2] = direct->ip[2];
-		ctx->user_ip6[3] = direct->ip[3];
-		ctx->user_port = direct->port;
+		tell6(ctx, direct);
 		return PROCEED;
 	}
 	ctx->user_ip6[0] = is_ip4 ? 0 : pod->ip6[0];
@@ -163,12 +152,8 @@ int lb_sockops(struct bpf_sock_ops *ctx)
 	flow.source.ip[1] = fields->local_ip6[1];
 	flow.source.ip[2] = fields->local_ip6[2];
 	flow.source.ip[3] = fields->local_ip6[3];
-	if (fields->family == AF_INET) {
-		flow.source.ip[0] = 0;
-		flow.source.ip[1] = 0;
-		flow.source.ip[2] = bpf_htonl(0xffff);
-		flow.source.ip[3] = ip4;
-	}
+	if (fields->family == AF_INET)
+		set_mapped(flow.source.ip, ip4);
 	flow.source.port = bpf_htons((__u16)ctx->local_port);
 	bpf_map_update_elem(&original_destinations, &flow, original, BPF_ANY);
 	return 1;

@@ -27,12 +27,12 @@ static __always_inline struct pod *captured_pod(struct bpf_sock_addr *ctx, __u32
 }
 
 /*
- * What stays in the pod: loopback, which "any address" is to connect(), and the pod's own address. Multicast the kernel
- * refuses by itself.
+ * What stays in the pod: loopback, which "any address" is to connect(), and the pod's own address. Multicast and
+ * broadcast the kernel refuses by itself; of what is reserved beside them, Istio takes addresses for hosts without any.
  */
 static __always_inline int is_local4(const struct pod *pod, __be32 ip)
 {
-	return !ip || is_loopback4(ip) || ip == pod->ip4 || (bpf_ntohl(ip) >> 28) >= 14;
+	return !ip || is_loopback4(ip) || ip == pod->ip4 || (bpf_ntohl(ip) >> 28) == 14 || ip == 0xffffffff;
 }
 
 static __always_inline int is_own(const struct pod *pod, const __be32 *ip)
@@ -46,7 +46,7 @@ static __always_inline int is_local6(const struct pod *pod, const __be32 *ip)
 {
 	if (is_mapped(ip))
 		return is_local4(pod, ip[3]);
-	if (is_loopback6(ip) || (!ip[0] && !ip[1] && !ip[2] && !ip[3]))
+	if (is_loopback6(ip) || is_any6(ip))
 		return 1;
 	if (is_own(pod, ip))
 		return 1;
@@ -96,21 +96,38 @@ static __always_inline int leave_alone(struct bpf_sock *sk)
 	return PROCEED;
 }
 
-static __always_inline void tell4(struct bpf_sock_addr *ctx, const struct endpoint *original)
+/* Where the application wants its connection or datagram to go. */
+static __always_inline void read_asked4(struct bpf_sock_addr *ctx, struct endpoint *asked)
 {
-	if (!original)
-		return;
-	ctx->user_ip4 = original->ip[3];
-	ctx->user_port = original->port;
+	set_mapped(asked->ip, ctx->user_ip4);
+	asked->port = (__be16)ctx->user_port;
 }
 
-static __always_inline void tell6(struct bpf_sock_addr *ctx, const struct endpoint *original)
+static __always_inline void read_asked6(struct bpf_sock_addr *ctx, struct endpoint *asked)
 {
-	if (!original)
+	asked->ip[0] = ctx->user_ip6[0];
+	asked->ip[1] = ctx->user_ip6[1];
+	asked->ip[2] = ctx->user_ip6[2];
+	asked->ip[3] = ctx->user_ip6[3];
+	asked->port = (__be16)ctx->user_port;
+}
+
+/* Has it go there instead, or be told of that as its peer; nothing without one. */
+static __always_inline void tell4(struct bpf_sock_addr *ctx, const struct endpoint *instead)
+{
+	if (!instead)
 		return;
-	ctx->user_ip6[0] = original->ip[0];
-	ctx->user_ip6[1] = original->ip[1];
-	ctx->user_ip6[2] = original->ip[2];
-	ctx->user_ip6[3] = original->ip[3];
-	ctx->user_port = original->port;
+	ctx->user_ip4 = instead->ip[3];
+	ctx->user_port = instead->port;
+}
+
+static __always_inline void tell6(struct bpf_sock_addr *ctx, const struct endpoint *instead)
+{
+	if (!instead)
+		return;
+	ctx->user_ip6[0] = instead->ip[0];
+	ctx->user_ip6[1] = instead->ip[1];
+	ctx->user_ip6[2] = instead->ip[2];
+	ctx->user_ip6[3] = instead->ip[3];
+	ctx->user_port = instead->port;
 }
