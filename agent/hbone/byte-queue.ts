@@ -48,6 +48,14 @@ export class ByteQueue {
     return moved;
   }
 
+  /** A copy of all that waits, which goes on waiting. */
+  copy(): Buffer {
+    const bytes = Buffer.allocUnsafeSlow(this.size);
+    let at = 0;
+    for (const slab of this.#slabs) at += slab.bytes.copy(bytes, at, slab.start, slab.end);
+    return bytes;
+  }
+
   #take(head: Slab, size: number): void {
     head.start += size;
     this.size -= size;

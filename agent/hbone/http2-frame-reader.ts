@@ -19,6 +19,36 @@ export interface FrameSink {
   fail(code: ErrorCode, reason: string): void;
 }
 
+/** Where a reader has stopped; the client's preface has been read. */
+export interface FrameReaderState {
+  /** The beginning of a frame's header. */
+  readonly header: Buffer;
+  /** The frame under way. */
+  readonly frame: FrameUnderWay | undefined;
+}
+
+export interface FrameUnderWay {
+  readonly length: number;
+  readonly type: number;
+  readonly flags: number;
+  readonly streamId: number;
+  /** Of the payload. */
+  readonly left: number;
+  /** Of DATA; -1 until its length was read. */
+  readonly padding: number;
+  /** Of any other frame: its beginning. */
+  readonly collected: Buffer;
+}
+
+/** Why a state can be none of a reader's; undefined where it can. */
+export function readerFault({ header, frame }: FrameReaderState): string | undefined {
+  if (header.length >= FRAME_HEADER_BYTES) return 'a frame header that is whole';
+  if (frame === undefined) return undefined;
+  const { length, left, type, padding, collected } = frame;
+  const isCollected = type <= KNOWN_TYPES && type !== FRAME_TYPE.DATA;
+  return left > length || left === 0 || padding > length || (isCollected ? collected.length !== length - left || length > MAX_HEADER_LIST_BYTES : collected.length > 0) ? 'a frame under way that does not add up' : undefined;
+}
+
 const PREFACE = Buffer.from(CLIENT_PREFACE);
 const EMPTY = Buffer.alloc(0);
 const KNOWN_TYPES = FRAME_TYPE.CONTINUATION;
@@ -50,6 +80,31 @@ export class Http2FrameReader {
   constructor(sink: FrameSink, expectsPreface: boolean) {
     this.#sink = sink;
     this.#prefaceLeft = expectsPreface ? PREFACE.length : 0;
+  }
+
+  get state(): FrameReaderState {
+    const collected = this.#collectedSize > 0 ? (this.#collected as Buffer).subarray(0, this.#collectedSize) : EMPTY;
+    return {
+      header: this.#header.subarray(0, this.#headerSize),
+      frame: this.#isInFrame ? { length: this.#length, type: this.#type, flags: this.#flags, streamId: this.#streamId, left: this.#left, padding: this.#padding, collected } : undefined,
+    };
+  }
+
+  /** Goes on where another reader stopped. */
+  restore({ header, frame }: FrameReaderState): void {
+    this.#prefaceLeft = 0;
+    this.#headerSize = header.copy(this.#header);
+    if (frame === undefined) return;
+    this.#isInFrame = true;
+    this.#length = frame.length;
+    this.#type = frame.type;
+    this.#flags = frame.flags;
+    this.#streamId = frame.streamId;
+    this.#left = frame.left;
+    this.#padding = frame.padding;
+    if (frame.collected.length === 0) return;
+    this.#collected = Buffer.allocUnsafeSlow(frame.length);
+    this.#collectedSize = frame.collected.copy(this.#collected);
   }
 
   /** Returns where it ended: before `to` where the turn, or the connection, is over. */

@@ -5,7 +5,7 @@ import { giveSlab, LARGE_SLAB, type Slab, SMALL_SLAB, takeSlab } from './slab.ts
 /** The record layer writes a byte behind what it seals. */
 const BEHIND = 16;
 /** Most that is staged: sealed, it still fits into one slab. */
-const MAX_STAGED = 272 * 1024;
+export const MAX_STAGED = 272 * 1024;
 /** Of it, what application data leaves to frames that can not wait. */
 const CONTROL_ROOM = 16 * 1024;
 /** Less room is not worth a read. */
@@ -88,6 +88,18 @@ export class Http2Output {
     this.#slab = undefined;
     if (slab.end > 0) this.#channel.send(slab.bytes, slab.address, 0, slab.end);
     giveSlab(slab);
+  }
+
+  /** A copy of what is staged. */
+  get state(): Buffer {
+    return Buffer.from(this.#slab?.bytes.subarray(0, this.#slab.end) ?? []);
+  }
+
+  /** As another process had staged it: at most {@link MAX_STAGED} bytes. */
+  restore(staged: Buffer): void {
+    if (staged.length === 0) return;
+    const slab = (this.#slab = takeSlab(LARGE_SLAB));
+    slab.end = staged.copy(slab.bytes);
   }
 
   clear(): void {

@@ -15,8 +15,9 @@ import { type FrameSink, Http2FrameReader } from './http2-frame-reader.ts';
 import { CONNECTION_WINDOW, CONTROL_FRAMES, FIRST_STREAM_WINDOW, FRAMES_PER_REQUEST, FRAMES_PER_TURN, GROWN_WINDOWS_BUDGET, HELD_PER_CONNECTION, HELD_PER_THREAD, LEAST_STREAM_WINDOW, MAX_CONTINUATIONS, MAX_FRAME_BYTES, MAX_HEADER_FIELDS, MAX_HEADER_LIST_BYTES, MAX_STREAM_WINDOW, MAX_STREAMS, RESETS, UNANSWERED_RESETS, WINDOW_UPDATES } from './http2-limits.ts';
 import { Http2Output } from './http2-output.ts';
 import { Http2Stream, type StreamEnd } from './http2-stream.ts';
+import type { Http2SessionState, Http2StreamState } from './http2-state.ts';
 import { ENDED, FAILED } from './near.ts';
-import { giveSlab, type Slab, takeSlab } from './slab.ts';
+import { giveSlab, type Slab, slabOf } from './slab.ts';
 import { TokenBucket } from '@landbridge/core/token-bucket.ts';
 
 export interface SessionListener {
@@ -108,9 +109,11 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   #drainPingSent = false;
   /** Nothing is under way any more: closed once everything staged has left. */
   #isFinishing = false;
+  /** On its way to another process, or come from one and not begun. */
+  isFrozen = false;
 
   /** `tableBytes`: of the peer's header table. Without a table there is no state of compression that a successor process would need. */
-  constructor(loop: EventLoop, channel: Channel, role: 'client' | 'server', budget: SessionBudget, listener: SessionListener, tableBytes = 0) {
+  constructor(loop: EventLoop, channel: Channel, role: 'client' | 'server', budget: SessionBudget, listener: SessionListener, tableBytes = 0, from?: Http2SessionState) {
     this.#loop = loop;
     this.#tableBytes = tableBytes;
     this.channel = channel;
@@ -123,7 +126,111 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     this.#resetFrames = new TokenBucket(RESETS, loop.nowMs);
     this.#unansweredResets = new TokenBucket(UNANSWERED_RESETS, loop.nowMs);
     this.#windowFrames = new TokenBucket(WINDOW_UPDATES, loop.nowMs);
-    this.#greet();
+    if (from === undefined) this.#greet();
+    else this.#restore(from);
+  }
+
+  // -- From one process to the next
+
+  /** Whether it could go on in another process. */
+  get isSettled(): boolean {
+    return this.isReady && !this.isOver && !this.#isFinishing && this.streams.values().every((stream) => stream.hasHead);
+  }
+
+  freeze(): void {
+    this.isFrozen = true;
+    // Sealed as far as it goes: less is to be carried.
+    this.#output.flush();
+  }
+
+  /** Of a frozen session, which may go on still; its streams are told apart. */
+  get state(): Http2SessionState {
+    const [rest, block] = [this.#rest, this.#block];
+    return {
+      nextId: this.#nextId,
+      lastPeerId: this.#lastPeerId,
+      settingsAcknowledged: this.#settingsAcknowledged,
+      owesTableUpdate: this.#owesTableUpdate,
+      peerFirstWindow: this.#peerFirstWindow,
+      peerMaxFrame: this.#peerMaxFrame,
+      peerMaxStreams: this.peerMaxStreams,
+      sendWindow: this.#sendWindow,
+      receiveWindow: this.#receiveWindow,
+      uncredited: this.#uncredited,
+      isDraining: this.isDraining,
+      drainPingSent: this.#drainPingSent,
+      drainedAtId: this.#drainedAtId,
+      isAsked: this.isAsked,
+      resets: this.#resets,
+      staged: this.#output.state,
+      rest: Buffer.from(rest?.bytes.subarray(rest.start, rest.end) ?? []),
+      reader: this.#reader.state,
+      dataStream: this.#dataStream?.id ?? 0,
+      block: block === undefined ? undefined : { streamId: block.streamId, endStream: block.endStream, fragments: block.fragments },
+      hpack: this.#decoder.state,
+    };
+  }
+
+  #restore(from: Http2SessionState): void {
+    this.isFrozen = this.isReady = true;
+    this.#nextId = from.nextId;
+    this.#lastPeerId = from.lastPeerId;
+    this.#settingsAcknowledged = from.settingsAcknowledged;
+    this.#owesTableUpdate = from.owesTableUpdate;
+    this.#peerFirstWindow = from.peerFirstWindow;
+    this.#peerMaxFrame = from.peerMaxFrame;
+    this.peerMaxStreams = from.peerMaxStreams;
+    this.#sendWindow = from.sendWindow;
+    this.#receiveWindow = from.receiveWindow;
+    this.#uncredited = from.uncredited;
+    this.isDraining = from.isDraining;
+    this.#drainPingSent = from.drainPingSent;
+    this.#drainedAtId = from.drainedAtId;
+    this.isAsked = from.isAsked;
+    // What was asked before the move is answered after it, if at all.
+    this.hasHeard = true;
+    this.#resets.push(...from.resets);
+    this.#output.restore(from.staged);
+    if (from.rest.length > 0) this.#rest = slabOf(from.rest);
+    this.#reader.restore(from.reader);
+    if (from.block !== undefined) this.#block = { ...from.block, fragments: [...from.block.fragments], size: from.block.fragments.reduce((sum, { length }) => sum + length, 0) };
+    this.#decoder.restore(from.hpack);
+    this.#arrivingData = from.dataStream;
+  }
+
+  /** Whose DATA frame was under way in the other process: the stream comes after its session. */
+  #arrivingData = 0;
+
+  /** A stream as another process had it, to be joined before {@link goOn}. */
+  arrive(state: Http2StreamState): Http2Stream {
+    const stream = new Http2Stream(this, state.id, state.sendWindow);
+    stream.restore(state);
+    this.streams.set(stream.id, stream);
+    this.#budget.grownWindows += grownBy(stream.windowTarget);
+    if (stream.id === this.#arrivingData) this.#dataStream = stream;
+    return stream;
+  }
+
+  /** Every stream gets a turn. */
+  goOn(): void {
+    this.isFrozen = false;
+    for (const stream of this.streams.values()) this.#wait(stream);
+    this.#loop.schedule(this);
+  }
+
+  /** Another process has it, and with it all of its streams: nobody is told. */
+  leave(): void {
+    this.isOver = true;
+    for (const stream of this.streams.values()) {
+      stream.isClosed = true;
+      this.#budget.grownWindows -= grownBy(stream.windowTarget);
+      this.#setHeld(stream, 0);
+      stream.listener = stream.near = undefined;
+    }
+    this.streams.clear();
+    this.#output.clear();
+    this.#forgetRest();
+    this.#waiting = [];
   }
 
   #greet(): void {
@@ -159,7 +266,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   }
 
   run(): void {
-    if (this.isOver) return;
+    if (this.isOver || this.isFrozen) return;
     this.channel.flush();
     if (this.channel.mayReceive || this.#rest !== undefined) this.#receive();
     if (this.isOver) return;
@@ -186,9 +293,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
 
   /** The turn is over before all that was read was looked at. */
   #keepRest(from: number, to: number): void {
-    const rest = takeSlab(to - from);
-    this.channel.inbound.bytes.copy(rest.bytes, 0, from, to);
-    rest.end = to - from;
+    const rest = slabOf(this.channel.inbound.bytes, from, to);
     this.#rest = rest;
     this.#loop.schedule(this);
   }
@@ -304,7 +409,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   }
 
   get hasRoom(): boolean {
-    return !this.isOver && !this.isDraining && this.streams.size < this.peerMaxStreams && this.#nextId < LAST_ID;
+    return !this.isOver && !this.isFrozen && !this.isDraining && this.streams.size < this.peerMaxStreams && this.#nextId < LAST_ID;
   }
 
   respond(stream: Http2Stream, fields: readonly HeaderField[], end: boolean): void {
@@ -541,7 +646,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     stream.held = held;
     this.#held += change;
     this.#budget.held += change;
-    if (change < 0) this.#creditConnection(0);
+    if (change < 0 && !this.isOver) this.#creditConnection(0);
   }
 
   #creditConnection(length: number): void {

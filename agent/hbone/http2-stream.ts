@@ -6,6 +6,7 @@ import { type NativeMemory, nativeMemory } from '@landbridge/native/memory.ts';
 import { ByteQueue } from './byte-queue.ts';
 import type { Http2Session } from './http2-session.ts';
 import { EAGER_BYTES, FIRST_STREAM_WINDOW } from './http2-limits.ts';
+import type { Http2StreamState } from './http2-state.ts';
 import type { Near, NearOwner } from './near.ts';
 
 /** How a stream ended. */
@@ -70,6 +71,26 @@ export class Http2Stream implements NearOwner {
     this.session = session;
     this.id = id;
     this.sendWindow = sendWindow;
+  }
+
+  /** As another process had it. */
+  restore(state: Http2StreamState): void {
+    this.receiveWindow = state.receiveWindow;
+    this.windowTarget = state.windowTarget;
+    this.uncredited = state.uncredited;
+    this.localEnded = state.localEnded;
+    this.remoteEnded = state.remoteEnded;
+    this.isBulk = state.isBulk;
+    this.bytesSent = state.bytesSent;
+    this.bytesReceived = state.bytesReceived;
+    this.hasHead = true;
+    if (state.again.length > 0) this.#again = [state.again];
+  }
+
+  /** Of a stream that was answered; its near side is told apart. */
+  get state(): Http2StreamState {
+    const { id, sendWindow, receiveWindow, windowTarget, uncredited, localEnded, remoteEnded, isBulk, bytesSent, bytesReceived } = this;
+    return { id, sendWindow, receiveWindow, windowTarget, uncredited, localEnded, remoteEnded, isBulk, bytesSent, bytesReceived, again: Buffer.concat(this.#again ?? []) };
   }
 
   /** Joins the near side, which gets what has come for it so far. */

@@ -1,10 +1,23 @@
-import { closeByReset, EAGAIN, ECONNRESET, hasArrived, lastErrno, receive, send, shutdownWrite, takeError } from '@landbridge/native/stream-socket.ts';
+import { close, closeByReset, EAGAIN, ECONNRESET, hasArrived, lastErrno, receive, send, shutdownWrite, takeError } from '@landbridge/native/stream-socket.ts';
 import { errnoOf } from '@landbridge/native/errno.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { Event, type EventHandler, type EventLoop } from './event-loop.ts';
 import { ENDED, FAILED, type Near, type NearOwner, NOTHING_YET } from './near.ts';
 
 const ETIMEDOUT = errnoOf('ETIMEDOUT');
+
+/** All that there is to know of a connected socket, besides what the kernel keeps with it. */
+export interface PlainSocketState {
+  readonly fd: number;
+  /** Taken from the other side and not sent yet. */
+  readonly unsent: Buffer;
+  /** No more comes from the other side: the FIN follows what is unsent. */
+  readonly isEnding: boolean;
+  /** The FIN was sent. */
+  readonly isEnded: boolean;
+  /** The end of what it sends was seen. */
+  readonly hasPeerEnded: boolean;
+}
 
 /** An application's connection: accepted from it or dialled to it. */
 export class PlainSocket implements Near, EventHandler {
@@ -25,11 +38,44 @@ export class PlainSocket implements Near, EventHandler {
   isClosed = false;
   readonly #queue = new ByteQueue();
 
-  constructor(loop: EventLoop, fd: number, state: 'connected' | 'connecting') {
+  /** A socket of another process is followed only by {@link thaw}: until then it is not ours to read. */
+  constructor(loop: EventLoop, fd: number, state: 'connected' | 'connecting' | Omit<PlainSocketState, 'fd'>) {
     this.#loop = loop;
     this.fd = fd;
-    this.isConnected = this.#mayPush = state === 'connected';
-    loop.add(fd, 'stream', this);
+    this.isConnected = this.#mayPush = state !== 'connecting';
+    if (typeof state === 'string') {
+      loop.add(fd, 'stream', this);
+      return;
+    }
+    this.#queue.append(state.unsent, 0, state.unsent.length);
+    this.#isEnding = state.isEnding;
+    this.#isEnded = state.isEnded;
+    this.#hasPeerEnded = state.hasPeerEnded;
+  }
+
+  /** Neither reads nor writes any more, nor hears of anything. */
+  freeze(): void {
+    this.#loop.remove(this.fd);
+  }
+
+  /** Goes on, or begins to: what is there to read or write is told as an event. */
+  thaw(): void {
+    this.mayPull = this.#mayPush = true;
+    this.#loop.add(this.fd, 'stream', this);
+  }
+
+  /** Of a frozen socket, which may be thawed still. */
+  get state(): PlainSocketState {
+    return { fd: this.fd, unsent: this.#queue.copy(), isEnding: this.#isEnding, isEnded: this.#isEnded, hasPeerEnded: this.#hasPeerEnded };
+  }
+
+  /** Closes this process' copy of a frozen socket that another one has: its peer sees nothing of it. */
+  leave(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.owner = undefined;
+    this.#queue.clear();
+    close(this.fd);
   }
 
   get queued(): number {

@@ -8,6 +8,14 @@ const passing = nativeMemory(256 * 1024);
 /** How two joined sides ended. */
 export type RelayEnd = 'complete' | 'client-failed' | 'server-failed' | 'cut';
 
+/** How far a relay has come. */
+export interface RelayState {
+  readonly clientEnded: boolean;
+  readonly serverEnded: boolean;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
 /** Says when a side may be pulled from; who closes it runs the pair again once it is open. */
 export interface RelayGate {
   isOpen(from: 'client' | 'server'): boolean;
@@ -25,6 +33,7 @@ export class RelayPair implements NearOwner, Task {
   readonly #gate: RelayGate | undefined;
   isScheduled = false;
   #isClosed = false;
+  #isFrozen = false;
   #clientEnded = false;
   #serverEnded = false;
   sentBytes = 0;
@@ -36,6 +45,24 @@ export class RelayPair implements NearOwner, Task {
     this.#server = server;
     this.#onClosed = onClosed;
     this.#gate = gate;
+  }
+
+  /** Nothing moves until {@link goOn}, which begins where this one stopped, or another one did. */
+  freeze(at: RelayState = this.state): void {
+    this.#isFrozen = true;
+    this.#clientEnded = at.clientEnded;
+    this.#serverEnded = at.serverEnded;
+    this.sentBytes = at.sentBytes;
+    this.receivedBytes = at.receivedBytes;
+  }
+
+  get state(): RelayState {
+    return { clientEnded: this.#clientEnded, serverEnded: this.#serverEnded, sentBytes: this.sentBytes, receivedBytes: this.receivedBytes };
+  }
+
+  goOn(): void {
+    this.#isFrozen = false;
+    this.#loop.schedule(this);
   }
 
   /** What was taken from the client for a way that led nowhere, a few kilobytes at most: goes before all else. */
@@ -52,7 +79,7 @@ export class RelayPair implements NearOwner, Task {
   }
 
   run(): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isFrozen) return;
     const [client, server] = [this.#client, this.#server];
     if (client.hasFailed) return this.#close('client-failed');
     if (server.hasFailed) return this.#close('server-failed');

@@ -6,10 +6,15 @@ import { DeadlineList } from './deadline-list.ts';
 import type { EventLoop } from './event-loop.ts';
 import type { Failure } from './failure.ts';
 import { Http2Session, type SessionBudget } from './http2-session.ts';
+import type { Http2SessionState } from './http2-state.ts';
 import { type HandshakeListener, TlsChannel } from './tls-channel.ts';
 
 /** Who may share a connection: only tunnels of one source to one peer. */
 export interface PoolKey {
+  /** The source pod. */
+  readonly uid: string;
+  readonly address: string;
+  readonly port: number;
   /** Source pod, source identity with the generation of its certificate, address and port, acceptable identities. */
   readonly text: string;
   readonly identities: readonly SpiffeId[];
@@ -31,6 +36,10 @@ export interface Dial {
 
 export interface PooledSession {
   readonly session: Http2Session;
+  readonly key: PoolKey;
+  readonly channel: TlsChannel;
+  /** When the handshake was, as Date.now() has it. */
+  readonly provenAtMs: number;
   /** Whom the handshake proved. */
   readonly peer: SpiffeId;
   /** Of the handshake, in DER. */
@@ -48,8 +57,8 @@ const MAX_WAITERS = 4096;
 
 interface Entry {
   readonly key: PoolKey;
-  /** Of the certificate that the key names: held, as a further dial may come after its disposal. */
-  readonly context: TlsContext;
+  /** Of the certificate that the key names: held, as a further dial may come after its disposal. Undefined where there will be none. */
+  readonly context: TlsContext | undefined;
   readonly sessions: PooledSession[];
   channel: TlsChannel | undefined;
   readonly waiters: Set<SessionWaiter>;
@@ -136,7 +145,7 @@ export class SessionPool {
         this.#dialing.clear(channel);
         entry.channel = undefined;
         const peer = dial.judge(result);
-        if (peer.ok) return this.#begin(entry, channel, { peer: peer.value, chain: result.peerChain }, dial);
+        if (peer.ok) return this.#begin(entry, channel, { key: entry.key, channel, peer: peer.value, chain: result.peerChain, provenAtMs: Date.now() }, dial);
         channel.refuse();
         this.#onFailure(peer.error);
         this.#refuse(entry, peer.error);
@@ -167,26 +176,66 @@ export class SessionPool {
         this.#rest(session);
       },
       onClosed: (_, failure) => {
-        this.#idle.clear(session);
-        this.#speaking.clear(session);
-        const at = entry.sessions.indexOf(pooled);
-        if (at >= 0) entry.sessions.splice(at, 1);
-        this.#sessions--;
         if (failure !== undefined) this.#onFailure(failure);
-        this.#onSession(session, false);
-        this.#forgetIfEmpty(entry);
+        this.#remove(entry, pooled);
       },
     });
     // What the peer allowed before it likely allows again; streams beyond it would come back refused.
     if (entry.peerMaxStreams !== undefined) session.peerMaxStreams = entry.peerMaxStreams;
     channel.owner = session;
     const pooled: PooledSession = { session, ...proven };
-    entry.sessions.push(pooled);
-    this.#sessions++;
-    this.#onSession(session, true);
+    this.#add(entry, pooled);
     this.#speaking.set(session, this.#loop.nowMs);
     this.#serve(entry, dial);
     this.#rest(session);
+  }
+
+  #add(entry: Entry, pooled: PooledSession): void {
+    entry.sessions.push(pooled);
+    this.#sessions++;
+    this.#onSession(pooled.session, true);
+  }
+
+  #remove(entry: Entry, pooled: PooledSession): void {
+    const at = entry.sessions.indexOf(pooled);
+    if (at < 0) return;
+    entry.sessions.splice(at, 1);
+    this.#idle.clear(pooled.session);
+    this.#speaking.clear(pooled.session);
+    this.#sessions--;
+    this.#onSession(pooled.session, false);
+    this.#forgetIfEmpty(entry);
+  }
+
+  /** Another process has the connection from now on. */
+  handedOver(pooled: PooledSession): void {
+    const entry = this.#entries.get(pooled.key.text);
+    if (entry !== undefined) this.#remove(entry, pooled);
+  }
+
+  /**
+   * A connection that another process made, under a certificate of its own: nobody shares it, and it ends with the last
+   * of its streams. It counts once `enter` is called.
+   */
+  adopt(proven: Omit<PooledSession, 'session'>, from: Http2SessionState): { readonly pooled: PooledSession; readonly enter: () => void } {
+    const entry: Entry = { key: proven.key, context: undefined, sessions: [], channel: undefined, waiters: new Set(), peerMaxStreams: undefined };
+    const session = new Http2Session(this.#loop, proven.channel, 'client', this.#budget, {
+      onCapacity: () => {
+        if (session.streams.size === 0) session.drain();
+      },
+      onClosed: (_, failure) => {
+        if (failure !== undefined) this.#onFailure(failure);
+        this.#remove(entry, pooled);
+      },
+    }, 0, from);
+    const pooled: PooledSession = { session, ...proven };
+    return {
+      pooled,
+      enter: () => {
+        this.#entries.set(entry.key.text, entry);
+        this.#add(entry, pooled);
+      },
+    };
   }
 
   /** Keeps a session that has nothing to do for a while, unless it is not wanted any more. */
@@ -225,7 +274,7 @@ export class SessionPool {
   #forgetIfEmpty(entry: Entry): void {
     if (entry.sessions.length > 0 || entry.waiters.size > 0 || entry.channel !== undefined || this.#entries.get(entry.key.text) !== entry) return;
     this.#entries.delete(entry.key.text);
-    entry.context.release();
+    entry.context?.release();
   }
 
   /** A stream was opened on it. */

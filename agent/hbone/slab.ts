@@ -26,6 +26,13 @@ export function takeSlab(size: number): Slab {
   return slab;
 }
 
+/** Lends memory with a copy of some bytes, as {@link takeSlab} does. */
+export function slabOf(bytes: Buffer, from = 0, to = bytes.length): Slab {
+  const slab = takeSlab(to - from);
+  slab.end = bytes.copy(slab.bytes, 0, from, to);
+  return slab;
+}
+
 export function giveSlab(slab: Slab): void {
   const kind = slab.bytes.length === SMALL_SLAB ? 'small' : 'large';
   if (free[kind].length < KEPT[kind]) free[kind].push(slab);

@@ -8,6 +8,7 @@ import { type Channel, type ChannelOwner, NOTHING, OVER } from './channel.ts';
 import { EventLoop } from './event-loop.ts';
 import type { Failure } from './failure.ts';
 import { Http2Session } from './http2-session.ts';
+import type { Http2SessionState, Http2StreamState } from './http2-state.ts';
 import type { Http2Stream, StreamEnd } from './http2-stream.ts';
 import { ENDED, FAILED, type Near, NOTHING_YET } from './near.ts';
 
@@ -142,7 +143,8 @@ export class SessionBench implements Disposable {
   closed: { readonly failure: Failure | undefined } | undefined;
   #read = 0;
 
-  constructor(role: 'client' | 'server') {
+  /** `from`: where another one's session has stopped. */
+  constructor(role: 'client' | 'server', from?: Http2SessionState) {
     this.session = new Http2Session(this.loop, this.channel, role, this.budget, {
       onRequest: (stream, request) => {
         this.requests.push({ stream, request });
@@ -151,10 +153,31 @@ export class SessionBench implements Disposable {
       onClosed: (_, failure) => {
         this.closed = { failure };
       },
-    });
+    }, 0, from);
     this.channel.owner = this.session;
+    if (from !== undefined) return;
     this.run();
     this.#read = role === 'client' ? CLIENT_PREFACE.length : 0;
+  }
+
+  /** Goes on in another process, as it were: `carry` takes the state there. The nears come along. */
+  move(carry: (session: Http2SessionState, streams: readonly Http2StreamState[]) => { readonly session: Http2SessionState; readonly streams: readonly Http2StreamState[] }): SessionBench {
+    this.session.freeze();
+    const nears = new Map([...this.session.streams].map(([id, { near }]) => [id, near]));
+    const carried = carry(this.session.state, [...this.session.streams.values()].map(({ state }) => state));
+    this.session.leave();
+    const next = new SessionBench(this.session.isClient ? 'client' : 'server', carried.session);
+    for (const state of carried.streams) {
+      const stream = next.session.arrive(state);
+      next.listen(stream);
+      stream.near = nears.get(stream.id);
+    }
+    for (const [id, end] of this.ends) next.ends.set(id, end);
+    next.channel.sent = this.channel.sent;
+    next.#read = this.#read;
+    next.session.goOn();
+    next.run();
+    return next;
   }
 
   /** A server whose client has said its preface and these settings. */

@@ -2,7 +2,7 @@
  * A TLS connection on a socket. Long because dialling, handshake, records and the end are phases of one descriptor,
  * whose events mean something else in each: apart, each would have to know the others.
  */
-import { EAGAIN, ECONNRESET, lastErrno, receive, send, shutdownWrite, takeError, unacknowledged } from '@landbridge/native/stream-socket.ts';
+import { close, EAGAIN, ECONNRESET, lastErrno, receive, send, shutdownWrite, takeError, unacknowledged } from '@landbridge/native/stream-socket.ts';
 import { errnoOf } from '@landbridge/native/errno.ts';
 import { nativeMemory } from '@landbridge/native/memory.ts';
 import type { TlsContext } from '@landbridge/native/tls-context.ts';
@@ -13,8 +13,9 @@ import { Event, type EventHandler, type EventLoop } from './event-loop.ts';
 import type { Failure, FailureReason } from './failure.ts';
 import type { HandshakeTurns, WaitingHandshake } from './handshake-turns.ts';
 import { plainIn, READ_BYTES, sealedIn, sealedOut } from './scratch.ts';
-import { giveSlab, type Slab, takeSlab } from './slab.ts';
-import { TlsRecords } from './tls-records.ts';
+import { giveSlab, LARGE_SLAB, type Slab, slabOf, takeSlab } from './slab.ts';
+import { TlsRecords, type TlsRecordsState } from './tls-records.ts';
+import { TrafficKeys } from './traffic-keys.ts';
 
 /** All flights of one side of a handshake: certificate chains are the longest part. */
 const MAX_HANDSHAKE_BYTES = 128 * 1024;
@@ -22,6 +23,24 @@ const ETIMEDOUT = errnoOf('ETIMEDOUT');
 const UNREACHABLE: ReadonlySet<number> = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL'].map(errnoOf));
 
 const control = nativeMemory(16);
+
+/** Of an open channel which neither side has ended. */
+export interface TlsChannelState {
+  readonly fd: number;
+  readonly records: TlsRecordsState;
+  /** Whether what is called partial in `records` may be whole records, which no event tells of. */
+  readonly isPartialWhole: boolean;
+  readonly unsent: Buffer;
+}
+
+/** Why a state can be none of this engine's; undefined where it can. */
+export function channelFault({ records: { suite, tx, rx, partial, handshake }, isPartialWhole, unsent }: TlsChannelState): string | undefined {
+  if (!TrafficKeys.fits(suite, tx) || !TrafficKeys.fits(suite, rx)) return 'a secret of another length than its suite has';
+  // A read goes behind it.
+  if (partial.length > (isPartialWhole ? READ_BYTES : RECORD_HEADER_BYTES + MAX_CIPHERTEXT_BYTES)) return 'a partial record longer than any record';
+  if (handshake.length > MAX_HANDSHAKE_BYTES) return 'a handshake message longer than any that is read';
+  return unsent.length > LARGE_SLAB ? 'more is unsent than is ever sealed at once' : undefined;
+}
 
 /** Who waits for the handshake of a channel. */
 export interface HandshakeListener {
@@ -73,16 +92,66 @@ export class TlsChannel implements Channel, EventHandler, WaitingHandshake {
   #hasPartial = false;
   failure: Failure | undefined;
 
-  constructor(loop: EventLoop, fd: number, options: { readonly role: 'client' | 'server'; readonly isConnected: boolean; readonly context: TlsContext; readonly listener: HandshakeListener; readonly turns?: HandshakeTurns; readonly recordsPerKey?: number }) {
-    this.#recordsPerKey = options.recordsPerKey;
-    this.#turns = options.turns;
+  constructor(loop: EventLoop, fd: number, options: TlsChannelState | { readonly role: 'client' | 'server'; readonly isConnected: boolean; readonly context: TlsContext; readonly listener: HandshakeListener; readonly turns?: HandshakeTurns; readonly recordsPerKey?: number }) {
     this.#loop = loop;
     this.fd = fd;
+    if ('records' in options) {
+      const { records, isPartialWhole, unsent } = options;
+      this.role = records.role;
+      this.#phase = 'open';
+      this.#records = new TlsRecords(records.role, records);
+      this.#hasPartial = isPartialWhole;
+      if (unsent.length > 0) this.#unsent = slabOf(unsent);
+      return;
+    }
+    this.#recordsPerKey = options.recordsPerKey;
+    this.#turns = options.turns;
     this.role = options.role;
     this.#context = options.context.hold();
     this.#listener = options.listener;
     this.#phase = options.isConnected ? 'waiting' : 'connecting';
     loop.add(fd, 'stream', this);
+  }
+
+  /** Whether it could go on in another process. */
+  get isSettled(): boolean {
+    return this.#phase === 'open' && this.failure === undefined && !this.#isEnding && !this.#hasEnded && this.#records?.fault === undefined && this.#records?.hasEnded === false;
+  }
+
+  /** Neither reads nor writes any more, nor hears of anything. */
+  freeze(): void {
+    this.#loop.remove(this.fd);
+    this.#loop.stalls.clear(this);
+  }
+
+  /** Goes on, or begins to: what is there to read or write is told as an event, or found by the next flush. */
+  thaw(): void {
+    this.mayReceive = this.#maySend = true;
+    this.#leftAtStall = Number.POSITIVE_INFINITY;
+    if (this.#unsent !== undefined) this.#loop.stalls.set(this, this.#loop.nowMs);
+    this.#loop.add(this.fd, 'stream', this);
+  }
+
+  /** Of a frozen channel, which may be thawed still. */
+  get state(): TlsChannelState {
+    const slab = this.#unsent;
+    return { fd: this.fd, records: (this.#records as TlsRecords).state, isPartialWhole: this.#hasPartial, unsent: slab === undefined ? Buffer.alloc(0) : slab.bytes.subarray(slab.start, slab.end) };
+  }
+
+  /** Closes this process' copy of a frozen channel that another one has, and erases its keys: the peer sees nothing of it. */
+  leave(): void {
+    if (this.#phase === 'closed') return;
+    this.forget();
+    close(this.fd);
+  }
+
+  /** Erases its keys; its socket is somebody else's. */
+  forget(): void {
+    this.#phase = 'closed';
+    this.mayReceive = false;
+    this.#records?.[Symbol.dispose]();
+    if (this.#unsent !== undefined) giveSlab(this.#unsent);
+    this.#records = this.#unsent = this.owner = undefined;
   }
 
   /** Whether the TCP connection is there. */
@@ -284,10 +353,7 @@ export class TlsChannel implements Channel, EventHandler, WaitingHandshake {
 
   #keep(bytes: Buffer, from: number, to: number): void {
     this.#maySend = false;
-    const slab = takeSlab(to - from);
-    bytes.copy(slab.bytes, 0, from, to);
-    slab.end = to - from;
-    this.#unsent = slab;
+    this.#unsent = slabOf(bytes, from, to);
     this.#leftAtStall = Number.POSITIVE_INFINITY;
     this.#loop.stalls.set(this, this.#loop.nowMs);
   }

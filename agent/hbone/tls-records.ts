@@ -2,7 +2,7 @@ import type { NativeMemory } from '@landbridge/native/memory.ts';
 import type { HandshakeResult } from '@landbridge/native/tls-handshake.ts';
 import { TAG_BYTES } from '@landbridge/native/aes-gcm.ts';
 import { ALERT, type Alert, alertName, CONTENT_TYPE, type ContentType, encodeKeyUpdate, HANDSHAKE_HEADER_BYTES, HandshakeReassembly, MAX_CIPHERTEXT_BYTES, MAX_PLAINTEXT_BYTES, parseAlert, RECORD_HEADER_BYTES } from '@landbridge/wire/tls13.ts';
-import { TrafficKeys } from './traffic-keys.ts';
+import { type Suite, TrafficKeys, type TrafficKeysState } from './traffic-keys.ts';
 
 /** What sealing adds to a record: header, content type and tag. */
 export const RECORD_OVERHEAD = RECORD_HEADER_BYTES + 1 + TAG_BYTES;
@@ -16,6 +16,7 @@ const MOST_RECORDS_PER_KEY = 2 ** 25;
 /** Records in a row without application data: key updates, tickets and empty ones. */
 const MAX_IDLE_RECORDS = 64;
 
+const EMPTY = Buffer.alloc(0);
 /** Most partial records are the beginning of a short one. */
 const SMALL_PARTIAL = 512;
 
@@ -24,6 +25,19 @@ export interface RecordFault {
   readonly kind: 'bad-record' | 'record-overflow' | 'unexpected-message' | 'key-limit' | 'record-flood' | 'peer-alert';
   readonly alert: Alert | undefined;
   readonly text: string;
+}
+
+/** Of a connection whose peer has not ended it. */
+export interface TlsRecordsState {
+  readonly role: 'client' | 'server';
+  readonly suite: Suite;
+  readonly tx: TrafficKeysState;
+  readonly rx: TrafficKeysState;
+  /** Received, and not a whole record; whole ones where a handshake read too much. */
+  readonly partial: Buffer;
+  /** The beginning of a post-handshake message. */
+  readonly handshake: Buffer;
+  readonly owesKeyUpdate: boolean;
 }
 
 /**
@@ -47,12 +61,25 @@ export class TlsRecords implements Disposable {
   hasEnded = false;
   fault: RecordFault | undefined;
 
-  constructor(role: 'client' | 'server', result: HandshakeResult, recordsPerKey = RECORDS_PER_KEY) {
+  /** After a handshake, or where another process stopped. */
+  constructor(role: 'client' | 'server', result: HandshakeResult | Omit<TlsRecordsState, 'role'>, recordsPerKey = RECORDS_PER_KEY) {
     this.#role = role;
     this.#recordsPerKey = recordsPerKey;
+    if ('tx' in result) {
+      this.#tx = new TrafficKeys(result.suite, result.tx.secret, 'seal', result.tx.records);
+      this.#rx = new TrafficKeys(result.suite, result.rx.secret, 'open', result.rx.records);
+      this.#owesKeyUpdate = result.owesKeyUpdate;
+      if (result.partial.length > 0) this.keepPartial(result.partial, 0, result.partial.length);
+      if (result.handshake.length > 0) this.#handshake = new HandshakeReassembly(role, result.handshake);
+      return;
+    }
     const [own, peer] = role === 'client' ? [result.clientSecret, result.serverSecret] : [result.serverSecret, result.clientSecret];
     this.#tx = new TrafficKeys(result.suite, own, 'seal');
     this.#rx = new TrafficKeys(result.suite, peer, 'open');
+  }
+
+  get state(): TlsRecordsState {
+    return { role: this.#role, suite: this.#tx.suite, tx: this.#tx.state, rx: this.#rx.state, partial: this.#partial?.subarray(0, this.#partialSize) ?? EMPTY, handshake: Buffer.from(this.#handshake?.pending ?? EMPTY), owesKeyUpdate: this.#owesKeyUpdate };
   }
 
   /** Moves the partial record to the beginning of `into`, where what arrives next is to follow; returns its size. */

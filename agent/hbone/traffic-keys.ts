@@ -10,6 +10,13 @@ const PARAMETERS = {
   TLS_AES_256_GCM_SHA384: { hash: 'sha384', keyBytes: 32 },
 } as const;
 
+/** All that there is to know of the keys of one direction. */
+export interface TrafficKeysState {
+  /** The keys' own, not a copy. */
+  readonly secret: Buffer;
+  readonly records: number;
+}
+
 /**
  * Keys of one direction of a TLS 1.3 connection (RFC 8446, section 7.3), from its current traffic secret. The secret and
  * the number of the next record are all that there is to know of it.
@@ -26,13 +33,24 @@ export class TrafficKeys implements Disposable {
   #ivLow: number;
   cipher: AesGcm;
 
-  constructor(suite: Suite, secret: Buffer, direction: 'seal' | 'open') {
+  /** `records`: sealed or opened already, under this secret. */
+  constructor(suite: Suite, secret: Buffer, direction: 'seal' | 'open', records = 0) {
     this.suite = suite;
     this.#direction = direction;
     this.#secret = secret;
+    this.records = records;
     [this.cipher, this.#iv] = this.#derive();
     this.#ivHigh = this.#iv.readUInt32BE(4);
     this.#ivLow = this.#iv.readUInt32BE(8);
+  }
+
+  /** Whether a secret is one of the suite's hash (RFC 8446, section 7.1). */
+  static fits(suite: Suite, { secret }: TrafficKeysState): boolean {
+    return secret.length === (PARAMETERS[suite].hash === 'sha256' ? 32 : 48);
+  }
+
+  get state(): TrafficKeysState {
+    return { secret: this.#secret, records: this.records };
   }
 
   #derive(): [AesGcm, Buffer] {

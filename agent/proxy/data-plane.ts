@@ -5,7 +5,7 @@ import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { waitFor } from '@landbridge/core/retry-delay.ts';
 import type { SpiffeId } from '@landbridge/core/identity.ts';
-import type { RoutePlan } from '@landbridge/core/route-plan.ts';
+import { type RoutePlan, threadShare } from '@landbridge/core/route-plan.ts';
 import { createWaker, wake } from '@landbridge/native/epoll.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
 import type { CollectGarbage, ThreadSetup } from './data-thread-main.ts';
@@ -18,7 +18,7 @@ export interface DataPlaneQuestions {
   plan(uid: string, destination: RouteDestination): RoutePlan | undefined;
   /** Nobody uses the plan any more. */
   planGone?(uid: string, destination: RouteDestination): void;
-  inbound(uid: string, authority: string, localIp: string): InboundAnswer;
+  inbound(uid: string, authority: string, localIp: string): InboundAnswer | Promise<InboundAnswer>;
   /** A connection waits for a certificate that is not there. */
   certificateWanted?(identity: SpiffeId): void;
   warn(text: string, fields: Readonly<Record<string, string>>): void;
@@ -95,8 +95,8 @@ export class DataPlane implements AsyncDisposable {
     return this.#ready;
   }
 
-  #send(thread: Thread, message: ToThread | CollectGarbage): void {
-    thread.worker.postMessage(message);
+  #send(thread: Thread, message: ToThread | CollectGarbage, transfer: readonly ArrayBuffer[] = []): void {
+    thread.worker.postMessage(message, transfer);
     wake(thread.waker);
   }
 
@@ -118,10 +118,11 @@ export class DataPlane implements AsyncDisposable {
       case 'route-gone':
         return this.#routeGone(thread, message.key);
       case 'inbound':
-        return this.#send(thread, { kind: 'inbound-answer', id: message.id, answer: this.#questions.inbound(message.uid, message.authority, message.localIp) });
+        return void this.#answerInbound(thread, message);
       case 'report':
       case 'counts':
-      case 'connections': {
+      case 'connections':
+      case 'handover': {
         const reply = this.#replies.get(message.id);
         this.#replies.delete(message.id);
         return reply?.(message);
@@ -141,11 +142,18 @@ export class DataPlane implements AsyncDisposable {
     }
   }
 
+  async #answerInbound(thread: Thread, { id, uid, authority, localIp }: Extract<FromThread, { readonly kind: 'inbound' }>): Promise<void> {
+    const asked = this.#questions.inbound(uid, authority, localIp);
+    const answer = asked instanceof Promise ? await asked : asked;
+    if (!this.#isStopped) this.#send(thread, { kind: 'inbound-answer', id, answer });
+  }
+
   #tellPlan(thread: Thread, key: string): void {
     const route = thread.routes.get(key);
     if (route === undefined) return;
-    const plan = this.#questions.plan(route.uid, route.destination);
-    if (plan === undefined) return;
+    const asked = this.#questions.plan(route.uid, route.destination);
+    if (asked === undefined) return;
+    const plan = threadShare(asked, this.#threads.length);
     const told = JSON.stringify(plan);
     if (told === route.told) return;
     route.told = told;
@@ -161,6 +169,11 @@ export class DataPlane implements AsyncDisposable {
   /** Makes the plans anew that `isAffected`, and tells those that differ. */
   refreshPlans(isAffected: (uid: string, destination: RouteDestination) => boolean): void {
     for (const thread of this.#threads) for (const [key, { uid, destination }] of thread.routes) if (isAffected(uid, destination)) this.#tellPlan(thread, key);
+  }
+
+  /** Threads go by these plans no more, and ask anew. Until they hear of it, connections may begin by what held a moment ago. */
+  revokePlans(keys: Iterable<string>): void {
+    for (const key of keys) for (const thread of this.#threads) if (thread.routes.has(key)) this.#send(thread, { kind: 'plan-revoked', key });
   }
 
   /** Takes over the listeners; the pod's traffic is carried as soon as there are a certificate and policies. Also tells what changed of a known pod. */
@@ -220,6 +233,17 @@ export class DataPlane implements AsyncDisposable {
       return reply === undefined ? [] : [{ thread: index, reply }];
     });
     return (await Promise.all(asked)).flat();
+  }
+
+  /** Asks one thread, however long it takes. @throws LandbridgeError `internal` where the threads are ending */
+  async askThread(index: number, question: (id: number) => ToThread, transfer: readonly ArrayBuffer[] = []): Promise<FromThread> {
+    const thread = this.#threads[index];
+    if (thread === undefined || this.#isStopped) throw new LandbridgeError('internal', 'the data threads have ended');
+    const id = this.#nextReply++;
+    const { promise, resolve } = Promise.withResolvers<FromThread>();
+    this.#replies.set(id, resolve);
+    this.#send(thread, question(id), transfer);
+    return await promise;
   }
 
   /** For times without connections: the threads stand still for some hundredths of a second. */

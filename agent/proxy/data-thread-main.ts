@@ -2,8 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { collectGarbage } from '@landbridge/native/resident-memory.ts';
 import { EventLoop } from '../hbone/event-loop.ts';
-import { DataThread } from './data-thread.ts';
-import type { ConnectionTuning, FromThread, ToThread } from './thread-messages.ts';
+import { DataThread, type PostMessage } from './data-thread.ts';
+import type { ConnectionTuning, ToThread } from './thread-messages.ts';
 
 export interface ThreadSetup {
   readonly tuning: ConnectionTuning;
@@ -19,7 +19,7 @@ export interface CollectGarbage {
 const { tuning, waker } = workerData as ThreadSetup;
 const port = parentPort;
 if (port === null) throw new Error('a data thread is started by DataPlane');
-const post = (message: FromThread): void => port.postMessage(message);
+const post: PostMessage = (message, transfer) => port.postMessage(message, transfer);
 const loop = new EventLoop();
 const thread = new DataThread(loop, tuning, post);
 loop.follow(port, waker, (message) => {

@@ -18,7 +18,8 @@ import type { Failure, FailureReason } from '../hbone/failure.ts';
 import { HandshakeTurns } from '../hbone/handshake-turns.ts';
 import type { Http2Session, SessionBudget } from '../hbone/http2-session.ts';
 import { PlainSocket } from '../hbone/plain-socket.ts';
-import { type Dial, type PoolKey, SessionPool, type SessionWaiter } from '../hbone/session-pool.ts';
+import type { Movable } from '../handover/movable.ts';
+import { type Dial, type PooledSession, type PoolKey, SessionPool, type SessionWaiter } from '../hbone/session-pool.ts';
 import { TlsChannel } from '../hbone/tls-channel.ts';
 import type { TrustBundles } from '../identity/peer.ts';
 import type { TlsOverStream } from '../hbone/tls-over-stream.ts';
@@ -26,13 +27,16 @@ import { dial, originalDestination } from './dialer.ts';
 import type { DoubleTunnel } from './double-tunnel.ts';
 import { InboundSession } from './inbound-session.ts';
 import { OutboundConnection } from './outbound-connection.ts';
+import { OutboundTunnel } from './outbound-tunnel.ts';
 import { PeerJudge } from './peer-judge.ts';
 import { PlaintextConnection } from './plaintext-connection.ts';
 import { ReaderWatch } from './reader-watch.ts';
 import { RouteCache } from './route-cache.ts';
+import { ThreadArrivals } from './thread-arrivals.ts';
 import { ThreadCertificates } from './thread-certificates.ts';
+import { ThreadHandover } from './thread-handover.ts';
 import type { ThreadPod } from './thread-pod.ts';
-import type { ConnectionTuning, Direction, FromThread, InboundAnswer, PodSpec, ToThread } from './thread-messages.ts';
+import type { ConnectionTuning, Direction, FromThread, HandoverOutcome, InboundAnswer, PodSpec, ToThread } from './thread-messages.ts';
 import { type Series, TrafficCounter, UNKNOWN_WORKLOAD } from './traffic-counter.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -49,6 +53,8 @@ const MAX_VIEWS = 10_000;
 const WANT_AGAIN_MS = 1000;
 /** Anyone can dial the capture port: at most one line in this time. */
 const STRAY_WARNING_MS = 1000;
+
+export type PostMessage = (message: FromThread, transfer?: readonly ArrayBuffer[]) => void;
 
 export class DataThread {
   readonly loop: EventLoop;
@@ -74,16 +80,21 @@ export class DataThread {
   /** When certificates were asked for that are not there. */
   readonly #wanted = new Map<SpiffeId, number>();
   readonly #serverSessions = new Map<Http2Session, InboundSession>();
-  readonly #post: (message: FromThread) => void;
+  readonly #post: PostMessage;
+  readonly #handover = new ThreadHandover(this);
+  readonly #arrivals = new ThreadArrivals(this);
+  /** As they were looked at by a hand-over. */
+  readonly #outboundTunnels = new WeakMap<PooledSession, OutboundTunnel>();
   readonly #inboundQuestions = new Map<number, (answer: InboundAnswer) => void>();
   readonly #listeners = new Map<number, { readonly pod: ThreadPod; readonly take: (fd: number) => void }>();
-  readonly #policyWaits: DeadlineList<{ readonly done: (isKnown: boolean) => void }>;
+  /** Of connections, for what their pods lack. */
+  readonly #waits: DeadlineList<{ readonly done: (isThere: boolean) => void }>;
   #strayWarnedMs = Number.NEGATIVE_INFINITY;
   #nextQuestion = 0;
   #handshakesDone = 0;
   #isDraining = false;
 
-  constructor(loop: EventLoop, tuning: ConnectionTuning, post: (message: FromThread) => void) {
+  constructor(loop: EventLoop, tuning: ConnectionTuning, post: PostMessage) {
     this.loop = loop;
     this.readers = new ReaderWatch(loop);
     this.#turns = new HandshakeTurns(loop);
@@ -93,16 +104,33 @@ export class DataThread {
     this.traffic = new TrafficCounter(tuning.accessLog);
     this.routes = new RouteCache(loop, tuning.resolveTimeoutMs, post);
     this.dialing = new DeadlineList(tuning.dialTimeoutMs, (socket) => socket.abandon());
-    this.#policyWaits = new DeadlineList(tuning.resolveTimeoutMs, ({ done }) => done(false));
+    this.#waits = new DeadlineList(tuning.resolveTimeoutMs, ({ done }) => done(false));
     this.pool = new SessionPool(loop, { maxStreams: tuning.maxStreamsPerConnection, idleMs: tuning.poolIdleMs, dialTimeoutMs: tuning.dialTimeoutMs }, this.budget, {
       onSession: (session, isOpen) => this.#watchSession(session, isOpen),
       onFailure: (failure) => this.tunnelFailed('outbound', failure.reason, failure.text, {}),
     });
-    for (const list of [this.dialing, this.innerHandshakes, this.#handshakes, this.#speaking, this.#keepalive, this.#paused, this.#policyWaits]) loop.watch(list);
+    for (const list of [this.dialing, this.innerHandshakes, this.#handshakes, this.#speaking, this.#keepalive, this.#paused, this.#waits]) loop.watch(list);
   }
 
   handle(message: ToThread): void {
+    if (this.#handover.defers(message)) return;
     switch (message.kind) {
+      case 'handover-next':
+        return this.#tellHandover(message.id, this.#handover.next(message.limit));
+      case 'handover-commit':
+        this.#handover.commit();
+        return this.#tellHandover(message.id, { kind: 'done' });
+      case 'handover-rollback':
+        this.#handover.rollback(message.why);
+        return this.#tellHandover(message.id, { kind: 'done' });
+      case 'handover-prepare':
+        return this.#tellHandover(message.id, this.#arrivals.prepare(message.id, message.bytes, message.fds));
+      case 'handover-start':
+        this.#arrivals.start(message.prepared);
+        return this.#tellHandover(message.id, { kind: 'done' });
+      case 'handover-discard':
+        this.#arrivals.discard(message.prepared);
+        return this.#tellHandover(message.id, { kind: 'done' });
       case 'pod':
         return this.#addPod(message.pod);
       case 'pod-gone':
@@ -118,6 +146,8 @@ export class DataThread {
         return this.#takePolicies(message.uid, message.policies);
       case 'plan':
         return this.routes.told(message.key, message.plan);
+      case 'plan-revoked':
+        return this.routes.revoke(message.key);
       case 'inbound-answer': {
         const answer = this.#inboundQuestions.get(message.id);
         this.#inboundQuestions.delete(message.id);
@@ -139,6 +169,28 @@ export class DataThread {
       default:
         return message satisfies never;
     }
+  }
+
+  /** A batch has secrets: it is given away, and no copy stays. */
+  #tellHandover(id: number, outcome: HandoverOutcome): void {
+    this.#post({ kind: 'handover', id, outcome }, outcome.kind === 'batch' ? [outcome.bytes.buffer as ArrayBuffer] : []);
+  }
+
+  /** All that may move to another process, or could once it has settled. */
+  *movables(): Iterable<Movable> {
+    for (const pod of this.pods.values()) {
+      if (pod.isGone) continue;
+      for (const { movable } of pod.guarded) if (movable !== undefined) yield movable;
+      for (const { movable } of pod.outbound) if (movable !== undefined) yield movable;
+    }
+    for (const inbound of this.#serverSessions.values()) if (!inbound.pod.isGone) yield inbound;
+    for (const pooled of this.pool.sessions()) if (pooled.session.streams.size > 0 && this.pods.get(pooled.key.uid)?.isGone === false) yield this.#outboundTunnel(pooled);
+  }
+
+  #outboundTunnel(pooled: PooledSession): OutboundTunnel {
+    let tunnel = this.#outboundTunnels.get(pooled);
+    if (tunnel === undefined) this.#outboundTunnels.set(pooled, (tunnel = new OutboundTunnel(this, pooled)));
+    return tunnel;
   }
 
   // -- Pods and their listeners
@@ -208,16 +260,19 @@ export class DataThread {
   #acceptTunnel(fd: number, pod: ThreadPod): void {
     const peer = acceptedPeer;
     const remote: SocketAddress = { ip: ipOf(peer), port: portOf(peer) };
-    const context = this.contextOf(pod);
-    if (context === undefined) this.#want(pod.spec.identity);
-    if (context === undefined || this.#handshakes.size >= MAX_HANDSHAKES) {
-      this.tunnelFailed('inbound', 'tls-busy', context === undefined ? 'there is no certificate yet' : 'too many handshakes at once', { pod: pod.spec.labels.workload, remote: remote.ip });
+    const refuse = (text: string): void => {
+      this.tunnelFailed('inbound', 'tls-busy', text, { pod: pod.spec.labels.workload, remote: remote.ip });
       close(fd);
-      return;
-    }
-    const local = socketName(fd, 'local');
-    const session = new InboundSession(this, pod, remote, local === undefined ? '' : ipOf(local));
-    this.#handshakes.set(new TlsChannel(this.loop, fd, { role: 'server', isConnected: true, context, listener: session, turns: this.#turns }), this.loop.nowMs);
+    };
+    if (this.#handshakes.size + this.#waits.size >= MAX_HANDSHAKES) return refuse('too many handshakes at once');
+    this.whenCertified([pod], () => {
+      // Whether it has expired is for the peer to judge.
+      const context = pod.isGone ? undefined : this.contextOf(pod);
+      if (context === undefined) return refuse('there is no certificate yet');
+      const local = socketName(fd, 'local');
+      const session = new InboundSession(this, pod, remote, local === undefined ? '' : ipOf(local));
+      this.#handshakes.set(new TlsChannel(this.loop, fd, { role: 'server', isConnected: true, context, listener: session, turns: this.#turns }), this.loop.nowMs);
+    });
   }
 
   #removePod(uid: string, drainMs: number): void {
@@ -286,11 +341,16 @@ export class DataThread {
     this.#post({ kind: 'certificate-wanted', identity });
   }
 
-  holdsCertificates(...pods: readonly ThreadPod[]): boolean {
-    const now = Date.now();
-    const without = pods.filter((pod) => (this.#certificates.find(pod.spec.identity)?.notAfterMs ?? 0) <= now);
-    for (const pod of without) this.#want(pod.spec.identity);
-    return without.length === 0;
+  #isCertified(pod: ThreadPod): boolean {
+    return (this.#certificates.find(pod.spec.identity)?.notAfterMs ?? 0) > Date.now();
+  }
+
+  /** Calls at once, or when each of the pods has a valid certificate, or when one of them has none in time. */
+  whenCertified(pods: readonly ThreadPod[], done: (areCertified: boolean) => void): void {
+    const areCertified = (): boolean => pods.every((pod) => this.#isCertified(pod));
+    if (areCertified()) return done(true);
+    for (const pod of pods) if (!this.#isCertified(pod)) this.#want(pod.spec.identity);
+    this.#when(pods, areCertified, done);
   }
 
   // -- Policies
@@ -304,20 +364,26 @@ export class DataThread {
   }
 
   /** Calls at once, or when the policies have come, or when they have not come in time. */
-  whenPoliciesKnown(pod: ThreadPod, done: (isKnown: boolean) => void): void {
+  whenPoliciesKnown(pod: ThreadPod, done: (areKnown: boolean) => void): void {
     if (pod.policies !== undefined) return done(true);
+    this.#when([pod], () => pod.policies !== undefined, done);
+  }
+
+  /** Calls when pods were told of what is not there yet, or when a pod is gone or nothing came in time. */
+  #when(pods: readonly ThreadPod[], isThere: () => boolean, done: (isThere: boolean) => void): void {
     const wait = {
-      done: (isKnown: boolean): void => {
-        pod.waiting.delete(look);
-        this.#policyWaits.clear(wait);
-        done(isKnown);
+      done: (cameInTime: boolean): void => {
+        for (const pod of pods) pod.waiting.delete(look);
+        this.#waits.clear(wait);
+        done(cameInTime);
       },
     };
     const look = (): void => {
-      if (pod.isGone || pod.policies !== undefined) wait.done(!pod.isGone);
+      const isGone = pods.some((pod) => pod.isGone);
+      if (isGone || isThere()) wait.done(!isGone);
     };
-    pod.waiting.add(look);
-    this.#policyWaits.set(wait, this.loop.nowMs);
+    for (const pod of pods) pod.waiting.add(look);
+    this.#waits.set(wait, this.loop.nowMs);
   }
 
   /** Why policies do not allow a connection; undefined where they do. Without policies told, nothing is allowed. */
@@ -332,11 +398,8 @@ export class DataThread {
   /** Asks for a tunnel connection to a candidate; the waiter is told. */
   askTunnel(pod: ThreadPod, candidate: Candidate, waiter: SessionWaiter): Result<true, Failure> {
     const held = this.#certificates.find(pod.spec.identity);
-    const context = held === undefined || held.notAfterMs <= Date.now() ? undefined : this.contextOf(pod);
-    if (held === undefined || context === undefined) {
-      this.#want(pod.spec.identity);
-      return err({ reason: 'identity', text: 'there is no valid certificate of this workload yet' });
-    }
+    const context = this.#isCertified(pod) ? this.contextOf(pod) : undefined;
+    if (held === undefined || context === undefined) return err({ reason: 'identity', text: 'there is no valid certificate of this workload yet' });
     const connection: Dial = {
       context,
       connect: () => {
@@ -386,6 +449,8 @@ export class DataThread {
   }
 
   #checkAlive(session: Http2Session): void {
+    // It is known in a moment whose it is.
+    if (session.isFrozen) return this.#keepalive.set(session, this.loop.nowMs);
     if (session.isAsked && !session.hasHeard) return session.abort({ reason: 'peer-silent', text: 'the peer does not answer' });
     this.#keepalive.set(session, this.loop.nowMs);
     session.hasHeard = false;
@@ -452,5 +517,7 @@ function isWithdrawn(before: TrustBundles, after: TrustBundles): boolean {
 }
 
 function poolKey(pod: ThreadPod, candidate: Candidate, generation: number): PoolKey {
-  return { text: `${pod.spec.uid} ${generation} ${candidate.address} ${candidate.port} ${candidate.identities.join(' ')}`, identities: candidate.identities };
+  const { spec: { uid } } = pod;
+  const { address, port, identities } = candidate;
+  return { uid, address, port, text: `${uid} ${generation} ${address} ${port} ${identities.join(' ')}`, identities };
 }

@@ -8,6 +8,8 @@ import type { HeaderField } from '@landbridge/wire/hpack.ts';
 import { formatProxyHeader, PROXY_TLV_SPIFFE_ID } from '@landbridge/wire/proxy-v2.ts';
 import type { ConnectRequest, RequestFault } from '@landbridge/wire/http2-request.ts';
 import type { Http2Stream, StreamEnd, StreamListener } from '../hbone/http2-stream.ts';
+import type { InboundStreamState } from '../handover/handed-state.ts';
+import type { HandedListener, MovingListener } from '../handover/movable.ts';
 import type { NearOwner } from '../hbone/near.ts';
 import type { PlainSocket } from '../hbone/plain-socket.ts';
 import type { DataThread } from './data-thread.ts';
@@ -25,7 +27,7 @@ const LOOPBACK = '127.0.0.1';
 type Refusal = 400 | 401 | 503;
 
 /** One tunnel that a verified peer asks for, from its request to its end. */
-export class InboundConnection implements StreamListener, NearOwner, GuardedConnection, Metered {
+export class InboundConnection implements StreamListener, NearOwner, GuardedConnection, Metered, MovingListener {
   readonly #thread: DataThread;
   readonly #session: InboundSession;
   readonly #stream: Http2Stream;
@@ -41,11 +43,11 @@ export class InboundConnection implements StreamListener, NearOwner, GuardedConn
   /** Final status of a refusal. */
   #refusal: { readonly flag: ResponseFlag; readonly text: string } | undefined;
 
-  constructor(thread: DataThread, session: InboundSession, stream: Http2Stream) {
+  constructor(thread: DataThread, session: InboundSession, stream: Http2Stream, startedAtMs = thread.loop.nowMs) {
     this.#thread = thread;
     this.#session = session;
     this.#stream = stream;
-    this.startedAtMs = thread.loop.nowMs;
+    this.startedAtMs = startedAtMs;
     this.series = session.seriesOf(undefined, undefined);
     stream.listener = this;
   }
@@ -57,6 +59,36 @@ export class InboundConnection implements StreamListener, NearOwner, GuardedConn
 
   get receivedBytes(): number {
     return this.#stream.bytesSent;
+  }
+
+  /** As another process had it, for a stream that was answered. */
+  static arrive(thread: DataThread, session: InboundSession, stream: Http2Stream, state: InboundStreamState): InboundConnection {
+    const connection = new InboundConnection(thread, session, stream, thread.loop.nowMs - state.ageMs);
+    const { sourceLabels, service, authority, traceId, destination } = state;
+    connection.series = thread.traffic.seriesOf({ direction: 'inbound', carriage: 'hbone', source: sourceLabels, destination: session.pod.spec.labels, service });
+    connection.#authority = authority;
+    connection.#traceId = traceId;
+    connection.#destination = destination;
+    return connection;
+  }
+
+  /** All of it but its stream. */
+  get handedListener(): HandedListener | undefined {
+    const { source, service } = this.series.labels;
+    const destination = this.#destination;
+    return destination === undefined ? undefined : { kind: 'inbound', state: { ageMs: this.#thread.loop.nowMs - this.startedAtMs, authority: this.#authority, traceId: this.#traceId, destination, sourceLabels: source, service } };
+  }
+
+  leave(): void {
+    this.#isClosed = true;
+    this.#session.pod.guarded.delete(this);
+    this.#thread.traffic.handedOver(this);
+  }
+
+  start(): void {
+    this.#thread.traffic.arrived(this);
+    this.#session.pod.guarded.add(this);
+    this.review();
   }
 
   begin(request: Result<ConnectRequest, RequestFault>): void {

@@ -1,16 +1,21 @@
-import type { Result } from '@landbridge/core/result.ts';
+import { err, ok, type Result } from '@landbridge/core/result.ts';
 import type { WorkloadLabels } from '@landbridge/core/route-plan.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import type { HandshakeResult } from '@landbridge/native/tls-handshake.ts';
 import { type Authority, parseAuthority } from '@landbridge/wire/authority.ts';
 import { parseBaggage, parseForwarded } from '@landbridge/wire/hbone-headers.ts';
 import type { Failure } from '../hbone/failure.ts';
-import { Http2Session } from '../hbone/http2-session.ts';
-import type { HandshakeListener, TlsChannel } from '../hbone/tls-channel.ts';
+import type { StayReason } from '../handover/handed-batch.ts';
+import type { HandedConnection, InboundTunnelState } from '../handover/handed-state.ts';
+import type { Arrival, Movable } from '../handover/movable.ts';
+import { Http2Session, type SessionListener } from '../hbone/http2-session.ts';
+import type { Http2SessionState } from '../hbone/http2-state.ts';
+import { type HandshakeListener, TlsChannel } from '../hbone/tls-channel.ts';
 import type { VerifiedPeer } from '../identity/peer.ts';
 import type { DataThread } from './data-thread.ts';
 import { GatewayConnection } from './gateway-connection.ts';
 import { InboundConnection } from './inbound-connection.ts';
+import { MovingTunnel } from './moving-tunnel.ts';
 import type { ThreadPod } from './thread-pod.ts';
 import { type Series, UNKNOWN_WORKLOAD } from './traffic-counter.ts';
 
@@ -19,7 +24,7 @@ const MAX_SERIES = 64;
 const MAX_AUTHORITIES = 64;
 
 /** One tunnel connection that a peer made to a pod: its handshake, its verified identity, and its streams. */
-export class InboundSession implements HandshakeListener {
+export class InboundSession implements HandshakeListener, Movable, Arrival {
   readonly #thread: DataThread;
   readonly pod: ThreadPod;
   readonly remote: SocketAddress;
@@ -27,7 +32,9 @@ export class InboundSession implements HandshakeListener {
   #peer: VerifiedPeer | undefined;
   /** Of the handshake: judged again when other roots count. */
   #chain: readonly Buffer[] = [];
-  #session: Http2Session | undefined;
+  /** When the handshake was. */
+  #provenAtMs = 0;
+  #tunnel: MovingTunnel | undefined;
   readonly #series = new Map<string, Series>();
   readonly #authorities = new Map<string, Result<Authority>>();
 
@@ -44,7 +51,7 @@ export class InboundSession implements HandshakeListener {
   }
 
   get session(): Http2Session | undefined {
-    return this.#session;
+    return this.#tunnel?.session;
   }
 
   onSecure(channel: TlsChannel, result: HandshakeResult): void {
@@ -56,7 +63,12 @@ export class InboundSession implements HandshakeListener {
     }
     this.#peer = peer.value;
     this.#chain = result.peerChain;
-    this.#session = new Http2Session(this.#thread.loop, channel, 'server', this.#thread.budget, {
+    this.#provenAtMs = Date.now();
+    this.#thread.serverSessionChanged(this.#speak(channel).session, this, true);
+  }
+
+  #speak(channel: TlsChannel, from?: Http2SessionState): MovingTunnel {
+    const listener: SessionListener = {
       onRequest: (stream, request) => {
         if (this.pod.spec.kind === 'gateway') new GatewayConnection(this.#thread, this, stream).begin(request);
         else new InboundConnection(this.#thread, this, stream).begin(request);
@@ -66,15 +78,80 @@ export class InboundSession implements HandshakeListener {
         if (failure !== undefined) this.#failed(failure);
         this.#thread.serverSessionChanged(session, this, false);
       },
-    });
-    channel.owner = this.#session;
-    this.#thread.serverSessionChanged(this.#session, this, true);
+    };
+    const tunnel = new MovingTunnel(this.#thread.loop, channel, new Http2Session(this.#thread.loop, channel, 'server', this.#thread.budget, listener, 0, from));
+    this.#tunnel = tunnel;
+    return tunnel;
+  }
+
+  // -- From one process to the next
+
+  /** As another process had it, where its peer is one to be let in still. */
+  static arrive(thread: DataThread, pod: ThreadPod, state: InboundTunnelState): Result<InboundSession, Failure> {
+    const session = new InboundSession(thread, pod, state.remote, state.localIp);
+    // One that has ended meanwhile was good when the connection was made.
+    const peer = thread.judge.judgeChain(state.chain, state.provenAtMs);
+    if (!peer.ok) return peer;
+    session.#peer = peer.value;
+    session.#chain = state.chain;
+    session.#provenAtMs = state.provenAtMs;
+    const { channel, session: speaking, streams } = state.tunnel;
+    const areKnown = session.#speak(new TlsChannel(thread.loop, channel.fd, channel), speaking).arrive(streams, (stream, _, listener) => (listener.kind === 'inbound' && pod.spec.kind === 'pod' ? InboundConnection.arrive(thread, session, stream, listener.state) : undefined));
+    if (areKnown) return ok(session);
+    session.forget();
+    return err({ reason: 'closed', text: 'a stream that this tunnel can not have' });
+  }
+
+  /** Once the handshake has ended. */
+  get #moving(): MovingTunnel {
+    return this.#tunnel as MovingTunnel;
+  }
+
+  get connections(): number {
+    return this.#tunnel?.connections ?? 0;
+  }
+
+  get sockets(): number {
+    return this.#tunnel?.sockets ?? 0;
+  }
+
+  get stays(): StayReason | undefined {
+    return this.#tunnel === undefined ? 'unsettled' : this.#tunnel.stays;
+  }
+
+  freeze(): void {
+    this.#tunnel?.freeze();
+  }
+
+  get handed(): HandedConnection {
+    const tunnel = this.#moving.state;
+    return { kind: 'inbound-tunnel', state: { podUid: this.pod.spec.uid, remote: this.remote, localIp: this.localIp, chain: this.#chain, provenAtMs: this.#provenAtMs, tunnel } };
+  }
+
+  thaw(): void {
+    this.#tunnel?.thaw();
+  }
+
+  leave(): void {
+    this.#thread.serverSessionChanged(this.#moving.session, this, false);
+    this.#moving.leave();
+  }
+
+  start(): void {
+    const { session } = this.#moving;
+    this.#thread.serverSessionChanged(session, this, true);
+    this.#thread.isSpeaking(session);
+    this.#moving.start();
+  }
+
+  forget(): void {
+    this.#tunnel?.forget();
   }
 
   /** Ends the connection, with all that it carries, where the roots of this moment do not vouch for the peer any more. */
   review(): void {
     const peer = this.#thread.judge.judgeChain(this.#chain, Date.now());
-    if (!peer.ok && peer.error.reason === 'trust-domain') this.#session?.abort(peer.error);
+    if (!peer.ok && peer.error.reason === 'trust-domain') this.session?.abort(peer.error);
   }
 
   onHandshakeFailed(channel: TlsChannel, failure: Failure): void {

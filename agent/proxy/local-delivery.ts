@@ -5,12 +5,16 @@ import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import type { AcceleratedPair } from '../capture/accelerated-pair.ts';
 import type { NearOwner } from '../hbone/near.ts';
 import type { PlainSocket } from '../hbone/plain-socket.ts';
-import { RelayPair } from '../hbone/relay-pair.ts';
+import { type RelayEnd, RelayPair } from '../hbone/relay-pair.ts';
+import { SocketPair, type SocketPairState } from '../hbone/socket-pair.ts';
+import type { StayReason } from '../handover/handed-batch.ts';
+import type { LocalState } from '../handover/handed-state.ts';
 import { AccelerationGate } from './acceleration-gate.ts';
 import type { DataThread } from './data-thread.ts';
 import { acceleratedPair, dialApplication, neverAccelerate } from './dialer.ts';
 import { PendingDial } from './pending-dial.ts';
 import { identityOf } from './pod-identity.ts';
+import { relayOutcome } from './relay-outcome.ts';
 import type { GuardedConnection, ThreadPod } from './thread-pod.ts';
 import type { ConnectionView, ResponseFlag } from './thread-messages.ts';
 import type { Metered, Series } from './traffic-counter.ts';
@@ -49,43 +53,56 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
   reportedSent = 0;
   reportedReceived = 0;
   #application: PendingDial | undefined;
-  #pair: RelayPair | undefined;
-  readonly #accelerated: AcceleratedPair | undefined;
+  #pair: SocketPair | undefined;
+  #accelerated: AcceleratedPair | undefined;
   #gate: AccelerationGate | undefined;
   #isClosed = false;
 
-  constructor(thread: DataThread, ends: LocalEnds, listener: LocalListener) {
+  constructor(thread: DataThread, ends: LocalEnds, listener: LocalListener, startedAtMs = thread.loop.nowMs) {
     this.#thread = thread;
     this.#ends = ends;
     this.#listener = listener;
-    this.startedAtMs = thread.loop.nowMs;
-    this.#accelerated = acceleratedPair(ends.client.spec, ends.server.spec, ends.source, ends.target);
-    if (this.#accelerated === undefined) neverAccelerate(ends.client.spec, ends.source);
+    this.startedAtMs = startedAtMs;
     this.series = thread.traffic.seriesOf({ direction: 'inbound', carriage: 'local', source: ends.client.spec.labels, destination: ends.server.spec.labels, service: ends.service ?? ends.server.spec.services[0] });
   }
 
+  /** As another process had it: where it began without acceleration, and goes on so. */
+  static arrive(thread: DataThread, ends: Omit<LocalEnds, 'socket' | 'eager'>, ageMs: number, pair: SocketPairState, listener: LocalListener): LocalDelivery {
+    const arrived = SocketPair.arrive(thread.loop, pair, (end) => local.#relayed(end));
+    const local = new LocalDelivery(thread, { ...ends, socket: arrived.client, eager: [] }, listener, thread.loop.nowMs - ageMs);
+    local.#pair = arrived;
+    return local;
+  }
+
   get sentBytes(): number {
-    return (this.#pair?.sentBytes ?? 0) + (this.#accelerated?.sentBytes ?? 0);
+    return (this.#pair?.relay.sentBytes ?? 0) + (this.#accelerated?.sentBytes ?? 0);
   }
 
   get receivedBytes(): number {
-    return (this.#pair?.receivedBytes ?? 0) + (this.#accelerated?.receivedBytes ?? 0);
+    return (this.#pair?.relay.receivedBytes ?? 0) + (this.#accelerated?.receivedBytes ?? 0);
   }
 
   begin(): void {
-    const { client, server, socket } = this.#ends;
-    if (!this.#thread.holdsCertificates(client, server)) return this.#listener.onRefused('IDENTITY_ERROR', 'there is no valid certificate for both ends', false);
+    const { client, server, socket, source, target } = this.#ends;
+    this.#accelerated = acceleratedPair(client.spec, server.spec, source, target);
+    if (this.#accelerated === undefined) neverAccelerate(client.spec, source);
     this.#thread.traffic.opened(this);
     // Before the first look at the policies, so that a change in between is not missed.
     server.guarded.add(this);
     socket.owner = this;
-    this.#thread.whenPoliciesKnown(server, (isKnown) => {
+    this.#thread.whenCertified([client, server], (areCertified) => {
       if (this.#isClosed) return;
-      if (!isKnown) return this.#refuse('CONNECT', 'the policies of this workload are not known yet', true);
-      const denied = this.#denial();
-      if (denied !== undefined) return this.#refuse('DENY', denied, false);
-      this.#dial();
+      if (!areCertified) return this.#refuse('IDENTITY_ERROR', 'there is no valid certificate for both ends', false);
+      this.#thread.whenPoliciesKnown(server, (areKnown) => this.#judge(areKnown));
     });
+  }
+
+  #judge(areKnown: boolean): void {
+    if (this.#isClosed) return;
+    if (!areKnown) return this.#refuse('CONNECT', 'the policies of this workload are not known yet', true);
+    const denied = this.#denial();
+    if (denied !== undefined) return this.#refuse('DENY', denied, false);
+    this.#dial();
   }
 
   #dial(): void {
@@ -114,13 +131,58 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
     const [client, server] = [this.#ends.socket, application.take()];
     if (this.#accelerated !== undefined) {
       this.#accelerated.join();
-      this.#gate = new AccelerationGate(this.#accelerated, { client, server }, this.#thread.readers, () => pair.run());
+      this.#gate = new AccelerationGate(this.#accelerated, { client, server }, this.#thread.readers, () => pair.relay.run());
     }
-    const pair = new RelayPair(this.#thread.loop, client, server, (end) => this.#close(end === 'complete' ? '-' : 'CONNECT', end === 'complete' ? undefined : end === 'client-failed' ? 'reset by the client' : 'reset by the server'), this.#gate);
+    const pair = new SocketPair(client, server, new RelayPair(this.#thread.loop, client, server, (end) => this.#relayed(end), this.#gate));
     this.#pair = pair;
-    client.owner = server.owner = pair;
-    pair.sendFirst(this.#ends.eager);
-    pair.run();
+    pair.relay.sendFirst(this.#ends.eager);
+    pair.relay.run();
+  }
+
+  #relayed(end: RelayEnd): void {
+    this.#close(...relayOutcome(end, 'server'));
+  }
+
+  // -- From one process to the next, with the connection of the client's pod
+
+  /** The client application's side. */
+  get socket(): PlainSocket {
+    return this.#ends.socket;
+  }
+
+  get stays(): StayReason | undefined {
+    if (this.#pair === undefined) return 'unsettled';
+    if (this.#accelerated !== undefined) return 'accelerated';
+    // Cut at any moment, which must not come to sockets that another process has.
+    if (this.#ends.server.isGone) return 'ending';
+    return this.#pair.hasFailed ? 'ending' : undefined;
+  }
+
+  freeze(): void {
+    this.#pair?.freeze();
+  }
+
+  get state(): Omit<LocalState, 'connection'> {
+    const { server, source, target, service } = this.#ends;
+    return { serverUid: server.spec.uid, source, target, service, ageMs: this.#thread.loop.nowMs - this.startedAtMs, pair: (this.#pair as SocketPair).state };
+  }
+
+  thaw(): void {
+    this.#pair?.thaw();
+  }
+
+  leave(): void {
+    this.#isClosed = true;
+    this.#ends.server.guarded.delete(this);
+    this.#thread.traffic.handedOver(this);
+    this.#pair?.leave();
+  }
+
+  start(): void {
+    this.#thread.traffic.arrived(this);
+    this.#ends.server.guarded.add(this);
+    this.#pair?.thaw();
+    this.review();
   }
 
   #refuse(flag: ResponseFlag, text: string, mayRetry: boolean): void {
@@ -161,7 +223,7 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
   cut(reason = 'cut', flag: 'DENY' | 'CONNECT' = 'CONNECT'): void {
     const pair = this.#pair;
     this.#close(flag, reason);
-    pair?.cut();
+    pair?.relay.cut();
   }
 
   view(nowMs: number): ConnectionView {

@@ -14,7 +14,11 @@ import type { Failure, FailureReason } from '../hbone/failure.ts';
 import type { Http2Stream, StreamEnd, StreamListener } from '../hbone/http2-stream.ts';
 import type { NearOwner } from '../hbone/near.ts';
 import type { PlainSocket } from '../hbone/plain-socket.ts';
-import { RelayPair } from '../hbone/relay-pair.ts';
+import { type RelayEnd, RelayPair } from '../hbone/relay-pair.ts';
+import { SocketPair, type SocketPairState } from '../hbone/socket-pair.ts';
+import type { StayReason } from '../handover/handed-batch.ts';
+import type { HandedConnection, LocalState, OutboundState } from '../handover/handed-state.ts';
+import type { Arrival, HandedListener, Movable, MovingListener } from '../handover/movable.ts';
 import type { PooledSession, SessionWaiter } from '../hbone/session-pool.ts';
 import type { DataThread } from './data-thread.ts';
 import { dial, neverAccelerate } from './dialer.ts';
@@ -22,6 +26,7 @@ import { DoubleTunnel } from './double-tunnel.ts';
 import { LocalDelivery } from './local-delivery.ts';
 import { PendingDial } from './pending-dial.ts';
 import { sourceFor } from './pod-identity.ts';
+import { relayOutcome } from './relay-outcome.ts';
 import type { Route, RouteWaiter } from './route-cache.ts';
 import type { PodConnection, ThreadPod } from './thread-pod.ts';
 import type { Carriage, ConnectionView, ResponseFlag } from './thread-messages.ts';
@@ -45,7 +50,7 @@ function nextTraceparent(): string {
   return formatTraceparent(random.subarray(randomAt, (randomAt += TRACEPARENT_BYTES)));
 }
 
-export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamListener, NearOwner, PodConnection, Metered {
+export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamListener, NearOwner, PodConnection, Metered, Movable, Arrival, MovingListener {
   readonly #thread: DataThread;
   readonly #pod: ThreadPod;
   readonly #socket: PlainSocket;
@@ -61,7 +66,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   #counted: 'no' | 'dialing' | 'open' = 'no';
   #tried: Set<string> | undefined;
   #stream: Http2Stream | undefined;
-  #pair: RelayPair | undefined;
+  #pair: SocketPair | undefined;
   #local: LocalDelivery | undefined;
   #upstream: PendingDial | undefined;
   #peer: SpiffeId | undefined;
@@ -72,27 +77,47 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   #isMetered = false;
   #isClosed = false;
 
-  constructor(thread: DataThread, pod: ThreadPod, socket: PlainSocket, source: SocketAddress, destination: SocketAddress) {
+  constructor(thread: DataThread, pod: ThreadPod, socket: PlainSocket, source: SocketAddress, destination: SocketAddress, startedAtMs = thread.loop.nowMs) {
     this.#thread = thread;
     this.#pod = pod;
     this.#socket = socket;
     this.#source = source;
     this.#destination = destination;
-    this.startedAtMs = thread.loop.nowMs;
+    this.startedAtMs = startedAtMs;
     this.series = thread.unknownOutbound(pod);
-    socket.owner = this;
-    pod.outbound.add(this);
+  }
+
+  /** As another process had it; what carries it is the caller's to join. */
+  static arrive(thread: DataThread, pod: ThreadPod, socket: PlainSocket, state: OutboundState): OutboundConnection {
+    const connection = new OutboundConnection(thread, pod, socket, state.source, state.destination, thread.loop.nowMs - state.ageMs);
+    const { carriage, destinationLabels, service, candidate } = state;
+    connection.series = thread.traffic.seriesOf({ direction: 'outbound', carriage, source: pod.spec.labels, destination: destinationLabels, service });
+    connection.#candidate = candidate === undefined ? undefined : { ...candidate, hop: carriage === 'local' ? 'hbone' : carriage, identities: [], innerIdentities: [], localPod: undefined, target: undefined, weight: 1, rank: 0, labels: destinationLabels };
+    connection.#peer = state.peer;
+    connection.#traceparent = state.traceparent;
+    connection.#isMetered = true;
+    return connection;
+  }
+
+  /** As {@link arrive}, with the pair that carries it. */
+  static arrivePlain(thread: DataThread, pod: ThreadPod, state: OutboundState, pair: SocketPairState): OutboundConnection {
+    const arrived = SocketPair.arrive(thread.loop, pair, (end) => connection.#relayed(end));
+    const connection = OutboundConnection.arrive(thread, pod, arrived.client, state);
+    connection.#pair = arrived;
+    return connection;
   }
 
   get sentBytes(): number {
-    return this.#stream?.bytesSent ?? this.#pair?.sentBytes ?? this.#local?.sentBytes ?? 0;
+    return this.#stream?.bytesSent ?? this.#pair?.relay.sentBytes ?? this.#local?.sentBytes ?? 0;
   }
 
   get receivedBytes(): number {
-    return this.#stream?.bytesReceived ?? this.#pair?.receivedBytes ?? this.#local?.receivedBytes ?? 0;
+    return this.#stream?.bytesReceived ?? this.#pair?.relay.receivedBytes ?? this.#local?.receivedBytes ?? 0;
   }
 
   begin(): void {
+    this.#socket.owner = this;
+    this.#pod.outbound.add(this);
     this.#thread.routes.find(this.#pod.spec, this.#destination, this);
   }
 
@@ -157,8 +182,10 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     if (local !== undefined) return this.#deliver(candidate, local);
     if (candidate.hop === 'plain') return this.#dialPlain(candidate.address, candidate.port);
     neverAccelerate(this.#pod.spec, this.#source);
-    const asked = this.#thread.askTunnel(this.#pod, candidate, this);
-    if (!asked.ok) this.#attemptFailed(asked.error.text, flagOf(asked.error), isVerdict(asked.error));
+    // A pod may call before its certificate is there: it has just started, and the authority is slow or is being replaced.
+    this.#thread.whenCertified([this.#pod], () => {
+      if (!this.#isClosed) this.#askTunnel(candidate);
+    });
   }
 
   // -- Plain TCP
@@ -181,12 +208,14 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     this.#upstream = undefined;
     const socket = upstream.take();
     this.#opened();
-    const pair = new RelayPair(this.#thread.loop, this.#socket, socket, (end) => this.#end(end === 'complete' ? '-' : 'CONNECT', end === 'complete' ? undefined : end === 'client-failed' ? 'reset by the client' : 'reset by the server'));
-    this.#pair = pair;
-    this.#socket.owner = socket.owner = pair;
-    pair.sendFirst(this.#eager);
+    const { relay } = (this.#pair = new SocketPair(this.#socket, socket, new RelayPair(this.#thread.loop, this.#socket, socket, (end) => this.#relayed(end))));
+    relay.sendFirst(this.#eager);
     this.#eager = [];
-    pair.run();
+    relay.run();
+  }
+
+  #relayed(end: RelayEnd): void {
+    this.#end(...relayOutcome(end, 'server'));
   }
 
   // -- Within the node
@@ -211,6 +240,11 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   }
 
   // -- Tunnels
+
+  #askTunnel(candidate: Candidate): void {
+    const asked = this.#thread.askTunnel(this.#pod, candidate, this);
+    if (!asked.ok) this.#attemptFailed(asked.error.text, flagOf(asked.error), isVerdict(asked.error));
+  }
 
   onNoSession(failure: Failure): void {
     if (this.#isClosed) return;
@@ -333,14 +367,19 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     this.#meter();
     if (this.#counted !== 'dialing') return;
     this.#counted = 'open';
-    this.#route?.chooser.opened((this.#candidate as Candidate).id);
+    const candidate = this.#candidate as Candidate;
+    this.#route?.chooser.opened(candidate.id);
+    this.#thread.traffic.dialed(candidate.labels.cluster, true);
   }
 
   #attemptFailed(text: string, flag: ResponseFlag, isVerdict = flag === 'IDENTITY_ERROR'): void {
     if (this.#isClosed) return;
     const candidate = this.#candidate;
     if (candidate === undefined || this.#route === undefined) return this.#end(flag, text);
-    if (this.#counted === 'dialing') this.#route.chooser.failed(candidate.id, this.#thread.loop.nowMs);
+    if (this.#counted === 'dialing') {
+      this.#route.chooser.failed(candidate.id, this.#thread.loop.nowMs);
+      this.#thread.traffic.dialed(candidate.labels.cluster, false);
+    }
     this.#counted = 'no';
     this.#tried ??= new Set();
     this.#tried.add(candidate.id);
@@ -353,13 +392,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   #end(flag: ResponseFlag, error: string | undefined): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const route = this.#route;
-    if (route !== undefined) {
-      const id = this.#candidate?.id;
-      if (id !== undefined && this.#counted === 'open') route.chooser.closed(id);
-      else if (id !== undefined && this.#counted === 'dialing') route.chooser.abandoned(id);
-      this.#thread.routes.release(route);
-    }
+    this.#forgetRoute();
     this.#pod.outbound.delete(this);
     this.#meter();
     this.#thread.traffic.closed(this, { flag, error }, this.#thread.loop.nowMs, () => ({
@@ -375,13 +408,123 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     if (this.#stream === undefined || this.#stream.isClosed) this.#socket.close(flag !== '-' || error !== undefined);
   }
 
+  #forgetRoute(): void {
+    const route = this.#route;
+    if (route === undefined) return;
+    const id = this.#candidate?.id;
+    if (id !== undefined && this.#counted === 'open') route.chooser.closed(id);
+    else if (id !== undefined && this.#counted === 'dialing') route.chooser.abandoned(id);
+    this.#thread.routes.release(route);
+  }
+
   cut(reason: string, flag: 'DENY' | 'CONNECT'): void {
     const [stream, pair, local] = [this.#stream, this.#pair, this.#local];
     this.#end(flag, reason);
     stream?.reset();
-    pair?.cut();
+    pair?.relay.cut();
     local?.cut();
     this.#socket.close(true);
+  }
+
+  // -- From one process to the next
+
+  get connections(): number {
+    return 1;
+  }
+
+  get sockets(): number {
+    return 2;
+  }
+
+  /** In a tunnel it moves with that. */
+  get movable(): Movable | undefined {
+    return this.#stream === undefined ? this : undefined;
+  }
+
+  get stays(): StayReason | undefined {
+    if (this.#local !== undefined) return this.#local.stays;
+    if (this.#pair === undefined) return 'unsettled';
+    return this.#pair.hasFailed ? 'ending' : undefined;
+  }
+
+  freeze(): void {
+    (this.#local ?? this.#pair)?.freeze();
+  }
+
+  get handed(): HandedConnection {
+    if (this.#local !== undefined) return { kind: 'local', state: { connection: this.state, ...this.#local.state } };
+    return { kind: 'outbound', state: { connection: this.state, pair: (this.#pair as SocketPair).state } };
+  }
+
+  /** All of it but what carries it. */
+  get state(): OutboundState {
+    const { carriage, destination, service } = this.series.labels;
+    const candidate = this.#candidate;
+    return {
+      podUid: this.#pod.spec.uid,
+      source: this.#source,
+      destination: this.#destination,
+      ageMs: this.#thread.loop.nowMs - this.startedAtMs,
+      carriage,
+      destinationLabels: destination,
+      service,
+      candidate: candidate === undefined ? undefined : { id: candidate.id, address: candidate.address, port: candidate.port, authority: candidate.authority },
+      peer: this.#peer,
+      traceparent: this.#traceparent,
+    };
+  }
+
+  get handedListener(): HandedListener | undefined {
+    return { kind: 'outbound', state: this.state };
+  }
+
+  /** As {@link arrive}, with the stream that carries it. */
+  static arriveInTunnel(thread: DataThread, pod: ThreadPod, stream: Http2Stream, socket: PlainSocket, state: OutboundState): OutboundConnection {
+    const connection = OutboundConnection.arrive(thread, pod, socket, state);
+    connection.#stream = stream;
+    return connection;
+  }
+
+  /** As {@link arrive}, within the node. */
+  static arriveLocal(thread: DataThread, pod: ThreadPod, server: ThreadPod, { connection: state, source, target, service, ageMs, pair }: LocalState): OutboundConnection {
+    const local = LocalDelivery.arrive(thread, { client: pod, server, source, target, service }, ageMs, pair, {
+      onOpen: () => {},
+      onRefused: (flag, text) => connection.#end(flag, text),
+      onClosed: (flag, error) => connection.#end(flag, error),
+    });
+    const connection = OutboundConnection.arrive(thread, pod, local.socket, state);
+    connection.#local = local;
+    return connection;
+  }
+
+  thaw(): void {
+    (this.#local ?? this.#pair)?.thaw();
+  }
+
+  leave(): void {
+    this.#isClosed = true;
+    this.#forgetRoute();
+    this.#pod.outbound.delete(this);
+    this.#thread.traffic.handedOver(this);
+    (this.#local ?? this.#pair)?.leave();
+  }
+
+  start(): void {
+    this.#thread.traffic.arrived(this);
+    this.#pod.outbound.add(this);
+    if (this.#candidate !== undefined) this.#thread.routes.find(this.#pod.spec, this.#destination, { onRoute: (route) => this.#countAt(route, this.#candidate as Candidate), onNoRoute: () => {} });
+    if (this.#local !== undefined) this.#local.start();
+    else this.#pair?.thaw();
+  }
+
+  /** The endpoint's load is what it was, once it is known who chooses among them. */
+  #countAt(route: Route, { id }: Candidate): void {
+    if (this.#isClosed) return;
+    this.#route = route;
+    this.#thread.routes.hold(route);
+    route.chooser.dialing(id);
+    route.chooser.opened(id);
+    this.#counted = 'open';
   }
 
   view(nowMs: number): ConnectionView {

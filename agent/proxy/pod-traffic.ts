@@ -4,18 +4,14 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
 import type { IpAddress } from '@landbridge/core/ip-address.ts';
 import type { RoutePlan, ServiceLabels, WorkloadLabels } from '@landbridge/core/route-plan.ts';
-import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import { parseAuthority } from '@landbridge/wire/authority.ts';
 import { formatBaggage } from '@landbridge/wire/hbone-headers.ts';
 import type { Logger } from 'pino';
 import type { CapturedPod, PodHandles } from '../capture/capture.ts';
 import type { PodAccelerations } from '../capture/pod-accelerations.ts';
 import { labelsOf, serviceLabels } from '../discovery/candidates.ts';
-import { planGatewayWithDependencies } from '../discovery/gateway-planner.ts';
-import { validateDestination } from '../discovery/inbound-destination.ts';
 import { changeOf, type RegistryChange } from '../discovery/registry.ts';
-import { isAffected } from '../discovery/registry-reads.ts';
-import { type PlannedRoute, planWithDependencies } from '../discovery/route-planner.ts';
+import type { HostResolver } from '../discovery/host-resolver.ts';
 import type { RouteSource } from '../discovery/upstreams.ts';
 import { networkAddress, type Workload } from '../discovery/wds-address.ts';
 import type { Discovery } from '../discovery/xds-client.ts';
@@ -24,8 +20,9 @@ import { verifyChain } from '../identity/peer.ts';
 import type { TrustSource } from '../identity/trust-source.ts';
 import type { LocalPod } from '../pods/local-pod.ts';
 import type { DataPlane, DataPlaneQuestions, ListenerSets } from './data-plane.ts';
-import { directPlan } from './direct-plan.ts';
-import type { DirectTraffic } from './direct-traffic.ts';
+import type { DirectClient, DirectTraffic } from './direct-traffic.ts';
+import { inboundAnswer } from './inbound-answer.ts';
+import { RoutePlans } from './route-plans.ts';
 import type { InboundAnswer, RouteDestination } from './thread-messages.ts';
 
 export interface PodTrafficContext {
@@ -33,9 +30,11 @@ export interface PodTrafficContext {
   readonly trustDomain: string;
   readonly network: string;
   readonly node: string;
-  readonly discovery: Pick<Discovery, 'registry' | 'policies' | 'ready' | 'isReady' | 'onRegistryChange' | 'onPoliciesChange'>;
+  readonly discovery: Pick<Discovery, 'registry' | 'policies' | 'ready' | 'isReady' | 'onRegistryChange' | 'onPoliciesChange'> & Partial<Pick<Discovery, 'onDemand'>>;
   readonly trust: TrustSource;
   readonly certificates: Pick<CertificateStore, 'hold' | 'get' | 'want' | 'review'>;
+  /** Of endpoints that have no addresses. */
+  readonly hosts: Pick<HostResolver, 'resolve' | 'serve'>;
   readonly accelerations: Pick<PodAccelerations, 'admit' | 'dismiss'>;
   /** A data thread has died. */
   readonly onDeath: (error: Error) => void;
@@ -44,14 +43,14 @@ export interface PodTrafficContext {
 
 /** How long connections of a pod that lives on may end by themselves once it is not captured any more. */
 const RELEASE_DRAIN_MS = 5000;
-/** Plans of the kernel for which another one is made at once when they change; of further ones, connections go by the agent until they have one. */
-const MAX_REPLACED = 256;
 
 interface Entry {
   readonly pod: LocalPod;
   readonly kind: 'pod' | 'gateway';
   readonly identity: SpiffeId;
   readonly held: Disposable;
+  /** That discovery tells of it, where it has to be asked. */
+  readonly pinned: Disposable | undefined;
   readonly stop: AbortController;
   /** What the data threads were told. */
   told: string;
@@ -67,21 +66,25 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   readonly #context: PodTrafficContext;
   readonly #entries = new Map<string, Entry>();
   readonly #uidByAddress = new Map<string, string>();
-  readonly #plans = new Map<string, PlannedRoute>();
+  readonly #plans: RoutePlans;
   readonly #subscriptions: Disposable[] = [];
   readonly #handles = new Map<string, PodHandles>();
   #plane: DataPlane | undefined;
   #direct: DirectTraffic | undefined;
-  /** Keys of plans that only the kernel goes by. */
-  readonly #followedByKernel = new Set<string>();
 
   constructor(context: PodTrafficContext) {
     this.#context = context;
+    this.#plans = new RoutePlans(context.discovery, context.hosts, {
+      sourceOf: (uid) => this.#sourceOf(uid),
+      clientOf: (uid) => this.#clientOf(uid),
+      localPodOf: (workload) => this.#localPodOf(workload),
+    });
   }
 
   /** Begins to tell the data plane. */
   serve(plane: DataPlane): void {
     this.#plane = plane;
+    this.#plans.serve(plane);
     const { discovery } = this.#context;
     this.#subscriptions.push(
       this.#context.trust.onBundlesChange(() => this.#tellTrust()),
@@ -90,8 +93,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     );
     this.#tellTrust();
     void discovery.ready.then(() => {
-      this.#plans.clear();
-      plane.refreshPlans(() => true);
+      this.#plans.beginAnew();
       this.#tellAll();
     });
   }
@@ -99,9 +101,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   /** From now on traffic that needs no agent may go without. */
   offload(direct: DirectTraffic): void {
     this.#direct = direct;
-    direct.onUnused = (key) => {
-      if (this.#followedByKernel.delete(key)) this.#plans.delete(key);
-    };
+    this.#plans.offload(direct);
   }
 
   #tellTrust(): void {
@@ -141,7 +141,8 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     if (!identity.ok) throw new LandbridgeError('bad-identity', `pod ${pod.namespace}/${pod.name}: ${identity.error}`);
     const stop = new AbortController();
     const held = this.#context.certificates.hold(identity.value, () => void this.#tellCertificate(identity.value, stop.signal));
-    const entry: Entry = { pod, kind, identity: identity.value, held, stop, told: '', hasCertificate: false, toldPolicies: undefined };
+    const pinned = this.#context.discovery.onDemand?.pin(this.#namesOf(pod));
+    const entry: Entry = { pod, kind, identity: identity.value, held, pinned, stop, told: '', hasCertificate: false, toldPolicies: undefined };
     this.#entries.set(pod.uid, entry);
     this.#tell(entry, listeners);
     void this.#tellCertificate(identity.value, stop.signal);
@@ -161,8 +162,17 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
 
   /** Those of the pods for which the data threads have all that new connections need: what discovery says, and a certificate. */
   async equipped(uids: readonly string[]): Promise<ReadonlySet<string>> {
-    const found = this.#context.discovery.isReady ? uids.filter((uid) => this.#entries.get(uid)?.hasCertificate === true) : [];
+    const found = this.#context.discovery.isReady ? uids.filter((uid) => this.#isEquipped(uid)) : [];
     return new Set(found.length > 0 && (await this.#plane?.caughtUp()) === true ? found : []);
+  }
+
+  #isEquipped(uid: string): boolean {
+    const entry = this.#entries.get(uid);
+    return entry?.hasCertificate === true && this.#namesOf(entry.pod).every((name) => this.#context.discovery.onDemand?.isKnown(name) ?? true);
+  }
+
+  #namesOf({ addresses }: LocalPod): string[] {
+    return addresses.map((address) => networkAddress(this.#context.network, address));
   }
 
   /** Resolves once nothing of the pod is used any more. `lives`: its connections get time to end. */
@@ -178,6 +188,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     await this.#plane?.removePod(uid, lives ? RELEASE_DRAIN_MS : 0);
     this.#context.accelerations.dismiss(uid);
     entry.held[Symbol.dispose]();
+    entry.pinned?.[Symbol.dispose]();
     if (![...this.#entries.values()].some(({ identity }) => identity === entry.identity)) this.#plane?.forgetCertificate(entry.identity);
   }
 
@@ -258,56 +269,29 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   // -- Questions of the data plane
 
   plan(uid: string, destination: RouteDestination): RoutePlan | undefined {
-    const { discovery } = this.#context;
-    const entry = this.#entries.get(uid);
-    if (!discovery.isReady || entry === undefined) return undefined;
-    const key = keyOf(uid, destination);
-    this.#followedByKernel.delete(key);
-    let planned = this.#plans.get(key);
-    if (planned === undefined) {
-      const now = Date.now();
-      planned = 'ip' in destination
-        ? planWithDependencies(discovery.registry, this.#sourceOf(entry), { ip: destination.ip as IpAddress, port: destination.port }, now, { localPod: (workload) => this.#localPodOf(workload) })
-        : planGatewayWithDependencies(discovery.registry, this.#sourceOf(entry), destination.hostname, destination.port);
-      this.#plans.set(key, planned);
-      if ('ip' in destination) this.#offer(key, entry, destination, planned);
-      if (planned.validUntilMs !== undefined) setTimeout(() => this.#expire(key, uid, destination), Math.max(0, planned.validUntilMs - now)).unref();
-    }
-    return planned.plan;
+    return this.#plans.plan(uid, destination);
   }
 
-  /** Lets the kernel go by a plan that needs no agent, and by none where it does. */
-  #offer(key: string, { pod, identity }: Entry, destination: SocketAddress, { plan, validUntilMs }: PlannedRoute): void {
-    const netnsCookie = this.#handles.get(pod.uid)?.cookie;
-    const direct = netnsCookie === undefined || validUntilMs !== undefined ? undefined : directPlan(plan, destination);
-    if (netnsCookie === undefined || direct === undefined) {
-      this.#direct?.withdraw([key]);
-      return;
-    }
-    const workload = this.#workloadOf(pod);
-    this.#direct?.offer(key, { uid: pod.uid, netnsCookie, labels: workload === undefined ? this.#labelsOf(pod, identity) : labelsOf(workload) }, destination, direct);
-  }
-
-  #expire(key: string, uid: string, destination: RouteDestination): void {
-    if (!this.#plans.delete(key)) return;
-    this.#plane?.refreshPlans((other, at) => other === uid && keyOf(uid, at) === keyOf(uid, destination));
+  planGone(uid: string, destination: RouteDestination): void {
+    this.#plans.planGone(uid, destination);
   }
 
   certificateWanted(identity: SpiffeId): void {
     this.#context.certificates.want(identity);
   }
 
-  planGone(uid: string, destination: RouteDestination): void {
-    const key = keyOf(uid, destination);
-    if (this.#direct?.has(key) === true) {
-      this.#followedByKernel.add(key);
-      return;
-    }
-    this.#direct?.withdraw([key]);
-    this.#plans.delete(key);
+  #clientOf(uid: string): DirectClient | undefined {
+    const entry = this.#entries.get(uid);
+    const netnsCookie = this.#handles.get(uid)?.cookie;
+    if (entry === undefined || netnsCookie === undefined) return undefined;
+    const workload = this.#workloadOf(entry.pod);
+    return { uid, netnsCookie, labels: workload === undefined ? this.#labelsOf(entry.pod, entry.identity) : labelsOf(workload) };
   }
 
-  #sourceOf({ pod, identity }: Entry): RouteSource {
+  #sourceOf(uid: string): RouteSource | undefined {
+    const entry = this.#entries.get(uid);
+    if (entry === undefined) return undefined;
+    const { pod, identity } = entry;
     const workload = this.#workloadOf(pod);
     const { cluster, network, node } = this.#context;
     return { namespace: pod.namespace, identity, address: pod.addresses[0] as IpAddress, network, node, cluster, region: workload?.region ?? '', zone: workload?.zone ?? '', subzone: workload?.subzone ?? '' };
@@ -324,11 +308,11 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     return undefined;
   }
 
-  inbound(uid: string, authority: string, localIp: string): InboundAnswer {
+  inbound(uid: string, authority: string, localIp: string): InboundAnswer | Promise<InboundAnswer> {
     const entry = this.#entries.get(uid);
     const parsed = parseAuthority(authority);
     if (entry === undefined || !parsed.ok) return { kind: 'refuse', status: 400, reason: parsed.ok ? 'the pod is gone' : parsed.error };
-    return validateDestination(this.#context.discovery.registry, this.#workloadOf(entry.pod), parsed.value, localIp as IpAddress);
+    return inboundAnswer(this.#context.discovery, () => this.#workloadOf(entry.pod), parsed.value, localIp as IpAddress);
   }
 
   warn(text: string, fields: Readonly<Record<string, string>>): void {
@@ -343,7 +327,7 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
   // -- Changes
 
   #registryChanged(change: RegistryChange): void {
-    this.#replan(change);
+    this.#plans.replan(change);
     for (const entry of this.#entries.values()) {
       const isChanged = entry.pod.addresses.some((address) => change.addresses.has(networkAddress(this.#context.network, address as IpAddress)));
       // A pod's own labels and services are told anew with it, or with a service that came after it.
@@ -351,35 +335,10 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
     }
   }
 
-  /** What connections have just been allowed by the plan before, and are by the next one, is not taken from them between the two. `isFollowed`: by the kernel alone. */
-  #replaceInKernel(key: string, isFollowed: boolean): void {
-    const offered = this.#direct?.offered(key);
-    if (offered === undefined || this.plan(offered.uid, offered.destination) === undefined) this.#direct?.withdraw([key]);
-    if (!isFollowed) return;
-    if (this.#direct?.has(key) === true) this.#followedByKernel.add(key);
-    else this.#plans.delete(key);
-  }
-
-  #replan(change: RegistryChange): void {
-    const stale = new Set<string>();
-    const replaced: { readonly key: string; readonly isFollowed: boolean }[] = [];
-    for (const [key, { dependencies }] of this.#plans) {
-      if (!isAffected(dependencies, change)) continue;
-      stale.add(key);
-      this.#plans.delete(key);
-      const isFollowed = this.#followedByKernel.delete(key);
-      if (replaced.length < MAX_REPLACED && this.#direct?.has(key) === true) replaced.push({ key, isFollowed });
-    }
-    // Before anybody goes by another plan.
-    this.#direct?.withdraw(stale.difference(new Set(replaced.map(({ key }) => key))));
-    for (const { key, isFollowed } of replaced) this.#replaceInKernel(key, isFollowed);
-    if (stale.size > 0) this.#plane?.refreshPlans((uid, destination) => stale.has(keyOf(uid, destination)));
-  }
-
   /** Whether a workload is a pod of this node decides how it is reached. */
   #localPodsChanged(pod: LocalPod): void {
     const workload = this.#workloadOf(pod);
-    if (workload !== undefined) this.#replan(changeOf(workload));
+    if (workload !== undefined) this.#plans.replan(changeOf(workload));
   }
 
   [Symbol.dispose](): void {
@@ -392,4 +351,3 @@ export class PodTraffic implements DataPlaneQuestions, Disposable {
 }
 
 const NO_LISTENERS: ListenerSets = { outbound: [], plaintext: [], hbone: [] };
-const keyOf = (uid: string, destination: RouteDestination): string => `${uid} ${'ip' in destination ? destination.ip : destination.hostname} ${destination.port}`;

@@ -20,6 +20,7 @@ const UNUSED_MS = 60_000;
 export interface Route {
   readonly key: string;
   readonly uid: string;
+  readonly destination: RouteDestination;
   plan: RoutePlan | undefined;
   readonly chooser: EndpointChooser;
   /** Counters, by candidate. They are of the labels that the candidate had when it was first used. */
@@ -52,7 +53,7 @@ export class RouteCache {
     const key = `${pod.uid} ${'ip' in destination ? destination.ip : destination.hostname} ${destination.port}`;
     let route = this.#routes.get(key);
     if (route === undefined) {
-      route = { key, uid: pod.uid, plan: undefined, chooser: new EndpointChooser(Math.random), series: new Map(), waiters: new Set(), connections: 0 };
+      route = { key, uid: pod.uid, destination, plan: undefined, chooser: new EndpointChooser(Math.random), series: new Map(), waiters: new Set(), connections: 0 };
       this.#add(route);
       this.#post({ kind: 'route', key, uid: pod.uid, destination });
     }
@@ -95,6 +96,14 @@ export class RouteCache {
     const waiters = [...route.waiters];
     route.waiters.clear();
     for (const waiter of waiters) waiter.onRoute(route);
+  }
+
+  /** The plan is not followed any more. Connections that have been begun by it go on. */
+  revoke(key: string): void {
+    const route = this.#routes.get(key);
+    if (route === undefined) return;
+    if (route.waiters.size === 0) this.#forget(route);
+    else this.#post({ kind: 'route', key, uid: route.uid, destination: route.destination });
   }
 
   /** Of a pod that is gone. */

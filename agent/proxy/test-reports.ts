@@ -31,6 +31,7 @@ export const report = (over: Partial<Omit<TrafficReport, 'gauges'>> & { readonly
   ends: [],
   endsDropped: 0,
   failures: [],
+  dials: [],
   ...over,
   gauges: { ...QUIET, ...over.gauges },
 });

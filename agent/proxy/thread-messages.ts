@@ -7,6 +7,7 @@ import type { SpiffeId } from '@landbridge/core/identity.ts';
 import type { RoutePlan, ServiceLabels, WorkloadLabels } from '@landbridge/core/route-plan.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import type { PodHandles } from '../capture/capture.ts';
+import type { Staying } from '../handover/handed-batch.ts';
 
 /** Listening sockets of one data thread, which closes them in the end; -1 for none. */
 export interface ThreadListeners {
@@ -62,14 +63,24 @@ export type ToThread =
   | { readonly kind: 'trust'; readonly bundles: readonly (readonly [trustDomain: string, roots: readonly string[]])[] }
   /** All policies that hold for a pod; until the first one came, nobody may come in. */
   | { readonly kind: 'policies'; readonly uid: string; readonly policies: readonly AuthorizationPolicy[] }
-  /** An answer to `route`, or a change of it. Undefined: asked for no more. */
+  /** An answer to `route`, or a change of it. */
   | { readonly kind: 'plan'; readonly key: string; readonly plan: RoutePlan }
+  /** Changes of the plan are not told any more: the thread asks again when there is another connection. */
+  | { readonly kind: 'plan-revoked'; readonly key: string }
   | { readonly kind: 'inbound-answer'; readonly id: number; readonly answer: InboundAnswer }
   | { readonly kind: 'report-now'; readonly id: number }
   | { readonly kind: 'list-connections'; readonly id: number }
   /** Asks what is open without taking anything from the next report. */
   | { readonly kind: 'count-now'; readonly id: number }
   | { readonly kind: 'access-log'; readonly mode: ConnectionTuning['accessLog'] }
+  /** {@link HandoverSource} of one thread: each is answered by `handover` with the same id. */
+  | { readonly kind: 'handover-next'; readonly id: number; readonly limit: number }
+  | { readonly kind: 'handover-commit'; readonly id: number }
+  | { readonly kind: 'handover-rollback'; readonly id: number; readonly why: 'again' | 'refused' }
+  /** {@link HandoverSink} of one thread, likewise. `prepared`: the id of the answer. */
+  | { readonly kind: 'handover-prepare'; readonly id: number; readonly bytes: Uint8Array; readonly fds: readonly number[] }
+  | { readonly kind: 'handover-start'; readonly id: number; readonly prepared: number }
+  | { readonly kind: 'handover-discard'; readonly id: number; readonly prepared: number }
   /** Listeners close, and peers are asked to go elsewhere. */
   | { readonly kind: 'drain' }
   | { readonly kind: 'stop' };
@@ -91,11 +102,20 @@ export type FromThread =
   | { readonly kind: 'report'; readonly id: number; readonly report: TrafficReport }
   | { readonly kind: 'counts'; readonly id: number; readonly openConnections: number; readonly sockets: number }
   | { readonly kind: 'connections'; readonly id: number; readonly connections: readonly ConnectionView[] }
+  | { readonly kind: 'handover'; readonly id: number; readonly outcome: HandoverOutcome }
   | { readonly kind: 'warning'; readonly text: string; readonly fields: Readonly<Record<string, string>> }
   /** A connection could not be made, as there is no valid certificate of the identity. */
   | { readonly kind: 'certificate-wanted'; readonly identity: SpiffeId }
   /** Nothing of a pod that is gone is used any more: neither its sockets nor its namespace. */
   | { readonly kind: 'pod-ended'; readonly uid: string };
+
+/** How a step of a hand-over ended in a thread. */
+export type HandoverOutcome =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'batch'; readonly bytes: Uint8Array; readonly fds: readonly number[]; readonly connections: number }
+  | { readonly kind: 'nothing'; readonly staying: Staying }
+  | { readonly kind: 'prepared'; readonly connections: number }
+  | { readonly kind: 'refused'; readonly reason: string };
 
 export type Direction = 'outbound' | 'inbound';
 
@@ -154,6 +174,8 @@ export interface TrafficReport {
   readonly endsDropped: number;
   /** Tunnels that failed, by direction and reason (FailureReason), since the last report. */
   readonly failures: readonly (readonly [Direction, reason: string, count: number])[];
+  /** Dials of pods that were decided since the last report, by the cluster of whom they were for. */
+  readonly dials: readonly (readonly [cluster: string, opened: number, failed: number])[];
   readonly gauges: ThreadGauges;
 }
 

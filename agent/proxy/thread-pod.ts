@@ -1,4 +1,5 @@
 import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
+import type { Movable } from '../handover/movable.ts';
 import type { PodSpec } from './thread-messages.ts';
 import type { Series } from './traffic-counter.ts';
 
@@ -6,6 +7,8 @@ import type { Series } from './traffic-counter.ts';
 export interface PodConnection {
   /** Cuts the connection. `reason` goes to the access log. */
   cut(reason: string, flag: 'DENY' | 'CONNECT'): void;
+  /** What of it can move to another process; none where it is a part of something else, such as of a tunnel. */
+  readonly movable?: Movable | undefined;
 }
 
 /** An inbound connection, which the pod's policies allow until they change. */

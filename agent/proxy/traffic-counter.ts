@@ -59,6 +59,8 @@ export class TrafficCounter {
   #ends: ConnectionEnd[] = [];
   #endsDropped = 0;
   readonly #failures = new Map<string, [Direction, string, number]>();
+  /** By cluster: at most as many as there are members. */
+  readonly #dials = new Map<string, [string, number, number]>();
   #nextId = 0;
   readonly #freeIds: number[] = [];
   readonly #maxSeries: number;
@@ -115,6 +117,20 @@ export class TrafficCounter {
   }
 
   opened(connection: Metered): void {
+    this.#enter(connection);
+    const { series } = connection;
+    series.opened++;
+    this.#touch(series);
+  }
+
+  /** Another process has counted that it was opened; that it ends is counted here. Of its bytes those that follow. */
+  arrived(connection: Metered): void {
+    connection.reportedSent = connection.sentBytes;
+    connection.reportedReceived = connection.receivedBytes;
+    this.#enter(connection);
+  }
+
+  #enter(connection: Metered): void {
     this.#live.add(connection);
     const { series } = connection;
     if (series.isForgotten) {
@@ -124,8 +140,13 @@ export class TrafficCounter {
       this.#series.set(series.key, series);
     }
     series.live++;
-    series.opened++;
-    this.#touch(series);
+  }
+
+  /** Another process counts it from now on. */
+  handedOver(connection: Metered): void {
+    if (!this.#live.delete(connection)) return;
+    this.#settle(connection);
+    connection.series.live--;
   }
 
   /** `details` are asked for only where the access log has the connection: to write addresses costs more than to count. */
@@ -150,6 +171,13 @@ export class TrafficCounter {
     else found[2]++;
   }
 
+  /** Something in a cluster, or on the way there, took a connection or did not. */
+  dialed(cluster: string, isOpen: boolean): void {
+    let found = this.#dials.get(cluster);
+    if (found === undefined) this.#dials.set(cluster, (found = [cluster, 0, 0]));
+    found[isOpen ? 1 : 2]++;
+  }
+
   #touch(series: Series): void {
     if (series.isDirty) return;
     series.isDirty = true;
@@ -167,17 +195,18 @@ export class TrafficCounter {
   }
 
   /** What happened since the last call. */
-  takeReport(): { readonly series: readonly SeriesDelta[]; readonly ends: readonly ConnectionEnd[]; readonly endsDropped: number; readonly failures: readonly (readonly [Direction, string, number])[] } {
+  takeReport(): { readonly series: readonly SeriesDelta[]; readonly ends: readonly ConnectionEnd[]; readonly endsDropped: number; readonly failures: readonly (readonly [Direction, string, number])[]; readonly dials: readonly (readonly [string, number, number])[] } {
     for (const connection of this.#live) this.#settle(connection);
     const series = this.#dirty.map((each) => takeDelta(each));
     // Another one has its place.
     for (const each of this.#dirty) if (each.live === 0 && !each.isForgotten && this.#series.get(each.key) !== each) this.#forget(each);
     this.#dirty.length = 0;
-    const [ends, endsDropped, failures] = [this.#ends, this.#endsDropped, [...this.#failures.values()]];
+    const [ends, endsDropped, failures, dials] = [this.#ends, this.#endsDropped, [...this.#failures.values()], [...this.#dials.values()]];
     this.#ends = [];
     this.#endsDropped = 0;
     this.#failures.clear();
-    return { series, ends, endsDropped, failures };
+    this.#dials.clear();
+    return { series, ends, endsDropped, failures, dials };
   }
 
   views(nowMs: number, most: number): ConnectionView[] {

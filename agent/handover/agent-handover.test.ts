@@ -1,0 +1,51 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test from 'ava';
+import pino from 'pino';
+import { SeqpacketListener } from '@landbridge/native/seqpacket-listener.ts';
+import type { DataPlane } from '../proxy/data-plane.ts';
+import type { ToThread } from '../proxy/thread-messages.ts';
+import { AgentHandover } from './agent-handover.ts';
+import type { HandoverSink } from './handed-batch.ts';
+import { MAX_CHANNEL_DESCRIPTORS } from './handover-channel.ts';
+import { type HandoverDoor, openDoor } from './handover-door.ts';
+import { MAX_HANDOVER_PACKET_BYTES } from './handover-packet.ts';
+import { takeConnections } from './take-connections.ts';
+
+test('a grace period that ends in the middle of a batch ends the hand-over after it: threads that stop wait for its outcome', async (t) => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-agent-handover-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const door: HandoverDoor = { directory, isAgent: () => true };
+  const asked: string[] = [];
+  const plane = {
+    threads: 1,
+    askThread: async (_thread: number, question: (id: number) => ToThread) => {
+      const { kind } = question(1);
+      asked.push(kind);
+      return { kind: 'handover', id: 1, outcome: kind === 'handover-next' ? { kind: 'batch', bytes: new Uint8Array(8), fds: [], connections: 1 } : { kind: 'done' } };
+    },
+  };
+  const grace = new AbortController();
+  const sink: HandoverSink = {
+    // The grace period is over before the batch is taken.
+    prepare: async () => {
+      grace.abort();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return { kind: 'prepared', prepared: { connections: 1 } };
+    },
+    start: async () => {},
+    discard: async () => {},
+  };
+  using listener = new SeqpacketListener(openDoor(door));
+  const given = new AgentHandover(plane as unknown as DataPlane, door, pino({ level: 'silent' })).give(grace.signal);
+  await listener.readable(AbortSignal.timeout(20_000));
+  using socket = listener.accept(MAX_HANDOVER_PACKET_BYTES, MAX_CHANNEL_DESCRIPTORS);
+  t.not(socket, undefined);
+  if (socket === undefined) return;
+  const taking = takeConnections(socket, sink, { signal: new AbortController().signal });
+  await given;
+  t.is(asked.length, 2);
+  t.regex(asked[1] ?? '', /^handover-(commit|rollback)$/);
+  await taking;
+});

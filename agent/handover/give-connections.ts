@@ -1,0 +1,172 @@
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { waitFor } from '@landbridge/core/retry-delay.ts';
+import { sealedMemory } from '@landbridge/native/sealed-memory.ts';
+import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
+import { beginGiving, type Fate, given, type GiverEvent, type GiverOutcome, type GiverState } from './giver-protocol.ts';
+import { CONNECTIONS_PER_BATCH, HANDOVER_FORMATS, type HandedBatch, type HandoverSource, type Staying } from './handed-batch.ts';
+import { closeInbox, hear, sendPacket } from './handover-channel.ts';
+
+/** For the successor's greeting; it may be busy with its pods. */
+const GREETING_MS = 2000;
+/** How long a batch stands still for a successor that does not take it. */
+const BATCH_MS = 300;
+const BYE_MS = 1000;
+/** Before the source is asked again for what was not ready to move. */
+const LATER_MS = 50;
+/** Before `abort` is tried again where the kernel had no room for it. */
+const ABORT_RETRY_MS = 10;
+
+/** What became of a batch. */
+export interface GivenBatch {
+  readonly fate: Fate;
+  readonly connections: number;
+  readonly stateBytes: number;
+  /** From the moment on at which it was asked for, with all that the source had to do. */
+  readonly pauseMs: number;
+}
+
+export interface GivingOptions {
+  /** Ends the hand-over between two batches. */
+  readonly signal: AbortSignal;
+  /** Default 300. */
+  readonly batchMs?: number;
+  readonly onBatch?: (batch: GivenBatch) => void;
+  /** Before each state does its work. For tests. */
+  readonly onState?: (state: GiverState) => void;
+}
+
+export interface Giving {
+  readonly outcome: GiverOutcome;
+  readonly batches: number;
+  /** Of applications. */
+  readonly connections: number;
+  /** As the source told last. */
+  readonly staying: Staying;
+}
+
+interface Held {
+  readonly batch: HandedBatch;
+  readonly sinceMs: number;
+  readonly stateBytes: number;
+}
+
+/** Gives a source's connections to the process at the other end, which was found to be trusted, as far as it takes them. The socket is the caller's to close. */
+export async function giveConnections(socket: SeqpacketSocket, source: HandoverSource, options: GivingOptions): Promise<Giving> {
+  const giver = new Giver(socket, source, options);
+  return await giver.run();
+}
+
+class Giver {
+  readonly #socket: SeqpacketSocket;
+  readonly #source: HandoverSource;
+  readonly #options: GivingOptions;
+  #held: Held | undefined;
+  #batches = 0;
+  #connections = 0;
+  #staying: Staying = {};
+
+  constructor(socket: SeqpacketSocket, source: HandoverSource, options: GivingOptions) {
+    this.#socket = socket;
+    this.#source = source;
+    this.#options = options;
+  }
+
+  async run(): Promise<Giving> {
+    let state = beginGiving;
+    while (state.kind !== 'ended') {
+      this.#options.onState?.(state);
+      state = given(state, await this.#perform(state), HANDOVER_FORMATS[0] as number);
+    }
+    return { outcome: state.outcome, batches: this.#batches, connections: this.#connections, staying: this.#staying };
+  }
+
+  async #perform(state: Exclude<GiverState, { readonly kind: 'ended' }>): Promise<GiverEvent> {
+    switch (state.kind) {
+      case 'greeting': {
+        const sent = sendPacket(this.#socket, { kind: 'hello', formats: HANDOVER_FORMATS });
+        // Nothing stands still yet.
+        return sent.kind === 'passed' ? await this.#hear(GREETING_MS, this.#options.signal) : { kind: 'gone' };
+      }
+      case 'asking':
+        return await this.#ask();
+      case 'pausing':
+        await waitFor(LATER_MS, this.#options.signal);
+        return { kind: 'passed' };
+      case 'sending':
+        return this.#send(state.number);
+      case 'offered':
+        return await this.#hear(this.#options.batchMs ?? BATCH_MS);
+      case 'closing':
+        return { kind: 'rest', packets: closeInbox(this.#socket) };
+      case 'aborting': {
+        const sent = sendPacket(this.#socket, { kind: 'abort', number: state.number });
+        if (sent.kind !== 'failed') return sent;
+        await waitFor(ABORT_RETRY_MS, new AbortController().signal);
+        return { kind: 'busy' };
+      }
+      case 'settling':
+        return await this.#settle(state.fate);
+      case 'parting':
+        return sendPacket(this.#socket, { kind: 'done' }).kind === 'passed' ? await this.#hear(BYE_MS) : { kind: 'gone' };
+      default:
+        return state satisfies never;
+    }
+  }
+
+  async #hear(milliseconds: number, signal?: AbortSignal): Promise<GiverEvent> {
+    const deadline = AbortSignal.timeout(milliseconds);
+    const heard = await hear(this.#socket, signal === undefined ? deadline : AbortSignal.any([signal, deadline]));
+    return heard.kind === 'nonsense' ? { kind: 'nonsense' } : heard;
+  }
+
+  async #ask(): Promise<GiverEvent> {
+    if (this.#options.signal.aborted) return { kind: 'none-left' };
+    const sinceMs = performance.now();
+    try {
+      const next = await this.#source.next(CONNECTIONS_PER_BATCH);
+      if (next.kind === 'batch') this.#held = { batch: next.batch, sinceMs, stateBytes: next.batch.bytes.length };
+      else this.#staying = next.staying;
+      return { kind: next.kind };
+    } catch (thrown) {
+      return failed(thrown);
+    }
+  }
+
+  #send(number: number): GiverEvent {
+    const { bytes, fds, connections } = this.#batch();
+    try {
+      using memory = sealedMemory(bytes);
+      return sendPacket(this.#socket, { kind: 'batch', number, connections, bytes: bytes.length, sockets: fds.length }, [memory.number, ...fds]);
+    } catch (thrown) {
+      return failed(thrown);
+    } finally {
+      bytes.fill(0);
+    }
+  }
+
+  async #settle(fate: Fate): Promise<GiverEvent> {
+    const batch = this.#batch();
+    const { sinceMs, stateBytes } = this.#held as Held;
+    try {
+      if (fate === 'given') await this.#source.commit(batch);
+      else await this.#source.rollback(batch, fate === 'kept' ? 'again' : 'refused');
+    } catch (thrown) {
+      return failed(thrown);
+    } finally {
+      this.#held = undefined;
+    }
+    if (fate === 'given') {
+      this.#batches++;
+      this.#connections += batch.connections;
+    }
+    this.#options.onBatch?.({ fate, connections: batch.connections, stateBytes, pauseMs: performance.now() - sinceMs });
+    return { kind: 'passed' };
+  }
+
+  #batch(): HandedBatch {
+    if (this.#held === undefined) throw new LandbridgeError('internal', 'there is no batch');
+    return this.#held.batch;
+  }
+}
+
+const failed = (thrown: unknown): GiverEvent => ({ kind: 'failed', reason: LandbridgeError.from(thrown).message });

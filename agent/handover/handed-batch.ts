@@ -1,0 +1,93 @@
+/**
+ * The border between what carries connections and what brings them from one agent process to the next one on its node:
+ * batches of connections, which exactly one of the two processes has at any moment. Whoever brings a batch never looks
+ * into it.
+ */
+
+/** Formats of {@link HandedBatch.bytes} that this agent reads, the one that it writes first. Both sides say theirs before anything else. */
+export const HANDOVER_FORMATS: readonly number[] = [1];
+
+/** Connections that go with one batch: what is in it stands still meanwhile, so that the number sets the pause. */
+export const CONNECTIONS_PER_BATCH = 16;
+/** Sockets of one batch: SCM_RIGHTS takes 253, and whoever brings a batch adds some of its own. */
+export const MAX_BATCH_SOCKETS = 240;
+/** Of one batch. What connections hold is bounded by the windows of HTTP/2 and the buffers of the relay. */
+export const MAX_BATCH_BYTES = 256 * 1024 * 1024;
+
+/** Connections that have left the old process and have not arrived in the new one. */
+export interface HandedBatch {
+  /**
+   * All that there is to know of them, the keys of their TLS connections among it: never written to a disk or a log, and
+   * overwritten once it was sent or read. The memory is the holder's own, no part of a pool. Names sockets by their place
+   * in `fds`.
+   */
+  readonly bytes: Buffer;
+  /**
+   * Their sockets, as numbers of the process that has the batch. In the old process they stay the source's: to be sent,
+   * never to be closed. In the new one they are the sink's from {@link HandoverSink.prepare} on.
+   */
+  readonly fds: readonly number[];
+  /** How many connections of applications are in it; 0 is possible, for a tunnel without any. */
+  readonly connections: number;
+}
+
+/** Why connections stay in the old process, which serves them until they end. */
+export type StayReason =
+  /** Something of it is under way that can not move: a handshake, a dial, an answer that is waited for. */
+  | 'unsettled'
+  /** It leads through another tunnel, or through this node as a gateway. */
+  | 'nested'
+  /** The kernel carries a part of it past the agent. */
+  | 'accelerated'
+  /** It has ended, and only its last bytes are to leave. */
+  | 'ending'
+  /** The next agent did not take it. */
+  | 'refused'
+  /** More sockets or bytes than one batch has room for. */
+  | 'too-large';
+
+export type NextBatch =
+  | { readonly kind: 'batch'; readonly batch: HandedBatch }
+  /** All that is left is unsettled: worth another question in some milliseconds, until the caller's patience ends. */
+  | { readonly kind: 'later'; readonly staying: Staying }
+  /** Nothing of what is left will ever move. */
+  | { readonly kind: 'none-left'; readonly staying: Staying };
+
+/** Connections that stay, by reason. */
+export type Staying = Readonly<Partial<Record<StayReason, number>>>;
+
+/**
+ * The old process: gives its connections away. One batch at a time: what `next` gave must be committed or rolled back
+ * before the next `next`. Meanwhile nothing is read from or written to its sockets.
+ */
+export interface HandoverSource {
+  /** Takes up to `limit` connections out of the data path; a tunnel goes with all of its own, however many. @throws LandbridgeError once the data plane has ended */
+  next(limit: number): Promise<NextBatch>;
+  /** The new process has them: closes the copies of their sockets without a word to their peers, and erases their keys. */
+  commit(batch: HandedBatch): Promise<void>;
+  /**
+   * Nobody else has them, or ever will: they go on here. `why`: `again` offers them to the next one who asks; `refused`
+   * offers each alone once more, and then not again to this successor.
+   */
+  rollback(batch: HandedBatch, why: 'again' | 'refused'): Promise<void>;
+}
+
+/** A batch in the new process whose objects are made and whose sockets nobody has touched. Opaque. */
+export interface PreparedBatch {
+  readonly connections: number;
+}
+
+export type Prepared = { readonly kind: 'prepared'; readonly prepared: PreparedBatch } | { readonly kind: 'refused'; readonly reason: string };
+
+/** The new process: takes connections over. */
+export interface HandoverSink {
+  /**
+   * Reads a batch and makes its objects, without any input or output on its sockets. The sockets are the sink's from
+   * now on: it has closed them where it refuses. Not before the data plane was told of all pods, policies and roots.
+   */
+  prepare(batch: HandedBatch): Promise<Prepared>;
+  /** The commit point is behind us: policies are asked once more, and traffic goes on. */
+  start(prepared: PreparedBatch): Promise<void>;
+  /** The old process goes on with them: closes the copies of the sockets, without a word to their peers. */
+  discard(prepared: PreparedBatch): Promise<void>;
+}

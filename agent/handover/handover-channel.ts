@@ -1,0 +1,70 @@
+/** What both sides do with the socket between them: one packet at a time, and nothing that blocks. */
+import { SystemCallError } from '@landbridge/native/errno.ts';
+import type { FileDescriptor } from '@landbridge/native/libc.ts';
+import type { Received, SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
+import { MAX_BATCH_BYTES, MAX_BATCH_SOCKETS } from './handed-batch.ts';
+import { encodeHandoverPacket, type HandoverPacket, parseHandoverPacket } from './handover-packet.ts';
+
+/** What a socket of a closed process says to who sends. */
+const GONE: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET', 'ENOTCONN', 'ECONNREFUSED']);
+/** The state is the first descriptor of a batch. */
+const OWN_DESCRIPTORS = 1;
+/** Of one packet. */
+export const MAX_CHANNEL_DESCRIPTORS = OWN_DESCRIPTORS + MAX_BATCH_SOCKETS;
+
+export type Heard =
+  | { readonly kind: 'packet'; readonly packet: HandoverPacket; readonly descriptors: readonly FileDescriptor[] }
+  | { readonly kind: 'nonsense'; readonly reason: string }
+  | { readonly kind: 'deadline' }
+  | { readonly kind: 'gone' };
+
+export type Sent = { readonly kind: 'passed' } | { readonly kind: 'gone' } | { readonly kind: 'failed'; readonly reason: string };
+
+/** Either all of a packet is in the other one's queue, or nothing. */
+export function sendPacket(socket: SeqpacketSocket, packet: HandoverPacket, descriptors: readonly number[] = []): Sent {
+  try {
+    socket.send(encodeHandoverPacket(packet), descriptors);
+    return { kind: 'passed' };
+  } catch (thrown) {
+    if (!(thrown instanceof SystemCallError)) throw thrown;
+    return GONE.has(thrown.errno) ? { kind: 'gone' } : { kind: 'failed', reason: thrown.message };
+  }
+}
+
+/** The next packet; `deadline` once the signal aborts. Descriptors of a batch are the caller's to close. @throws SystemCallError */
+export async function hear(socket: SeqpacketSocket, signal: AbortSignal): Promise<Heard> {
+  for (;;) {
+    const received = socket.receive();
+    if (received.kind === 'packet') return understood(received);
+    if (received.kind === 'ended') return { kind: 'gone' };
+    if (signal.aborted) return { kind: 'deadline' };
+    await socket.readable(signal);
+  }
+}
+
+/** Lets nothing further in, and returns what was there. @throws SystemCallError */
+export function closeInbox(socket: SeqpacketSocket): readonly HandoverPacket[] {
+  socket.refuseFurther();
+  const packets: HandoverPacket[] = [];
+  for (let received = socket.receive(); received.kind === 'packet'; received = socket.receive()) {
+    const heard = understood(received);
+    if (heard.kind !== 'packet') continue;
+    for (const descriptor of heard.descriptors) descriptor[Symbol.dispose]();
+    packets.push(heard.packet);
+  }
+  return packets;
+}
+
+function understood({ bytes, descriptors, isWhole }: Extract<Received, { readonly kind: 'packet' }>): Heard {
+  const parsed = parseHandoverPacket(bytes);
+  const reason = !parsed.ok ? parsed.error : !isWhole ? 'a packet of which the kernel kept descriptors back: this process may have too few left (RLIMIT_NOFILE)' : unfit(parsed.value, descriptors.length);
+  if (parsed.ok && reason === undefined) return { kind: 'packet', packet: parsed.value, descriptors };
+  for (const descriptor of descriptors) descriptor[Symbol.dispose]();
+  return { kind: 'nonsense', reason: reason ?? '' };
+}
+
+function unfit(packet: HandoverPacket, descriptors: number): string | undefined {
+  if (packet.kind !== 'batch') return descriptors === 0 ? undefined : `a packet ${packet.kind} with ${descriptors} descriptors`;
+  if (packet.sockets > MAX_BATCH_SOCKETS || packet.bytes > MAX_BATCH_BYTES) return `a batch of ${packet.sockets} sockets and ${packet.bytes} bytes`;
+  return descriptors === OWN_DESCRIPTORS + packet.sockets ? undefined : `a batch of ${packet.sockets} sockets with ${descriptors} descriptors`;
+}

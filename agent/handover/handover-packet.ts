@@ -1,0 +1,100 @@
+/**
+ * What two agents of one node say to each other while one gives the other its connections: one packet each, little-endian.
+ * A reader takes what it knows of a packet and leaves what follows, so that later versions may say more.
+ */
+import { err, ok, type Result } from '@landbridge/core/result.ts';
+
+export type HandoverPacket =
+  /** First, from both: the formats of batches that the sender reads; of who gives, the first one is what it writes. */
+  | { readonly kind: 'hello'; readonly formats: readonly number[] }
+  /** With descriptors: sealed memory of `bytes` bytes, then `sockets` sockets. */
+  | { readonly kind: 'batch'; readonly number: number; readonly connections: number; readonly bytes: number; readonly sockets: number }
+  /** The batch is the successor's: from the moment on at which this packet is in the queue of who gives. */
+  | { readonly kind: 'take'; readonly number: number }
+  /** The successor can not read the batch and has let go of it. */
+  | { readonly kind: 'refuse'; readonly number: number; readonly reason: string }
+  /** The batch stays where it was; nothing follows. */
+  | { readonly kind: 'abort'; readonly number: number }
+  /** Nothing is left to give. */
+  | { readonly kind: 'done' }
+  | { readonly kind: 'bye' };
+
+type Kind = HandoverPacket['kind'];
+
+const MAGIC = 0x3148424c; // "LBH1"
+const KINDS: readonly Kind[] = ['hello', 'batch', 'take', 'refuse', 'abort', 'done', 'bye'];
+const HEADER_BYTES = 5;
+const NUMBER_BYTES = 4;
+const BATCH_BYTES = 4 * NUMBER_BYTES;
+const MAX_FORMATS = 16;
+const MAX_REASON_BYTES = 200;
+/** Of any packet, with room for what later versions say. */
+export const MAX_HANDOVER_PACKET_BYTES = 1024;
+
+export function encodeHandoverPacket(packet: HandoverPacket): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES);
+  header.writeUInt32LE(MAGIC, 0);
+  header.writeUInt8(KINDS.indexOf(packet.kind), 4);
+  return Buffer.concat([header, ...bodyOf(packet)]);
+}
+
+function bodyOf(packet: HandoverPacket): readonly Buffer[] {
+  switch (packet.kind) {
+    case 'hello':
+      return [Buffer.from([packet.formats.length]), numbers(packet.formats)];
+    case 'batch':
+      return [numbers([packet.number, packet.connections, packet.bytes, packet.sockets])];
+    case 'take':
+    case 'abort':
+      return [numbers([packet.number])];
+    case 'refuse': {
+      const reason = Buffer.from(packet.reason).subarray(0, MAX_REASON_BYTES);
+      return [numbers([packet.number]), Buffer.from([reason.length]), reason];
+    }
+    case 'done':
+    case 'bye':
+      return [];
+    default:
+      return packet satisfies never;
+  }
+}
+
+function numbers(values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(values.length * NUMBER_BYTES);
+  for (const [i, value] of values.entries()) bytes.writeUInt32LE(value, i * NUMBER_BYTES);
+  return bytes;
+}
+
+export function parseHandoverPacket(bytes: Buffer): Result<HandoverPacket> {
+  if (bytes.length > MAX_HANDOVER_PACKET_BYTES) return err('a packet that is too long');
+  if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(0) !== MAGIC) return err('a packet that is none of a hand-over');
+  const kind = KINDS[bytes.readUInt8(4)];
+  const body = bytes.subarray(HEADER_BYTES);
+  const number = (index: number): number => body.readUInt32LE(index * NUMBER_BYTES);
+  const tooShort = err(`a packet ${kind} that is too short`);
+  switch (kind) {
+    case 'hello': {
+      const count = body[0] ?? 0;
+      if (count === 0 || count > MAX_FORMATS) return err(`a greeting with ${count} formats`);
+      if (body.length < 1 + count * NUMBER_BYTES) return tooShort;
+      return ok({ kind, formats: Array.from({ length: count }, (_, i) => body.readUInt32LE(1 + i * NUMBER_BYTES)) });
+    }
+    case 'batch':
+      return body.length < BATCH_BYTES ? tooShort : ok({ kind, number: number(0), connections: number(1), bytes: number(2), sockets: number(3) });
+    case 'take':
+    case 'abort':
+      return body.length < NUMBER_BYTES ? tooShort : ok({ kind, number: number(0) });
+    case 'refuse': {
+      const length = body[NUMBER_BYTES];
+      if (length === undefined || length > MAX_REASON_BYTES || body.length < NUMBER_BYTES + 1 + length) return tooShort;
+      return ok({ kind, number: number(0), reason: body.toString('utf8', NUMBER_BYTES + 1, NUMBER_BYTES + 1 + length) });
+    }
+    case 'done':
+    case 'bye':
+      return ok({ kind });
+    case undefined:
+      return err('a packet of a kind that is not known');
+    default:
+      return kind satisfies never;
+  }
+}

@@ -1,0 +1,42 @@
+import { err, ok, type Result } from '@landbridge/core/result.ts';
+import { MAX_BATCH_BYTES } from './handed-batch.ts';
+import { BATCH_FORMAT, BATCH_HEADER_BYTES, BATCH_MAGIC, FIELD_HEADER_BYTES } from './state-writer.ts';
+
+/** Records of one batch: one pair each, or one tunnel. */
+export const MAX_RECORDS = 4096;
+/** Fields of one record, those inside of others not counted. A tunnel has one for each of its streams. */
+export const MAX_FIELDS = 4096;
+
+export interface RawField {
+  readonly tag: number;
+  /** A view: good as long as the batch is not overwritten. */
+  readonly content: Buffer;
+}
+
+/** Cuts bytes into fields that fill them. */
+export function parseFields(bytes: Buffer, most = MAX_FIELDS): Result<readonly RawField[]> {
+  const fields: RawField[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    if (bytes.length - at < FIELD_HEADER_BYTES) return err('a field is cut off');
+    const length = bytes.readUInt32BE(at + 1);
+    const from = at + FIELD_HEADER_BYTES;
+    if (length > bytes.length - from) return err('a field is longer than what it is in');
+    if (fields.length >= most) return err(`more than ${most} fields`);
+    fields.push({ tag: bytes[at] as number, content: bytes.subarray(from, from + length) });
+    at = from + length;
+  }
+  return ok(fields);
+}
+
+/** The records of a batch, whose `tag` is their kind. */
+export function parseBatch(bytes: Buffer): Result<readonly RawField[]> {
+  if (bytes.length > MAX_BATCH_BYTES) return err(`a batch of ${bytes.length} bytes`);
+  if (bytes.length < BATCH_HEADER_BYTES || bytes.readUInt32BE(0) !== BATCH_MAGIC) return err('no batch of connections');
+  const format = bytes.readUInt16BE(4);
+  if (format !== BATCH_FORMAT) return err(`format ${format}, where ${BATCH_FORMAT} is known`);
+  const records = parseFields(bytes.subarray(BATCH_HEADER_BYTES), MAX_RECORDS);
+  if (!records.ok) return records;
+  const expected = bytes.readUInt32BE(6);
+  return records.value.length === expected ? records : err(`${records.value.length} records, where ${expected} were said`);
+}

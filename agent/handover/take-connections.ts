@@ -1,0 +1,143 @@
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import type { FileDescriptor } from '@landbridge/native/libc.ts';
+import { readSealedMemory } from '@landbridge/native/sealed-memory.ts';
+import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
+import { HANDOVER_FORMATS, type HandoverSink, MAX_BATCH_BYTES, type PreparedBatch } from './handed-batch.ts';
+import { hear, sendPacket } from './handover-channel.ts';
+import { beginTaking, taken, type TakerEvent, type TakerOutcome, type TakerState } from './taker-protocol.ts';
+
+const GREETING_MS = 2000;
+/** The old process may wait between two batches for what can not move yet; one that says nothing for longer has stopped. */
+const SILENCE_MS = 60_000;
+
+export interface TakingOptions {
+  /** Ends the hand-over between two batches. */
+  readonly signal: AbortSignal;
+  /** After each batch that runs here. */
+  readonly onBatch?: (connections: number) => void;
+  readonly onRefusal?: (reason: string) => void;
+  /** Before each state does its work. For tests. */
+  readonly onState?: (state: TakerState) => void;
+}
+
+export interface Taking {
+  readonly outcome: TakerOutcome;
+  readonly batches: number;
+  readonly connections: number;
+}
+
+/** Takes connections from the process at the other end, which was found to be trusted. The socket is the caller's to close. */
+export async function takeConnections(socket: SeqpacketSocket, sink: HandoverSink, options: TakingOptions): Promise<Taking> {
+  const taker = new Taker(socket, sink, options);
+  return await taker.run();
+}
+
+class Taker {
+  readonly #socket: SeqpacketSocket;
+  readonly #sink: HandoverSink;
+  readonly #options: TakingOptions;
+  /** Of the batch that came last, until the sink has them. */
+  #descriptors: readonly FileDescriptor[] = [];
+  #announced = 0;
+  #prepared: PreparedBatch | undefined;
+  #batches = 0;
+  #connections = 0;
+
+  constructor(socket: SeqpacketSocket, sink: HandoverSink, options: TakingOptions) {
+    this.#socket = socket;
+    this.#sink = sink;
+    this.#options = options;
+  }
+
+  async run(): Promise<Taking> {
+    let state = beginTaking;
+    while (state.kind !== 'ended') {
+      this.#options.onState?.(state);
+      state = taken(state, await this.#perform(state));
+    }
+    return { outcome: state.outcome, batches: this.#batches, connections: this.#connections };
+  }
+
+  async #perform(state: Exclude<TakerState, { readonly kind: 'ended' }>): Promise<TakerEvent> {
+    switch (state.kind) {
+      case 'greeting':
+        sendPacket(this.#socket, { kind: 'hello', formats: HANDOVER_FORMATS });
+        return await this.#hear(AbortSignal.timeout(GREETING_MS));
+      case 'waiting':
+        return await this.#hear(AbortSignal.any([this.#options.signal, AbortSignal.timeout(SILENCE_MS)]));
+      case 'preparing':
+        return await this.#prepare();
+      case 'taking': {
+        const sent = sendPacket(this.#socket, { kind: 'take', number: state.number });
+        // Whatever kept it back: it is not in the other one's queue.
+        return sent.kind === 'passed' ? sent : { kind: 'gone' };
+      }
+      case 'refusing':
+        this.#options.onRefusal?.(state.reason);
+        return sendPacket(this.#socket, { kind: 'refuse', number: state.number, reason: state.reason });
+      case 'judging':
+        return await this.#hear(new AbortController().signal);
+      case 'starting':
+        return await this.#start();
+      case 'discarding':
+        await this.#sink.discard(this.#takePrepared());
+        return { kind: 'passed' };
+      case 'parting':
+        return sendPacket(this.#socket, { kind: 'bye' });
+      default:
+        return state satisfies never;
+    }
+  }
+
+  async #hear(signal: AbortSignal): Promise<TakerEvent> {
+    const heard = await hear(this.#socket, signal);
+    if (heard.kind !== 'packet') return heard;
+    this.#descriptors = heard.descriptors;
+    if (heard.packet.kind === 'batch') this.#announced = heard.packet.connections;
+    return heard;
+  }
+
+  async #prepare(): Promise<TakerEvent> {
+    const [memory, ...sockets] = this.#descriptors;
+    this.#descriptors = [];
+    let bytes: Buffer | undefined;
+    try {
+      bytes = readSealedMemory((memory as FileDescriptor).number, MAX_BATCH_BYTES);
+    } catch (thrown) {
+      for (const socket of sockets) socket[Symbol.dispose]();
+      return { kind: 'refused', reason: LandbridgeError.from(thrown).message };
+    } finally {
+      memory?.[Symbol.dispose]();
+    }
+    try {
+      const prepared = await this.#sink.prepare({ bytes, fds: sockets.map((socket) => socket.release()), connections: this.#announced });
+      if (prepared.kind === 'refused') return prepared;
+      this.#prepared = prepared.prepared;
+      return { kind: 'prepared' };
+    } catch (thrown) {
+      return { kind: 'failed', reason: LandbridgeError.from(thrown).message };
+    } finally {
+      bytes.fill(0);
+    }
+  }
+
+  async #start(): Promise<TakerEvent> {
+    const prepared = this.#takePrepared();
+    try {
+      await this.#sink.start(prepared);
+    } catch (thrown) {
+      return { kind: 'failed', reason: LandbridgeError.from(thrown).message };
+    }
+    this.#batches++;
+    this.#connections += prepared.connections;
+    this.#options.onBatch?.(prepared.connections);
+    return { kind: 'passed' };
+  }
+
+  #takePrepared(): PreparedBatch {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    if (prepared === undefined) throw new LandbridgeError('internal', 'there is no prepared batch');
+    return prepared;
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * A service that answers each byte with a number, the next one of its connection: as a source and a sink of a hand-over, by
+ * which a number that is lost or told twice is seen from outside.
+ */
+import { nativeMemory } from '@landbridge/native/memory.ts';
+import { accept, close, EAGAIN, lastErrno, receive, send } from '@landbridge/native/stream-socket.ts';
+import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, Prepared, PreparedBatch } from './handed-batch.ts';
+
+const PUMP_MS = 1;
+const asked = nativeMemory(64);
+const answer = nativeMemory(4);
+
+interface PreparedCounters extends PreparedBatch {
+  readonly counters: ReadonlyMap<number, number>;
+}
+
+export class Counters implements HandoverSource, HandoverSink, Disposable {
+  /** The next number of each socket that runs here. */
+  readonly #counters = new Map<number, number>();
+  readonly #refused = new Set<number>();
+  /** Of the batch that stands still. */
+  #frozen = new Map<number, number>();
+  #listener = -1;
+  readonly #pump = setInterval(() => this.#run(), PUMP_MS);
+  /** Before a batch is prepared. */
+  prepareMs = 0;
+  refuses = false;
+
+  get size(): number {
+    return this.#counters.size;
+  }
+
+  listen(fd: number): void {
+    this.#listener = fd;
+  }
+
+  #run(): void {
+    for (let fd = this.#listener < 0 ? -1 : accept(this.#listener); fd >= 0; fd = accept(this.#listener)) this.#counters.set(fd, 0);
+    for (const [fd, next] of [...this.#counters]) {
+      const count = receive(fd, asked.address, asked.bytes.length);
+      if (count === 0 || (count < 0 && lastErrno() !== EAGAIN)) this.#end(fd);
+      for (let i = 0; i < count; i++) {
+        answer.bytes.writeUInt32LE(next + i);
+        send(fd, answer.address, answer.bytes.length);
+        this.#counters.set(fd, next + i + 1);
+      }
+    }
+  }
+
+  #end(fd: number): void {
+    this.#counters.delete(fd);
+    close(fd);
+  }
+
+  async next(limit: number): Promise<NextBatch> {
+    this.#frozen = new Map([...this.#counters].filter(([fd]) => !this.#refused.has(fd)).slice(0, limit));
+    if (this.#frozen.size === 0) return { kind: 'none-left', staying: this.#counters.size === 0 ? {} : { refused: this.#counters.size } };
+    for (const fd of this.#frozen.keys()) this.#counters.delete(fd);
+    const text = Buffer.from(JSON.stringify([...this.#frozen.values()]));
+    const bytes = Buffer.allocUnsafeSlow(text.length);
+    text.copy(bytes);
+    return { kind: 'batch', batch: { bytes, fds: [...this.#frozen.keys()], connections: this.#frozen.size } };
+  }
+
+  async commit({ fds }: HandedBatch): Promise<void> {
+    for (const fd of fds) close(fd);
+    this.#frozen.clear();
+  }
+
+  async rollback(_batch: HandedBatch, why: 'again' | 'refused'): Promise<void> {
+    for (const [fd, next] of this.#frozen) {
+      this.#counters.set(fd, next);
+      if (why === 'refused') this.#refused.add(fd);
+    }
+    this.#frozen.clear();
+  }
+
+  async prepare({ bytes, fds }: HandedBatch): Promise<Prepared> {
+    const numbers = JSON.parse(bytes.toString()) as number[];
+    await new Promise((resolve) => setTimeout(resolve, this.prepareMs));
+    if (this.refuses) {
+      for (const fd of fds) close(fd);
+      return { kind: 'refused', reason: 'as it was told' };
+    }
+    const prepared: PreparedCounters = { connections: fds.length, counters: new Map(fds.map((fd, i) => [fd, numbers[i] as number])) };
+    return { kind: 'prepared', prepared };
+  }
+
+  async start(prepared: PreparedBatch): Promise<void> {
+    for (const [fd, next] of (prepared as PreparedCounters).counters) this.#counters.set(fd, next);
+  }
+
+  async discard(prepared: PreparedBatch): Promise<void> {
+    for (const fd of (prepared as PreparedCounters).counters.keys()) close(fd);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#pump);
+    for (const fd of this.#counters.keys()) this.#end(fd);
+    if (this.#listener >= 0) close(this.#listener);
+  }
+}

@@ -1,0 +1,93 @@
+/** A hand-over as the main thread sees it: the batches of all data threads, one after the other. */
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, Prepared, PreparedBatch, Staying, StayReason } from '../handover/handed-batch.ts';
+import type { DataPlane } from './data-plane.ts';
+import type { HandoverOutcome, ToThread } from './thread-messages.ts';
+
+async function ask(plane: DataPlane, thread: number, question: (id: number) => ToThread, transfer?: readonly ArrayBuffer[]): Promise<{ readonly id: number; readonly outcome: HandoverOutcome }> {
+  const reply = await plane.askThread(thread, question, transfer);
+  if (reply.kind !== 'handover') throw new LandbridgeError('internal', `a data thread answered with ${reply.kind}`);
+  return reply;
+}
+
+/** Connections that this process gives away. */
+export class PlaneSource implements HandoverSource {
+  readonly #plane: DataPlane;
+  /** Whose batch is on its way. */
+  readonly #threadOf = new WeakMap<HandedBatch, number>();
+
+  constructor(plane: DataPlane) {
+    this.#plane = plane;
+  }
+
+  async next(limit: number): Promise<NextBatch> {
+    const staying: Partial<Record<StayReason, number>> = {};
+    for (let thread = 0; thread < this.#plane.threads; thread++) {
+      const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-next', id, limit }));
+      if (outcome.kind === 'batch') {
+        const batch: HandedBatch = { bytes: Buffer.from(outcome.bytes.buffer), fds: outcome.fds, connections: outcome.connections };
+        this.#threadOf.set(batch, thread);
+        return { kind: 'batch', batch };
+      }
+      if (outcome.kind === 'nothing') add(staying, outcome.staying);
+    }
+    return { kind: (staying.unsettled ?? 0) > 0 ? 'later' : 'none-left', staying };
+  }
+
+  async commit(batch: HandedBatch): Promise<void> {
+    await ask(this.#plane, this.#thread(batch), (id) => ({ kind: 'handover-commit', id }));
+  }
+
+  async rollback(batch: HandedBatch, why: 'again' | 'refused'): Promise<void> {
+    await ask(this.#plane, this.#thread(batch), (id) => ({ kind: 'handover-rollback', id, why }));
+  }
+
+  #thread(batch: HandedBatch): number {
+    const thread = this.#threadOf.get(batch);
+    if (thread === undefined) throw new LandbridgeError('internal', 'a batch that is decided already, or of somebody else');
+    this.#threadOf.delete(batch);
+    return thread;
+  }
+}
+
+function add(sum: Partial<Record<StayReason, number>>, more: Staying): void {
+  for (const [reason, count] of Object.entries(more) as [StayReason, number][]) sum[reason] = (sum[reason] ?? 0) + count;
+}
+
+interface ThreadBatch extends PreparedBatch {
+  readonly thread: number;
+  readonly id: number;
+}
+
+/** Connections that this process takes over, spread over its data threads. */
+export class PlaneSink implements HandoverSink {
+  readonly #plane: DataPlane;
+  #turn = 0;
+
+  constructor(plane: DataPlane) {
+    this.#plane = plane;
+  }
+
+  async prepare({ bytes, fds }: HandedBatch): Promise<Prepared> {
+    const thread = this.#turn++ % this.#plane.threads;
+    // A copy to give away: the caller's may be a part of something larger. The thread overwrites its own.
+    const given = Uint8Array.from(bytes);
+    bytes.fill(0);
+    const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-prepare', id: question, bytes: given, fds }), [given.buffer]);
+    if (outcome.kind === 'prepared') {
+      const prepared: ThreadBatch = { connections: outcome.connections, thread, id };
+      return { kind: 'prepared', prepared };
+    }
+    return { kind: 'refused', reason: outcome.kind === 'refused' ? outcome.reason : 'the data thread did not say why' };
+  }
+
+  async start(prepared: PreparedBatch): Promise<void> {
+    const { thread, id: of } = prepared as ThreadBatch;
+    await ask(this.#plane, thread, (id) => ({ kind: 'handover-start', id, prepared: of }));
+  }
+
+  async discard(prepared: PreparedBatch): Promise<void> {
+    const { thread, id: of } = prepared as ThreadBatch;
+    await ask(this.#plane, thread, (id) => ({ kind: 'handover-discard', id, prepared: of }));
+  }
+}

@@ -1,0 +1,106 @@
+import { CONNECTIONS_PER_BATCH, MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, type StayReason } from '../handover/handed-batch.ts';
+import { BatchWriter } from '../handover/handed-state.ts';
+import type { Movable } from '../handover/movable.ts';
+import type { DataThread } from './data-thread.ts';
+import type { HandoverOutcome, ToThread } from './thread-messages.ts';
+
+/** What may cut connections, or needs all of them: to be done once it is known whose they are. A batch is away for a fraction of a second. */
+const DEFERRED: ReadonlySet<ToThread['kind']> = new Set(['pod-gone', 'trust', 'policies', 'drain', 'stop']);
+
+/** The old process' half of a hand-over, for the connections of one data thread. */
+export class ThreadHandover {
+  readonly #thread: DataThread;
+  /** On their way: one batch at a time. */
+  #frozen: readonly Movable[] = [];
+  #deferred: ToThread[] = [];
+  /** Were in a batch that was refused: each is offered once more, alone, as it may have been for another one's sake. */
+  readonly #suspects = new WeakSet<Movable>();
+  readonly #refused = new WeakSet<Movable>();
+  readonly #tooLarge = new WeakSet<Movable>();
+
+  constructor(thread: DataThread) {
+    this.#thread = thread;
+  }
+
+  /** Whether a message waits until the batch under way has come to its end. */
+  defers(message: ToThread): boolean {
+    if (this.#frozen.length === 0 || !DEFERRED.has(message.kind)) return false;
+    this.#deferred.push(message);
+    return true;
+  }
+
+  next(limit = CONNECTIONS_PER_BATCH): HandoverOutcome {
+    // Whoever asks anew has lost count of the last batch: nobody else has it.
+    if (this.#frozen.length > 0) this.rollback('again');
+    const staying: Partial<Record<StayReason, number>> = {};
+    const taken = this.#choose(limit, staying);
+    if (taken.length === 0) return { kind: 'nothing', staying };
+    return this.#freeze(taken);
+  }
+
+  #choose(limit: number, staying: Partial<Record<StayReason, number>>): Movable[] {
+    const taken: Movable[] = [];
+    let [connections, sockets] = [0, 0];
+    for (const movable of this.#thread.movables()) {
+      const stays = this.#whyStays(movable);
+      if (stays !== undefined) {
+        staying[stays] = (staying[stays] ?? 0) + Math.max(1, movable.connections);
+        continue;
+      }
+      const isSuspect = this.#suspects.has(movable);
+      if (taken.length > 0 && (isSuspect || connections + movable.connections > limit || sockets + movable.sockets > MAX_BATCH_SOCKETS)) continue;
+      taken.push(movable);
+      connections += movable.connections;
+      sockets += movable.sockets;
+      if (isSuspect || connections >= limit) break;
+    }
+    return taken;
+  }
+
+  #whyStays(movable: Movable): StayReason | undefined {
+    if (this.#refused.has(movable)) return 'refused';
+    return movable.sockets > MAX_BATCH_SOCKETS || this.#tooLarge.has(movable) ? 'too-large' : movable.stays;
+  }
+
+  #freeze(taken: readonly Movable[]): HandoverOutcome {
+    const writer = new BatchWriter();
+    const frozen: Movable[] = [];
+    let connections = 0;
+    for (const movable of taken) {
+      movable.freeze();
+      writer.add(movable.handed);
+      frozen.push(movable);
+      connections += movable.connections;
+      // What follows goes with the next batch.
+      if (writer.size > MAX_BATCH_BYTES / 2) break;
+    }
+    this.#frozen = frozen;
+    const { bytes, fds } = writer.finish();
+    if (bytes.length <= MAX_BATCH_BYTES) return { kind: 'batch', bytes, fds, connections };
+    bytes.fill(0);
+    for (const movable of frozen) this.#tooLarge.add(movable);
+    this.rollback('again');
+    return this.next(connections);
+  }
+
+  commit(): void {
+    for (const movable of this.#frozen) movable.leave();
+    this.#goOn();
+  }
+
+  rollback(why: 'again' | 'refused'): void {
+    for (const movable of this.#frozen) {
+      if (why === 'refused' && (this.#frozen.length === 1 || this.#suspects.has(movable))) this.#refused.add(movable);
+      else if (why === 'refused') this.#suspects.add(movable);
+      movable.thaw();
+    }
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    this.#frozen = [];
+    const deferred = this.#deferred;
+    this.#deferred = [];
+    for (const message of deferred) this.#thread.handle(message);
+  }
+}
