@@ -49,6 +49,15 @@ test('workloads that are told one by one speak for themselves where the service 
   t.is(candidate?.labels.principal, '');
 });
 
+test('behind the gateways of a cluster that has its own trust domain, only names of that one are accepted', (t) => {
+  const near = spiffe('spiffe://south.example/ns/demo/sa/echo');
+  const both: Service = { ...ECHO, subjectAltNames: [FAR, near] };
+  const innerOf = (trustDomain: string): readonly string[] | undefined => candidates(plan([both, splitHorizon({ trustDomain }), gateway(1)]))[0]?.innerIdentities;
+  t.deepEqual(innerOf('south.example'), [near]);
+  t.deepEqual(innerOf('west.example'), [FAR]);
+  t.deepEqual(innerOf('cluster.local'), [FAR, near], 'as istiod, which knows one trust domain and may name another');
+});
+
 test('a network that has no known gateway is not reached', (t) => {
   t.is(plan([ECHO, splitHorizon()]).kind, 'refuse');
   t.is(plan([ECHO, splitHorizon({ networkGateway: undefined, addresses: ['west/10.1.0.1'] }), gateway(1)]).kind, 'refuse');

@@ -46,11 +46,14 @@ export function gatewayDrafts(reads: RegistryReads, source: RouteSource, service
 
 /**
  * Who may answer inside. Istio tells only the service's names, as it does not tell of the workloads of other networks;
- * where a control plane does tell of these and names nobody for the service, it is they.
+ * where a control plane does tell of these and names nobody for the service, it is they. Of the names those of the
+ * workloads' own trust domains, where there are any: the gateways of one cluster do not lead to another's.
  */
 function farIdentities(members: readonly Upstream[]): readonly SpiffeId[] {
-  const named = new Set(members.flatMap(({ service }) => service?.subjectAltNames ?? []));
-  if (named.size > 0) return [...named];
+  const named = [...new Set(members.flatMap(({ service }) => service?.subjectAltNames ?? []))];
+  const domains = [...new Set(members.map(({ workload }) => `spiffe://${workload.trustDomain}/`))];
+  const own = named.filter((id) => domains.some((domain) => id.startsWith(domain)));
+  if (named.length > 0) return own.length > 0 ? own : named;
   return [...new Set(members.flatMap(({ workload }) => (workload.addresses.length === 0 ? [] : (identityOf(workload) ?? []))))];
 }
 

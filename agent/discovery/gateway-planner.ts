@@ -1,4 +1,4 @@
-import type { Candidate, RoutePlan } from '@landbridge/core/route-plan.ts';
+import { type Candidate, NO_TRAFFIC_POLICY, type RoutePlan } from '@landbridge/core/route-plan.ts';
 import { type CandidateDraft, finish, idOf, labelsOf, serviceLabels } from './candidates.ts';
 import type { Registry } from './registry.ts';
 import { RegistryReads } from './registry-reads.ts';
@@ -23,7 +23,7 @@ export function planGateway(registry: Registry, gateway: RouteSource, hostname: 
 
 export function planGatewayWithDependencies(registry: Registry, gateway: RouteSource, hostname: string, port: number, options: GatewayOptions = {}): PlannedRoute {
   const reads = new RegistryReads(registry);
-  return { plan: plan(reads, gateway, hostname, port, options), dependencies: reads, validUntilMs: undefined };
+  return { plan: plan(reads, gateway, hostname, port, options), dependencies: reads, validUntilMs: undefined, isEarly: false };
 }
 
 function plan(reads: RegistryReads, gateway: RouteSource, hostname: string, port: number, { isExposed = () => true, isEdge = false }: GatewayOptions): RoutePlan {
@@ -35,7 +35,7 @@ function plan(reads: RegistryReads, gateway: RouteSource, hostname: string, port
   const waypoints = isEdge && !service.ingressUseWaypoint ? [] : waypointsOf(service);
   const drafts = waypoints.length > 0 ? waypoints.flatMap(({ destination, weight }) => draftsOf(reads, gateway, upstreamsOfGateway(reads, gateway, destination, gateway.address, 'waypoint'), weight)) : draftsOf(reads, gateway, upstreamsOfService(reads, gateway, service, port, gateway.address, 'standard'), undefined);
   if (drafts.length === 0) return { kind: 'refuse', reason: `no healthy ${waypoints.length > 0 ? 'waypoint' : 'endpoint'} for ${hostname}:${port}`, service: labels };
-  return { kind: 'balance', service: labels, candidates: finish(drafts), limits: { maxConnections: undefined, maxPending: undefined }, affinity: 'none' };
+  return { kind: 'balance', service: labels, candidates: finish(drafts), ...NO_TRAFFIC_POLICY };
 }
 
 /** `weight` is that of a waypoint, whose upstreams share it; others have their own. */

@@ -26,6 +26,20 @@ export type InboundDestination =
 
 /** `localWorkload` is what discovery says of the pod that was reached at `localIp`; undefined before it does. */
 export function validateDestination(registry: Registry, localWorkload: Workload | undefined, authority: Authority, localIp: IpAddress): InboundDestination {
+  return validate(new RegistryReads(registry), localWorkload, authority, localIp);
+}
+
+/** The same, with the names at which it was looked what there is: any of them may make another answer of it. */
+export function validateWithNames(registry: Registry, localWorkload: Workload | undefined, authority: Authority, localIp: IpAddress): { readonly destination: InboundDestination; readonly names: readonly string[] } {
+  const reads = new RegistryReads(registry);
+  const destination = validate(reads, localWorkload, authority, localIp);
+  const { addresses, services, hostnames } = reads;
+  // Of services by their hostnames alone, the pod is asked for as one of its own.
+  const own = [...(localWorkload?.services.keys() ?? [])].filter((key) => hostnames.has(key.slice(key.indexOf('/') + 1)));
+  return { destination, names: [...addresses, ...services, ...own] };
+}
+
+function validate(registry: RegistryReads, localWorkload: Workload | undefined, authority: Authority, localIp: IpAddress): InboundDestination {
   if (localWorkload === undefined) return refuse(503, 'the workload is not known yet');
   const service = authority.kind === 'hostname' ? registry.serviceByHostname(authority.hostname, localWorkload.namespace) : undefined;
   if (authority.kind === 'ip' && authority.ip !== localIp && localWorkload.applicationTunnel === undefined && !isWaypointOf(registry, localWorkload, authority.ip, localIp)) return refuse(400, `${authority.ip} is not ${localIp}, nor is this its waypoint`);
@@ -41,13 +55,13 @@ export function validateDestination(registry: Registry, localWorkload: Workload 
 }
 
 /** Whether what has the address names this workload as its waypoint. */
-function isWaypointOf(registry: Registry, localWorkload: Workload, ip: IpAddress, localIp: IpAddress): boolean {
+function isWaypointOf(registry: RegistryReads, localWorkload: Workload, ip: IpAddress, localIp: IpAddress): boolean {
   const at = networkAddress(localWorkload.network, ip);
   const workload = registry.workloadAt(at);
-  const service = workload === undefined ? registry.serviceAt(at) : undefined;
+  const service = workload === undefined ? registry.serviceAt(at, undefined) : undefined;
   const waypoints = workload !== undefined ? [workload.waypoint] : [service?.waypoint, ...(service?.weightedWaypoints ?? []).map(({ destination }) => destination)];
   const isThis = ({ uid, addresses }: Workload): boolean => uid === localWorkload.uid || addresses.some((each) => each === networkAddress(localWorkload.network, localIp));
-  return waypoints.some((waypoint) => waypoint !== undefined && membersOfGateway(new RegistryReads(registry), waypoint).some(isThis));
+  return waypoints.some((waypoint) => waypoint !== undefined && membersOfGateway(registry, waypoint).some(isThis));
 }
 
 /** PROXY headers name no hosts: one of the service's addresses stands for it, of this network and IPv4 where there is one. */

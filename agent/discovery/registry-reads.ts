@@ -51,6 +51,8 @@ export class RegistryReads implements Dependencies {
   readonly resolved = new Set<string>();
   /** When what was read becomes another by itself; undefined for never. */
   validUntilMs: number | undefined;
+  /** Whether a name was read that is not known yet. */
+  isUnresolved = false;
   readonly #registry: Registry;
   readonly #resolve: ResolveHostname;
 
@@ -104,6 +106,8 @@ export class RegistryReads implements Dependencies {
 
   resolve(hostname: string): readonly IpAddress[] | undefined {
     this.resolved.add(hostname);
-    return this.#resolve(hostname);
+    const addresses = this.#resolve(hostname);
+    if (addresses === undefined) this.isUnresolved = true;
+    return addresses;
   }
 }

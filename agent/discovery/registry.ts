@@ -77,6 +77,12 @@ export class Registry {
     return change;
   }
 
+  /** They are not gone, but nobody wants to know of them any more: unlike those of removed services, their addresses are not refused. */
+  forget(names: readonly string[]): void {
+    const unread = new Change();
+    for (const name of names) this.#remove(name, unread);
+  }
+
   workload(uid: string): Workload | undefined {
     const resource = this.#resources.get(uid);
     return resource?.kind === 'workload' ? resource : undefined;

@@ -90,6 +90,28 @@ test('a passthrough service keeps the original destination, whatever its endpoin
   t.deepEqual(plan([{ ...ECHO, loadBalancing: { mode: 'passthrough', preferences: [], health: 'allow-all' } }, endpoint(1)], { port: 1 }), { kind: 'passthrough' });
 });
 
+test('neither a range nor a service that lets connections pass takes a workload out of the mesh', (t) => {
+  const prefix = prefixFromBytes(Uint8Array.of(10, 0, 0, 0), 8);
+  const ranges = prefix.ok ? [{ network: '', prefix: prefix.value }] : [];
+  const passing = { mode: 'passthrough', preferences: [], health: 'allow-all' } as const;
+  for (const service of [serviceOf('a', { ranges, loadBalancing: passing }), serviceOf('a', { ranges }), serviceOf('a', { addresses: ['/10.1.0.1'], loadBalancing: passing })]) {
+    t.like(candidates(plan([service, workloadOf(1)], { ip: '10.1.0.1' }))[0], { hop: 'hbone', target: { ip: '10.1.0.1', port: 8080 } });
+  }
+  t.like(plan([serviceOf('a', { ranges, loadBalancing: passing })], { ip: '10.1.0.1' }), { kind: 'passthrough' });
+});
+
+test('while nothing but names that are looked up leads on, a plan is early', (t) => {
+  const named = endpoint(1, { addresses: [], hostname: 'a.example', tunnel: 'none' });
+  const planned = (resolve: PlanOptions['resolve'], ...more: readonly Workload[]): unknown => {
+    const { plan: made, isEarly, dependencies } = planWithDependencies(registryOf(ECHO, named, ...more), SOURCE, destinationOf('10.9.0.1', 8080), 0, { ...(resolve === undefined ? {} : { resolve }) });
+    return [candidates(made).map(({ address }) => address), isEarly, [...dependencies.resolved]];
+  };
+  t.deepEqual(planned(() => undefined), [[], true, ['a.example']]);
+  t.deepEqual(planned(() => []), [[], false, ['a.example']]);
+  t.deepEqual(planned(() => [ipAddress('192.0.2.1'), ipAddress('192.0.2.2')]), [['192.0.2.1', '192.0.2.2'], false, ['a.example']]);
+  t.deepEqual(planned(() => undefined, endpoint(2)), [['10.1.0.2'], false, ['a.example']], 'others are there meanwhile');
+});
+
 test('a service is found by its ranges too', (t) => {
   const prefix = prefixFromBytes(Uint8Array.of(240, 0, 0, 0), 8);
   if (!prefix.ok) return t.fail();
@@ -160,7 +182,7 @@ test('a pod of this node is named, unless it takes tunnels by itself', (t) => {
 
 test('limits and affinity of a service come with its plan', (t) => {
   const policy = { limits: { maxConnections: 5, maxPending: 1 }, affinity: 'client-address' } as const;
-  t.like(plan([ECHO, endpoint(1)], { options: { trafficPolicy: ({ name }) => (name === 'echo' ? policy : undefined) } }), policy);
+  t.like(plan([{ ...ECHO, traffic: policy }, endpoint(1)]), policy);
 });
 
 test('a service with a waypoint is reached through it, with the original destination', (t) => {

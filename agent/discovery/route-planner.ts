@@ -1,11 +1,11 @@
 /** Where the connections of a pod to one destination may go: the outbound decision of ztunnel, for all connections at once. */
-import type { Affinity, CircuitLimits, RoutePlan } from '@landbridge/core/route-plan.ts';
+import { NO_TRAFFIC_POLICY, type RoutePlan } from '@landbridge/core/route-plan.ts';
 import { HBONE_PORT, OUTBOUND_PORT, PLAINTEXT_PORT } from '@landbridge/ebpf/capture-layout.ts';
 import { type CandidateDraft, directDrafts, finish, identityOf, type LocalPodOf, serviceLabels, waypointDrafts } from './candidates.ts';
 import { gatewayDrafts } from './gateway-candidates.ts';
 import type { Registry } from './registry.ts';
 import { type Dependencies, RegistryReads, type ResolveHostname } from './registry-reads.ts';
-import { type Destination, membersOfGateway, type RouteSource, type Upstream, upstreamsAt, upstreamsOfGateway } from './upstreams.ts';
+import { type Destination, membersOfGateway, onlyUpstream, type RouteSource, type Upstream, upstreamsAt, upstreamsOfGateway } from './upstreams.ts';
 import { type GatewayAddress, ipOf, networkAddress, type Service, type Workload } from './wds-address.ts';
 
 export interface PlanOptions {
@@ -13,12 +13,6 @@ export interface PlanOptions {
   readonly localPod?: LocalPodOf;
   /** What DNS said of workloads that have only a hostname. */
   readonly resolve?: ResolveHostname;
-  readonly trafficPolicy?: (service: Service) => TrafficPolicy | undefined;
-}
-
-export interface TrafficPolicy {
-  readonly limits: CircuitLimits;
-  readonly affinity: Affinity;
 }
 
 export interface PlannedRoute {
@@ -26,9 +20,10 @@ export interface PlannedRoute {
   readonly dependencies: Dependencies;
   /** When the plan becomes another without any change; undefined for never. */
   readonly validUntilMs: number | undefined;
+  /** Whether nothing leads on but names that are being looked up: what comes of these makes another plan. */
+  readonly isEarly: boolean;
 }
 
-const NO_POLICY: TrafficPolicy = { limits: { maxConnections: undefined, maxPending: undefined }, affinity: 'none' };
 /** The agent's own ports in a pod. */
 export const OWN_PORTS: ReadonlySet<number> = new Set([OUTBOUND_PORT, PLAINTEXT_PORT, HBONE_PORT]);
 
@@ -44,7 +39,7 @@ export function dependenciesOf(registry: Registry, source: RouteSource, destinat
 export function planWithDependencies(registry: Registry, source: RouteSource, destination: Destination, nowMs: number, options: PlanOptions = {}): PlannedRoute {
   const reads = new RegistryReads(registry, options.resolve);
   const plan = new RoutePlanner(reads, source, destination, nowMs, options).plan();
-  return { plan, dependencies: reads, validUntilMs: reads.validUntilMs };
+  return { plan, dependencies: reads, validUntilMs: reads.validUntilMs, isEarly: plan.kind === 'refuse' && reads.isUnresolved };
 }
 
 class RoutePlanner {
@@ -68,11 +63,13 @@ class RoutePlanner {
     const at = networkAddress(this.#source.network, ip);
     // For the question whether a service was asked for, a workload's address is its own; for the choice of an endpoint it is not.
     const workload = this.#reads.workloadAt(at);
-    const service = this.#reads.serviceAt(at, this.#source.namespace);
+    const found = this.#reads.serviceAt(at, this.#source.namespace);
+    // Whoever says that connections pass, or names a range, does not take workloads out of the mesh.
+    const service = workload !== undefined && found !== undefined && (found.loadBalancing.mode === 'passthrough' || !found.addresses.includes(at)) ? undefined : found;
     const isForService = service !== undefined && workload === undefined;
     if (isForService && waypointsOf(service).length > 0) return this.#balance(this.#throughServiceWaypoint(service), service, `no healthy waypoint for ${service.hostname}:${port}`);
     if (service !== undefined) return this.#planService(service, isForService);
-    if (workload !== undefined) return this.#balance(this.#draftsOf(this.#upstreams(), undefined, true), undefined, `no ${workload.waypoint === undefined ? 'way' : 'healthy waypoint'} to ${workload.uid}`);
+    if (workload !== undefined) return this.#balance(this.#draftsOf([onlyUpstream(workload, port, ip)], undefined, true), undefined, `no ${workload.waypoint === undefined ? 'way' : 'healthy waypoint'} to ${workload.uid}`);
     const retired = this.#reads.retiredAt(at, this.#nowMs);
     return retired === undefined ? { kind: 'passthrough' } : refuse(`${retired.hostname} was removed`, retired);
   }
@@ -90,7 +87,7 @@ class RoutePlanner {
 
   #balance(drafts: readonly CandidateDraft[], service: Service | undefined, otherwise: string): RoutePlan {
     if (drafts.length === 0) return refuse(otherwise, service);
-    const { limits, affinity } = (service === undefined ? undefined : this.#options.trafficPolicy?.(service)) ?? NO_POLICY;
+    const { limits, affinity } = service?.traffic ?? NO_TRAFFIC_POLICY;
     return { kind: 'balance', service: service === undefined ? undefined : serviceLabels(service), candidates: finish(drafts), limits, affinity };
   }
 

@@ -2,6 +2,7 @@
 import { parseSpiffeId, type SpiffeId } from '@landbridge/core/identity.ts';
 import { type IpAddress, parseIp } from '@landbridge/core/ip-address.ts';
 import { DEFAULT_LOAD_BALANCING } from '@landbridge/core/load-balancing.ts';
+import { NO_TRAFFIC_POLICY } from '@landbridge/core/route-plan.ts';
 import type { Result } from '@landbridge/core/result.ts';
 import { Registry } from './registry.ts';
 import type { Destination, RouteSource } from './upstreams.ts';
@@ -29,7 +30,7 @@ export function serviceOf(name: string, over: Partial<Service> = {}): Service {
   const hostname = over.hostname ?? `${name}.${namespace}.svc.clusterset.local`;
   return {
     kind: 'service', key: hostKey(namespace, hostname), name, namespace, hostname, addresses: [], ranges: [], ports: new Map([[8080, 0]]), subjectAltNames: [], waypoint: undefined, weightedWaypoints: [], loadBalancing: DEFAULT_LOAD_BALANCING,
-    ipFamilies: 'automatic', canonical: false, ingressUseWaypoint: false, visibility: 'public', names: undefined, ...over,
+    ipFamilies: 'automatic', canonical: false, ingressUseWaypoint: false, visibility: 'public', names: undefined, traffic: NO_TRAFFIC_POLICY, ...over,
   };
 }
 

@@ -1,8 +1,10 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { anyPack } from '@bufbuild/protobuf/wkt';
+import { NO_TRAFFIC_POLICY } from '@landbridge/core/route-plan.ts';
 import { EndpointNamesSchema, NamedPort_Protocol, ServiceNamesSchema } from '@landbridge/wire/gen/names_pb.js';
+import { ServiceTraffic_Affinity, ServiceTrafficSchema } from '@landbridge/wire/gen/traffic_pb.js';
 import { AddressSchema, ApplicationTunnel_Protocol, type Extension, ExtensionSchema, IPFamilies, LoadBalancing_HealthPolicy, LoadBalancing_Mode, LoadBalancing_Scope, NetworkMode, type ServiceSchema, TunnelProtocol, Visibility, type WorkloadSchema, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
-import { NAMES_EXTENSION } from '@landbridge/wire/protocol.ts';
+import { NAMES_EXTENSION, TRAFFIC_EXTENSION } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import fc from 'fast-check';
 import { MAX_ADDRESS_BYTES, parseAddress, type Service, type Workload } from './wds-address.ts';
@@ -60,7 +62,7 @@ test('every field of a service is understood', (t) => {
   t.deepEqual(service, {
     kind: 'service', key: 'demo/echo.demo', name: 'echo', namespace: 'demo', hostname: 'echo.demo', addresses: ['net/10.9.0.1', 'net/10.9.0.2', 'net/fd00::1'],
     ranges: [{ network: '', prefix: { bytes: Uint8Array.of(240, 1, 0, 0), bits: 16 } }, { network: '', prefix: { bytes: Uint8Array.of(10, 0, 0, 0), bits: 24 } }], ports: new Map([[80, 8080], [81, 0]]), subjectAltNames: ['spiffe://td/ns/a/sa/b'],
-    waypoint, weightedWaypoints: [{ destination: waypoint, weight: 3 }], loadBalancing: { preferences: ['network', 'region', 'zone', 'subzone', 'node', 'cluster'], mode: 'failover', health: 'allow-all' }, ipFamilies: 'dual', canonical: true, ingressUseWaypoint: true, visibility: 'namespace', names: undefined,
+    waypoint, weightedWaypoints: [{ destination: waypoint, weight: 3 }], loadBalancing: { preferences: ['network', 'region', 'zone', 'subzone', 'node', 'cluster'], mode: 'failover', health: 'allow-all' }, ipFamilies: 'dual', canonical: true, ingressUseWaypoint: true, visibility: 'namespace', names: undefined, traffic: NO_TRAFFIC_POLICY,
   } as unknown as Service);
 });
 
@@ -76,6 +78,19 @@ test('names come in an extension of ours; another one, and one that can not be r
   for (const extensions of [[], [other], [broken], [create(ExtensionSchema, { name: NAMES_EXTENSION })]]) {
     t.is(parsedService({ hostname: 'h', namespace: 'n', extensions }).names, undefined);
     t.is(parsedWorkload({ uid: 'u', extensions }).names.size, 0);
+  }
+});
+
+test('bounds and affinity come in an extension of ours; one that can not be read says nothing', (t) => {
+  const told = (value: MessageInitShape<typeof ServiceTrafficSchema>): Service['traffic'] => {
+    const extension = create(ExtensionSchema, { name: TRAFFIC_EXTENSION, config: anyPack(ServiceTrafficSchema, create(ServiceTrafficSchema, value)) });
+    return parsedService({ hostname: 'h', namespace: 'n', extensions: [extension] }).traffic;
+  };
+  t.deepEqual(told({ affinity: ServiceTraffic_Affinity.CLIENT_ADDRESS, maxConnections: 5, maxPending: 2 }), { limits: { maxConnections: 5, maxPending: 2 }, affinity: 'client-address' });
+  t.deepEqual(told({ affinity: 9 as ServiceTraffic_Affinity, maxPending: 1 }), { limits: { maxConnections: undefined, maxPending: 1 }, affinity: 'none' });
+  t.deepEqual(told({}), NO_TRAFFIC_POLICY);
+  for (const extension of [create(ExtensionSchema, { name: TRAFFIC_EXTENSION }), create(ExtensionSchema, { name: TRAFFIC_EXTENSION, config: { typeUrl: 'x', value: Uint8Array.of(0xff) } })]) {
+    t.is(parsedService({ hostname: 'h', namespace: 'n', extensions: [extension] }).traffic, NO_TRAFFIC_POLICY);
   }
 });
 

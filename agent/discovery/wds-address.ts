@@ -2,8 +2,11 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { parseSpiffeId, type SpiffeId } from '@landbridge/core/identity.ts';
 import { type IpAddress, type IpPrefix, ipFromBytes, prefixFromBytes } from '@landbridge/core/ip-address.ts';
 import { DEFAULT_LOAD_BALANCING, type LoadBalancing, type LoadBalancingScope, type Placed } from '@landbridge/core/load-balancing.ts';
+import type { TrafficPolicy } from '@landbridge/core/route-plan.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { AddressSchema, ApplicationTunnel_Protocol, IPFamilies, LoadBalancing_HealthPolicy, LoadBalancing_Mode, LoadBalancing_Scope, NetworkMode, TunnelProtocol, Visibility, type GatewayAddress as WireGateway, type LoadBalancing as WireLoadBalancing, type Port, type Service as WireService, type Workload as WireWorkload, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
+import { serviceTraffic } from './wds-traffic.ts';
+import { SharedValues } from '@landbridge/core/shared-values.ts';
 import { type EndpointName, endpointNames, type ServiceNames, serviceNames } from './wds-names.ts';
 
 /** A part of a network's addresses. */
@@ -80,11 +83,13 @@ export interface Service {
   readonly visibility: 'public' | 'namespace';
   /** Undefined where the control plane does not tell. */
   readonly names: ServiceNames | undefined;
+  readonly traffic: TrafficPolicy;
 }
 
 /** More than the largest services have; a resource beyond it is refused. */
 export const MAX_ADDRESS_BYTES = 4 * 1024 * 1024;
 const MAX_PORT = 65535;
+const NO_RANGES: readonly AddressRange[] = [];
 
 const SCOPES: Readonly<Record<number, LoadBalancingScope>> = {
   [LoadBalancing_Scope.REGION]: 'region',
@@ -118,16 +123,16 @@ export const hostKey = (namespace: string, hostname: string): string => `${names
 /** What a part of a resource is refused with; caught by {@link parseAddress}. */
 class Refusal extends Error {}
 
-/** Decodes one istio.workload.Address. Total: what can not be understood is an error that names it. */
-export function parseAddress(bytes: Uint8Array): Result<Workload | Service> {
+/** Decodes one istio.workload.Address. Total: what can not be understood is an error that names it. What is equal in several of them is there once where they are given the same `shared`. */
+export function parseAddress(bytes: Uint8Array, shared: SharedValues = new SharedValues()): Result<Workload | Service> {
   if (bytes.length > MAX_ADDRESS_BYTES) return err(`an Address of ${bytes.length} bytes`);
   try {
     const { type } = fromBinary(AddressSchema, bytes);
     switch (type.case) {
       case 'workload':
-        return ok(workloadOf(type.value));
+        return ok(workloadOf(type.value, shared));
       case 'service':
-        return ok(serviceOf(type.value));
+        return ok(serviceOf(type.value, shared));
       default:
         return err('an Address with neither workload nor service');
     }
@@ -136,17 +141,18 @@ export function parseAddress(bytes: Uint8Array): Result<Workload | Service> {
   }
 }
 
-function workloadOf(wire: WireWorkload): Workload {
+function workloadOf(wire: WireWorkload, shared: SharedValues): Workload {
+  const text = (of: string): string => shared.text(of);
   if (wire.uid === '') throw new Refusal('a workload without uid');
   const what = `workload ${wire.uid}`;
   return {
     kind: 'workload',
-    uid: wire.uid,
+    uid: text(wire.uid),
     name: wire.name,
-    namespace: wire.namespace,
+    namespace: text(wire.namespace),
     addresses: wire.addresses.map((bytes) => networkAddress(wire.network, ipText(bytes, what))),
-    hostname: wire.hostname,
-    network: wire.network,
+    hostname: text(wire.hostname),
+    network: text(wire.network),
     tunnel: known(TUNNELS[wire.tunnelProtocol], what, 'tunnel protocol', wire.tunnelProtocol),
     nativeTunnel: wire.nativeTunnel,
     applicationTunnel: wire.applicationTunnel === undefined ? undefined : {
@@ -154,35 +160,32 @@ function workloadOf(wire: WireWorkload): Workload {
       port: wire.applicationTunnel.port === 0 ? undefined : portOf(wire.applicationTunnel.port, what),
     },
     // Istio leaves its defaults out (workload.proto, trust_domain, service_account, cluster_id).
-    trustDomain: wire.trustDomain || 'cluster.local',
-    serviceAccount: wire.serviceAccount || 'default',
-    cluster: wire.clusterId || 'Kubernetes',
-    node: wire.node,
-    workloadName: wire.workloadName,
+    trustDomain: text(wire.trustDomain) || 'cluster.local',
+    serviceAccount: text(wire.serviceAccount) || 'default',
+    cluster: text(wire.clusterId) || 'Kubernetes',
+    node: text(wire.node),
+    workloadName: text(wire.workloadName),
     // A name in metrics only: one that is not known is no reason to lose the workload.
     workloadType: TYPES[wire.workloadType] ?? 'deployment',
-    canonicalName: wire.canonicalName,
-    canonicalRevision: wire.canonicalRevision,
+    canonicalName: text(wire.canonicalName),
+    canonicalRevision: text(wire.canonicalRevision),
     waypoint: optionalGateway(wire.waypoint, what),
     networkGateway: optionalGateway(wire.networkGateway, what),
     hostNetwork: known({ [NetworkMode.STANDARD]: false, [NetworkMode.HOST_NETWORK]: true }[wire.networkMode], what, 'network mode', wire.networkMode),
     healthy: known({ [WorkloadStatus.HEALTHY]: true, [WorkloadStatus.UNHEALTHY]: false }[wire.status], what, 'status', wire.status),
-    region: wire.locality?.region ?? '',
-    zone: wire.locality?.zone ?? '',
-    subzone: wire.locality?.subzone ?? '',
+    region: text(wire.locality?.region ?? ''),
+    zone: text(wire.locality?.zone ?? ''),
+    subzone: text(wire.locality?.subzone ?? ''),
     capacity: wire.capacity ?? 1,
-    authorizationPolicies: wire.authorizationPolicies,
-    services: new Map(Object.entries(wire.services).map(([key, { ports }]) => {
-      if (!key.includes('/')) throw new Refusal(`${what}: service ${JSON.stringify(key.slice(0, 80))} is not NAMESPACE/HOSTNAME`);
-      return [key, portMap(ports, what)];
-    })),
+    authorizationPolicies: shared.made(`policies ${JSON.stringify(wire.authorizationPolicies)}`, () => wire.authorizationPolicies),
+    services: servedPorts(wire.services, what, shared),
     names: endpointNames(wire.extensions),
   };
 }
 
-function serviceOf(wire: WireService): Service {
+function serviceOf(wire: WireService, shared: SharedValues): Service {
   if (wire.hostname === '' || wire.namespace === '') throw new Refusal('a service without hostname or namespace');
-  const key = hostKey(wire.namespace, wire.hostname);
+  const key = shared.text(hostKey(wire.namespace, wire.hostname));
   const what = `service ${key}`;
   const addresses: string[] = [];
   const ranges: AddressRange[] = [];
@@ -194,12 +197,12 @@ function serviceOf(wire: WireService): Service {
   return {
     kind: 'service',
     key,
-    name: wire.name,
-    namespace: wire.namespace,
+    name: shared.text(wire.name),
+    namespace: shared.text(wire.namespace),
     hostname: wire.hostname,
     addresses,
-    ranges,
-    ports: portMap(wire.ports, what),
+    ranges: ranges.length === 0 ? NO_RANGES : ranges,
+    ports: portMap(wire.ports, what, shared),
     subjectAltNames: wire.subjectAltNames.flatMap((text) => {
       const parsed = parseSpiffeId(text);
       return parsed.ok ? [parsed.value.id] : [];
@@ -213,6 +216,7 @@ function serviceOf(wire: WireService): Service {
     // Without the service its clients would leave the mesh: a visibility that is not known hides nothing.
     visibility: wire.visibility === Visibility.NAMESPACE ? 'namespace' : 'public',
     names: serviceNames(wire.extensions),
+    traffic: serviceTraffic(wire.extensions),
   };
 }
 
@@ -238,9 +242,20 @@ function gatewayOf(wire: WireGateway | undefined, what: string): GatewayAddress 
   }
 }
 
-function portMap(ports: readonly Port[], what: string): ReadonlyMap<number, number> {
-  return new Map(ports.map(({ servicePort, targetPort }) => [portOf(servicePort, what), portOf(targetPort, what)]));
+/** Workloads behind one service serve it by the same ports, most of the time. */
+function servedPorts(services: WireWorkload['services'], what: string, shared: SharedValues): Workload['services'] {
+  const served = Object.entries(services);
+  return shared.made(`services ${JSON.stringify(served.map(([key, { ports }]) => [key, portsText(ports)]))}`, () => new Map(served.map(([key, { ports }]) => {
+    if (!key.includes('/')) throw new Refusal(`${what}: service ${JSON.stringify(key.slice(0, 80))} is not NAMESPACE/HOSTNAME`);
+    return [shared.text(key), portMap(ports, what, shared)];
+  })));
 }
+
+function portMap(ports: readonly Port[], what: string, shared: SharedValues): ReadonlyMap<number, number> {
+  return shared.made(`ports ${portsText(ports)}`, () => new Map(ports.map(({ servicePort, targetPort }) => [portOf(servicePort, what), portOf(targetPort, what)])));
+}
+
+const portsText = (ports: readonly Port[]): string => ports.map(({ servicePort, targetPort }) => `${servicePort}:${targetPort}`).join();
 
 function portOf(port: number, what: string): number {
   if (port > MAX_PORT) throw new Refusal(`${what}: port ${port}`);

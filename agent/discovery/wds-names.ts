@@ -1,6 +1,7 @@
 /** What our control plane tells of DNS names in the extensions of a service or workload; others tell nothing. */
 import { fromBinary } from '@bufbuild/protobuf';
 import { isDnsLabel } from '@landbridge/core/names.ts';
+import { extensionBytes } from '@landbridge/wire/extensions.ts';
 import { EndpointNamesSchema, NamedPort_Protocol, ServiceNamesSchema, type NamedPort as WirePort } from '@landbridge/wire/gen/names_pb.js';
 import type { Extension } from '@landbridge/wire/gen/workload_pb.js';
 import { NAMES_EXTENSION } from '@landbridge/wire/protocol.ts';
@@ -33,7 +34,7 @@ const NONE: ReadonlyMap<string, EndpointName> = new Map();
 
 /** Undefined where nothing is told. An extension that is none of ours costs the resource nothing: it has no such names. */
 export function serviceNames(extensions: readonly Extension[]): ServiceNames | undefined {
-  const bytes = bytesOf(extensions);
+  const bytes = extensionBytes(extensions, NAMES_EXTENSION);
   if (bytes === undefined) return undefined;
   try {
     const { headless, ports } = fromBinary(ServiceNamesSchema, bytes, { readUnknownFields: false });
@@ -45,7 +46,7 @@ export function serviceNames(extensions: readonly Extension[]): ServiceNames | u
 
 /** By key of headless service. */
 export function endpointNames(extensions: readonly Extension[]): ReadonlyMap<string, EndpointName> {
-  const bytes = bytesOf(extensions);
+  const bytes = extensionBytes(extensions, NAMES_EXTENSION);
   if (bytes === undefined) return NONE;
   try {
     const { services } = fromBinary(EndpointNamesSchema, bytes, { readUnknownFields: false });
@@ -53,10 +54,6 @@ export function endpointNames(extensions: readonly Extension[]): ReadonlyMap<str
   } catch {
     return NONE;
   }
-}
-
-function bytesOf(extensions: readonly Extension[]): Uint8Array | undefined {
-  return extensions.find(({ name }) => name === NAMES_EXTENSION)?.config?.value;
 }
 
 function namedPorts(ports: readonly WirePort[]): NamedPort[] {

@@ -8,7 +8,8 @@ import { Action, AuthorizationSchema } from '@landbridge/wire/gen/authorization_
 import { type DeltaDiscoveryRequest, DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema } from '@landbridge/wire/gen/discovery_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
 import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
-import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
+import { decodeDialReport } from '@landbridge/wire/dial-report.ts';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, DIAL_REPORT_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import test, { type ExecutionContext } from 'ava';
 import pino from 'pino';
 import { TestAuthority } from '../identity/test-identities.ts';
@@ -79,7 +80,7 @@ function follow(t: ExecutionContext, port: number, asksForTrust = true): Discove
     { address: `https://localhost:${port}`, rootPem: () => readFileSync(path.join(directory, 'cert.pem')), token: () => 'the-token' },
     { name: 'agent', namespace: 'ns', node: 'n', cluster: 'east', ip: '10.0.0.9' },
     pino({ level: 'silent' }),
-    asksForTrust,
+    { asksForTrust },
   );
   const stop = new AbortController();
   const running = discovery.run(stop.signal);
@@ -206,4 +207,21 @@ test('of a control plane that knows nothing of roots none are asked, and it is r
   plane.answer(AUTHORIZATION_TYPE, 'n2', []);
   await discovery.ready;
   t.deepEqual([...new Set(plane.requests.map(({ typeUrl }) => typeUrl))].sort(), [ADDRESS_TYPE, AUTHORIZATION_TYPE].sort());
+});
+
+test('a federation service is told what dials of other clusters came to, and istiod is not', async (t) => {
+  await using plane = await new ControlPlane().start();
+  await using istiod = await new ControlPlane().start();
+  const discovery = follow(t, plane.port);
+  const other = follow(t, istiod.port, false);
+  await plane.request(({ typeUrl }) => typeUrl === ADDRESS_TYPE);
+  await istiod.request(({ typeUrl }) => typeUrl === ADDRESS_TYPE);
+  for (const { dials } of [discovery, other]) {
+    dials.add([['west', 1, 2], ['east', 3, 0], ['', 5, 5]]);
+    dials.add([['west', 4, 0], ['north', 0, 1]]);
+  }
+  const report = await plane.request(({ typeUrl }) => typeUrl === DIAL_REPORT_TYPE);
+  t.deepEqual(decodeDialReport(report.initialResourceVersions), new Map([['north', { opened: 0, failed: 1 }], ['west', { opened: 5, failed: 2 }]]));
+  t.is(discovery.dials.take().size, 0);
+  t.false(istiod.requests.some(({ typeUrl }) => typeUrl === DIAL_REPORT_TYPE));
 });

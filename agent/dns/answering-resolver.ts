@@ -1,6 +1,6 @@
 import { DNS_OPCODE_QUERY, parseDnsQuery } from '@landbridge/wire/dns-message.ts';
 import { bareAnswer, encodeDnsAnswer, encodeDnsRefusal, maxAnswerBytes } from '@landbridge/wire/dns-response.ts';
-import type { DnsClient, DnsOutcome, DnsResolver } from './dns-resolver.ts';
+import type { DnsClient, DnsOutcome } from './dns-resolver.ts';
 import { answerName } from './name-answers.ts';
 import type { NameOptions, NameView } from './name-view.ts';
 
@@ -11,7 +11,7 @@ const FORWARD: DnsOutcome = { kind: 'forward' };
 export type CountQuery = (type: number | undefined, client: DnsClient, transport: 'udp' | 'tcp') => void;
 
 /** Answers what the mesh knows. `view` is read for each query. */
-export function answeringResolver(view: NameView, options: NameOptions, count: CountQuery = () => {}): DnsResolver {
+export function answeringResolver(view: NameView, options: NameOptions, count: CountQuery = () => {}): (query: Uint8Array, client: DnsClient, transport: 'udp' | 'tcp') => DnsOutcome {
   return (bytes, client, transport) => {
     const parsed = parseDnsQuery(bytes);
     if (parsed.kind === 'no-query') return DROP;

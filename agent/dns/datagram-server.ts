@@ -3,6 +3,7 @@ import { isIPv4 } from 'node:net';
 import { addressBytes, DNS_PORT, type SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import { sendDatagram } from '@landbridge/native/datagram-socket.ts';
 import { dnsFailure } from '@landbridge/wire/dns-exchange.ts';
+import type { DnsOutcome } from './dns-resolver.ts';
 import { forwardDatagram } from './forwarder.ts';
 import type { PodNames } from './pod-names.ts';
 
@@ -47,7 +48,8 @@ export class DatagramServer implements AsyncDisposable {
 
   async #answer({ bytes, to, source }: Query): Promise<Uint8Array | undefined> {
     const { pod, resolver, client, limits, observer, signal } = this.#names;
-    const outcome = resolver(bytes, client, 'udp');
+    const outcome = await this.#decide(resolver(bytes, client, 'udp'));
+    if (outcome === undefined) return dnsFailure(bytes, 'udp');
     if (outcome.kind === 'answer') return outcome.message;
     if (outcome.kind === 'drop') return undefined;
     const server = pod.askedServer(to, source);
@@ -72,6 +74,16 @@ export class DatagramServer implements AsyncDisposable {
       default:
         return forwarded satisfies never;
     }
+  }
+
+  /** What is not decided at once counts as a query that waits; undefined where there is no room for it. */
+  async #decide(outcome: DnsOutcome | Promise<DnsOutcome>): Promise<DnsOutcome | undefined> {
+    if (!(outcome instanceof Promise)) return outcome;
+    const { limits, client, observer } = this.#names;
+    using taken = limits.queries.take(client.uid);
+    if (taken !== undefined) return await outcome;
+    observer.refused('udp');
+    return undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

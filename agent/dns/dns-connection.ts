@@ -1,8 +1,9 @@
 import { isIPv4, Socket } from 'node:net';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
-import { dnsFailure } from '@landbridge/wire/dns-exchange.ts';
+import { dnsFailure, dnsIdOf } from '@landbridge/wire/dns-exchange.ts';
 import { DNS_HEADER_BYTES } from '@landbridge/wire/dns-message.ts';
 import { DnsFrameReader, encodeDnsFrame } from '@landbridge/wire/dns-frames.ts';
+import type { DnsOutcome } from './dns-resolver.ts';
 import type { PodNames } from './pod-names.ts';
 
 /** Queries of one connection that its server has not answered yet; further ones wait in the connection. */
@@ -19,6 +20,8 @@ export class DnsConnection {
   readonly #server: SocketAddress;
   readonly #ends = new Map<number, { readonly query: Uint8Array; readonly end: (isAnswered: boolean) => void }>();
   #upstream: Socket | undefined;
+  /** Queries of which it is not decided yet what becomes of them. */
+  #undecided = 0;
   /** No further query is taken. */
   #isOver = false;
 
@@ -37,7 +40,8 @@ export class DnsConnection {
     client.on('end', () => {
       this.#isOver = true;
       // It may still wait for answers.
-      (this.#upstream ?? client).end();
+      if (this.#upstream !== undefined) this.#upstream.end();
+      else if (this.#undecided === 0) client.end();
     });
     client.on('error', () => {});
     client.on('drain', () => this.#upstream?.resume());
@@ -47,9 +51,13 @@ export class DnsConnection {
     });
   }
 
-  /** Whether a server has yet to answer. */
+  /** Whether somebody has yet to answer. */
   get isWaiting(): boolean {
-    return this.#ends.size > 0;
+    return this.#waiting > 0;
+  }
+
+  get #waiting(): number {
+    return this.#ends.size + this.#undecided;
   }
 
   /** No further query is taken; what is under way is answered. */
@@ -62,19 +70,35 @@ export class DnsConnection {
   #take(query: Uint8Array): void {
     const { resolver, client } = this.#names;
     const outcome = resolver(query, client, 'tcp');
+    if (outcome instanceof Promise) void this.#decide(Uint8Array.from(query), outcome);
+    else this.#act(query, outcome);
+    if (this.#waiting >= MAX_PIPELINED) this.#client.pause();
+    if (this.#client.writableNeedDrain) this.#client.pause().once('drain', () => this.#client.resume());
+  }
+
+  async #decide(query: Uint8Array, deciding: Promise<DnsOutcome>): Promise<void> {
+    this.#undecided++;
+    const outcome = await deciding;
+    this.#undecided--;
+    if (this.#client.destroyed) return;
+    this.#act(query, outcome);
+    if (this.#isOver) this.#upstream?.end();
+    this.#resume();
+  }
+
+  #act(query: Uint8Array, outcome: DnsOutcome): void {
     if (outcome.kind === 'answer') this.#client.write(encodeDnsFrame(outcome.message));
     else if (outcome.kind === 'forward') this.#forward(query);
-    if (this.#client.writableNeedDrain) this.#client.pause().once('drain', () => this.#client.resume());
   }
 
   #forward(query: Uint8Array): void {
     if (query.length < DNS_HEADER_BYTES) return void this.#client.destroy();
     const { observer, client } = this.#names;
-    this.#ends.get(idOf(query))?.end(false);
-    this.#ends.set(idOf(query), { query: Uint8Array.from(query), end: observer.forwarded(query, client, 'tcp') });
+    this.#ends.get(dnsIdOf(query))?.end(false);
+    this.#ends.set(dnsIdOf(query), { query: Uint8Array.from(query), end: observer.forwarded(query, client, 'tcp') });
     this.#upstream ??= this.#connect();
     this.#upstream?.write(encodeDnsFrame(query));
-    if (this.#ends.size >= MAX_PIPELINED || this.#upstream?.writableNeedDrain === true) this.#client.pause();
+    if (this.#waiting >= MAX_PIPELINED || this.#upstream?.writableNeedDrain === true) this.#client.pause();
   }
 
   #connect(): Socket | undefined {
@@ -105,7 +129,7 @@ export class DnsConnection {
   #answer(message: Uint8Array): void {
     if (this.#client.destroyed) return;
     this.#client.write(encodeDnsFrame(message));
-    const id = idOf(message);
+    const id = dnsIdOf(message);
     this.#ends.get(id)?.end(true);
     this.#ends.delete(id);
     this.#resume();
@@ -114,7 +138,7 @@ export class DnsConnection {
   #resume(): void {
     if (this.#isOver) {
       if (!this.isWaiting) this.#client.end();
-    } else if (this.#ends.size < MAX_PIPELINED && this.#upstream?.writableNeedDrain !== true) {
+    } else if (this.#waiting < MAX_PIPELINED && this.#upstream?.writableNeedDrain !== true) {
       this.#client.resume();
     }
   }
@@ -134,5 +158,3 @@ export class DnsConnection {
     this.#ends.clear();
   }
 }
-
-const idOf = (message: Uint8Array): number => ((message[0] ?? 0) << 8) | (message[1] ?? 0);

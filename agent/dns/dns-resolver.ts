@@ -18,8 +18,8 @@ export interface DnsClient {
  */
 export type DnsOutcome = { readonly kind: 'answer'; readonly message: Uint8Array } | { readonly kind: 'forward' } | { readonly kind: 'drop' };
 
-/** Decides on one message of a pod, which may be anything. Total; `transport` bounds the answer's size. */
-export type DnsResolver = (query: Uint8Array, client: DnsClient, transport: 'udp' | 'tcp') => DnsOutcome;
+/** Decides on one message of a pod, which may be anything, at once or when it is known. Total; `transport` bounds the answer's size. */
+export type DnsResolver = (query: Uint8Array, client: DnsClient, transport: 'udp' | 'tcp') => DnsOutcome | Promise<DnsOutcome>;
 
 /** Knows no name itself. */
 export const forwardAll: DnsResolver = () => ({ kind: 'forward' });

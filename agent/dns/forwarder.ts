@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import { sendToPeer } from '@landbridge/native/datagram-socket.ts';
-import { answersDnsQuery, withDnsId } from '@landbridge/wire/dns-exchange.ts';
+import { answersDnsQuery, dnsIdOf, withDnsId } from '@landbridge/wire/dns-exchange.ts';
 import { DNS_HEADER_BYTES } from '@landbridge/wire/dns-message.ts';
 import type { CapturedPod } from '../capture/capture.ts';
 
@@ -42,7 +42,7 @@ export async function forwardDatagram(pod: Pick<CapturedPod, 'datagramSocket'>, 
   const onAbort = (): void => ended.resolve(UNANSWERED);
   outer.addEventListener('abort', onAbort, { once: true });
   socket.on('message', (message) => {
-    if (answersDnsQuery(message, asked)) ended.resolve({ kind: 'answered', message: withDnsId(message, idOf(query)) });
+    if (answersDnsQuery(message, asked)) ended.resolve({ kind: 'answered', message: withDnsId(message, dnsIdOf(query)) });
   });
   socket.on('error', () => ended.resolve(REFUSED));
   try {
@@ -55,8 +55,6 @@ export async function forwardDatagram(pod: Pick<CapturedPod, 'datagramSocket'>, 
     close(socket);
   }
 }
-
-const idOf = (message: Uint8Array): number => ((message[0] ?? 0) << 8) | (message[1] ?? 0);
 
 function close(socket: Socket): void {
   try {

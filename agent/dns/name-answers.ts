@@ -26,11 +26,10 @@ export function answerName({ opcode, question }: DnsQuery, client: Pick<DnsClien
   const { clusterDomain } = options;
   const { namespace } = client;
   if (isClusterset) return answerOf(clustersetFinding(name, type, name, namespace, view, options), CLUSTERSET_DOMAIN);
-  const isTaken = hasService(name, namespace, view, clusterDomain);
   const exact = findElsewhere(name, type, name, namespace, view, options);
   if (exact.kind !== 'untold') return answerOf(exact, zoneOf(name, clusterDomain));
   // The cluster's own DNS knows more of a service that is there, such as endpoints without names here.
-  if (isTaken) return undefined;
+  if (hasService(name, namespace, view, clusterDomain)) return undefined;
   return bySearchList(question, client, view, options);
 }
 

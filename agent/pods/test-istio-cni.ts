@@ -3,18 +3,20 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { waitFor } from '@landbridge/lab/wait.ts';
-import { type TestSeqpacketPeer, TestSeqpacketServer } from '@landbridge/native/test-seqpacket-server.ts';
+import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
+import { SeqpacketListener } from '@landbridge/native/seqpacket-listener.ts';
 import { WorkloadRequestSchema, WorkloadResponseSchema, ZdsHelloSchema } from '@landbridge/wire/gen/zds_pb.js';
 
 type Payload = NonNullable<MessageInitShape<typeof WorkloadRequestSchema>['payload']>;
 
+const MAX_PACKET_BYTES = 64 * 1024;
 const soon = (): AbortSignal => AbortSignal.timeout(20_000);
 
 /** One agent's connection, from istio-cni's side: one packet, one answer. */
 export class TestZdsConnection {
-  readonly #peer: TestSeqpacketPeer;
+  readonly #peer: SeqpacketSocket;
 
-  constructor(peer: TestSeqpacketPeer) {
+  constructor(peer: SeqpacketSocket) {
     this.#peer = peer;
   }
 
@@ -36,7 +38,7 @@ export class TestZdsConnection {
   }
 
   async askRaw(packet: Uint8Array, descriptors: readonly number[] = []): Promise<string> {
-    this.#peer.sendWith(packet, descriptors);
+    this.#peer.send(packet, descriptors);
     const answer = await this.#read();
     if (answer === undefined) throw new Error('the agent closed the connection');
     const { payload } = fromBinary(WorkloadResponseSchema, answer);
@@ -45,10 +47,10 @@ export class TestZdsConnection {
   }
 
   /** `file`: of its network namespace. */
-  async add(uid: string, file: string | undefined, name = uid): Promise<string> {
+  async add(uid: string, file: string | undefined, name = uid, { namespace = 'demo', serviceAccount = 'sa' } = {}): Promise<string> {
     const descriptors = file === undefined ? [] : [openSync(file, 'r')];
     try {
-      return await this.ask({ case: 'add', value: { uid, workloadInfo: { name, namespace: 'demo', serviceAccount: 'sa' } } }, descriptors);
+      return await this.ask({ case: 'add', value: { uid, workloadInfo: { name, namespace, serviceAccount } } }, descriptors);
     } finally {
       descriptors.forEach(closeSync);
     }
@@ -79,10 +81,10 @@ export class TestZdsConnection {
 export class TestIstioCni implements Disposable {
   readonly directory = mkdtempSync(path.join(tmpdir(), 'landbridge-zds-'));
   readonly socket = path.join(this.directory, 'ztunnel.sock');
-  #server: TestSeqpacketServer | undefined;
+  #server: SeqpacketListener | undefined;
 
   start(): void {
-    this.#server = new TestSeqpacketServer(this.socket);
+    this.#server = new SeqpacketListener(this.socket);
   }
 
   stop(): void {
@@ -93,7 +95,7 @@ export class TestIstioCni implements Disposable {
 
   /** The next agent that connects. */
   async accept(): Promise<TestZdsConnection> {
-    return new TestZdsConnection(await waitFor(() => this.#server?.accept(), { signal: soon(), timeoutMs: 20_000, everyMs: 5, what: () => 'an agent that connects' }));
+    return new TestZdsConnection(await waitFor(() => this.#server?.accept(MAX_PACKET_BYTES), { signal: soon(), timeoutMs: 20_000, everyMs: 5, what: () => 'an agent that connects' }));
   }
 
   [Symbol.dispose](): void {
