@@ -4,7 +4,7 @@ import { findCgroup2, readEnvironment } from './config.ts';
 const complete = { XDS_ADDRESS: 'https://a:1', CA_ADDRESS: 'https://a:1', XDS_ROOT_CA: '/r', CA_ROOT_CA: '/r', CLUSTER_ID: 'east', TRUST_DOMAIN: 'east.example', NODE_NAME: 'n', POD_NAME: 'p', POD_NAMESPACE: 'ns' };
 
 test('defaults fill what may be left out', (t) => {
-  t.like(readEnvironment({ ...complete, UNRELATED: 'x' }), { NETWORK: '', LOG_LEVEL: 'info', BPF_ROOT: '/sys/fs/bpf', WORKERS: 0, SAME_NODE: 'relay', PLAIN_TRAFFIC: 'kernel', ISTIO_META_DNS_CAPTURE: 'true', ACCESS_LOG: 'all' });
+  t.like(readEnvironment({ ...complete, UNRELATED: 'x' }), { NETWORK: '', LOG_LEVEL: 'info', BPF_ROOT: '/sys/fs/bpf', WORKERS: 0, SAME_NODE: 'relay', PLAIN_TRAFFIC: 'kernel', ISTIO_META_DNS_CAPTURE: 'true', XDS_ON_DEMAND: 'false', ACCESS_LOG: 'all' });
   t.like(readEnvironment({ ...complete, WORKERS: '3', SAME_NODE: 'tls' }), { WORKERS: 3, SAME_NODE: 'tls' });
 });
 
@@ -13,7 +13,7 @@ test('what is missing or wrong is named', (t) => {
   t.throws(() => readEnvironment(rest), { message: /CLUSTER_ID/ });
   t.throws(() => readEnvironment({ ...complete, XDS_ADDRESS: 'http://a' }), { message: /XDS_ADDRESS/ });
   for (const WORKERS of ['-1', '65', '1.5', 'many']) t.throws(() => readEnvironment({ ...complete, WORKERS }), { message: /WORKERS/ }, WORKERS);
-  for (const name of ['SAME_NODE', 'PLAIN_TRAFFIC', 'GATE', 'POD_SOURCE', 'ISTIO_META_DNS_CAPTURE']) t.throws(() => readEnvironment({ ...complete, [name]: 'plain' }), { message: new RegExp(name) });
+  for (const name of ['SAME_NODE', 'PLAIN_TRAFFIC', 'GATE', 'POD_SOURCE', 'ISTIO_META_DNS_CAPTURE', 'XDS_ON_DEMAND']) t.throws(() => readEnvironment({ ...complete, [name]: 'plain' }), { message: new RegExp(name) });
 });
 
 test('the control group of the kubelet is a path below the root', (t) => {

@@ -8,8 +8,8 @@ import { CREDENTIALS_DIRECTORY } from '@landbridge/kubernetes/api-server-access.
 /** Absolute and without `..`; the chart's schema has the same. Not the root: everything on the node would be the kubelet. */
 const GroupPath = Type.String({ pattern: '^(/[^/.\\s][^/\\s]*)*$', maxLength: 4096, default: '' });
 
-/** Istio's, as ztunnel assumes it. */
-const ControlPlane = Type.String({ pattern: '^https://[^/\\s]+$', default: 'https://istiod.istio-system.svc:15012' });
+/** Istio's, as ztunnel assumes it. Istio's manifests leave the scheme out. */
+const ControlPlane = Type.String({ pattern: '^(https://)?[^/\\s]+$', default: 'https://istiod.istio-system.svc:15012' });
 const Roots = Type.String({ minLength: 1, default: '/var/run/secrets/istio/root-cert.pem' });
 
 /** The agent's environment. Names are those that ztunnel reads where it has them, so that one manifest's habits fit both. */
@@ -25,11 +25,13 @@ export const AgentEnvironmentSchema = Type.Object({
   /** A file that begins with a slash or a dot, or the token itself; TOKEN_FILE where empty. */
   AUTH_TOKEN: Type.String({ maxLength: 16_384, default: '' }),
   TOKEN_FILE: Type.String({ minLength: 1, default: '/var/run/secrets/tokens/istio-token' }),
-  /** Istio's own default, `Kubernetes`, is no label. */
+  /** ISTIO_META_CLUSTER_ID where that is there, which Istio's manifests set. Istio's own default, `Kubernetes`, is no label. */
   CLUSTER_ID: Type.String({ pattern: '^[A-Za-z0-9]([-A-Za-z0-9._]{0,251}[A-Za-z0-9])?$' }),
   TRUST_DOMAIN: Type.String({ pattern: '^[a-z0-9._-]{1,255}$', default: 'cluster.local' }),
   /** Who says which roots vouch for peers: discovery, for each trust domain, or the authority with each certificate, for the own one. Istio's istiod does only the latter. */
   TRUST_SOURCE: Type.Union([Type.Literal('discovery'), Type.Literal('certificates')], { default: 'discovery' }),
+  /** Whether addresses are asked for as pods need them, instead of following all; a gateway follows all. */
+  XDS_ON_DEMAND: Type.Union([Type.Literal('true'), Type.Literal('false')], { default: 'false' }),
   NETWORK: Type.String({ maxLength: 63, default: '' }),
   /** Under which DNS has the cluster's own Services. */
   CLUSTER_DOMAIN: Type.String({ pattern: DOMAIN_PATTERN, maxLength: 63, default: CLUSTER_DOMAIN }),
@@ -65,6 +67,8 @@ export const AgentEnvironmentSchema = Type.Object({
   NRI_SOCKET: Type.String({ maxLength: 107, default: '' }),
   /** Where this very agent tells whether it is ready, while the port of the node may be another one's; none where empty. */
   HEALTH_SOCKET: Type.String({ maxLength: 107, default: '' }),
+  /** Folder that the agents of a node share, for handing open connections over; empty: they are left to end. */
+  HANDOVER_DIRECTORY: Type.String({ pattern: '^(/[-a-zA-Z0-9._/]{1,80})?$', default: '' }),
   /** Where the agent's CNI plugin asks, the same path for both, of which one is a program of the node; empty: there is no plugin. */
   CNI_SOCKET: Type.String({ pattern: '^(/[-a-zA-Z0-9._/]{1,90})?$', default: '' }),
   /** Folders of the node, where the agent sees them. */
@@ -96,7 +100,8 @@ export const AgentEnvironmentSchema = Type.Object({
 export type AgentEnvironment = Type.Static<typeof AgentEnvironmentSchema>;
 
 /** @throws LandbridgeError `bad-config` naming each variable that is missing or wrong */
-export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): AgentEnvironment {
+export function readEnvironment(variables: Readonly<Record<string, string | undefined>>): AgentEnvironment {
+  const environment: typeof variables = { ...variables, CLUSTER_ID: variables['ISTIO_META_CLUSTER_ID'] ?? variables['CLUSTER_ID'] };
   const known = Object.fromEntries(Object.keys(AgentEnvironmentSchema.properties).map((name) => [name, numberIfWanted(name, environment[name])]).filter(([, value]) => value !== undefined));
   const value: unknown = Default(AgentEnvironmentSchema, known);
   if (Check(AgentEnvironmentSchema, value)) return value;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
+import { ztunnelEnvironment } from '../test/istio/ztunnel-environment.ts';
 import { readEnvironment } from './config.ts';
 import { controlPlaneAccess, holdsToken } from './control-plane-access.ts';
 
@@ -21,6 +22,14 @@ test('without a word the agent goes to istiod where ztunnel does', (t) => {
   t.like(environment, { XDS_ADDRESS: 'https://istiod.istio-system.svc:15012', CA_ADDRESS: 'https://istiod.istio-system.svc:15012', XDS_ROOT_CA: '/var/run/secrets/istio/root-cert.pem', CA_ROOT_CA: '/var/run/secrets/istio/root-cert.pem', TOKEN_FILE: '/var/run/secrets/tokens/istio-token', TRUST_DOMAIN: 'cluster.local', NETWORK: '', TRUST_SOURCE: 'discovery' });
   const { serverName, headers } = controlPlaneAccess('XDS', environment, {});
   t.deepEqual([serverName, headers?.size], [undefined, 0]);
+});
+
+test('what the chart of ztunnel has in its DaemonSet is all that is needed', (t) => {
+  const variables = ztunnelEnvironment({ node: 'n', ip: '10.0.0.9', pod: 'ztunnel-x', namespace: 'istio-system', account: 'ztunnel' }, { address: 'istiod.istio-system.svc:15012', clusterId: 'Kubernetes' });
+  const environment = readEnvironment(variables);
+  t.like(environment, { CLUSTER_ID: 'Kubernetes', NODE_NAME: 'n', POD_NAME: 'ztunnel-x', POD_NAMESPACE: 'istio-system', INSTANCE_IP: '10.0.0.9', TERMINATION_GRACE_PERIOD_SECONDS: 30 });
+  for (const which of ['XDS', 'CA'] as const) t.is(controlPlaneAccess(which, environment, variables).address, 'https://istiod.istio-system.svc:15012', which);
+  t.is(readEnvironment({ ...variables, CLUSTER_ID: 'other' }).CLUSTER_ID, 'Kubernetes', 'as ztunnel chooses');
 });
 
 test('each of the two services has its own address, roots, name and headers', (t) => {

@@ -14,15 +14,18 @@ const HEADER_VALUE = /^[\x20-\x7e]{0,4096}$/;
 
 /** How discovery (`XDS`) or the certificate authority (`CA`) is reached, by the variables that ztunnel reads. @throws LandbridgeError `bad-config` for a header that can be none */
 export function controlPlaneAccess(which: 'XDS' | 'CA', environment: AgentEnvironment, variables: Environment): ControlPlaneAccess {
-  const serverName = which === 'XDS' ? environment.ALT_XDS_HOSTNAME : environment.ALT_CA_HOSTNAME;
+  const serverName = environment[`ALT_${which}_HOSTNAME`];
   return {
-    address: which === 'XDS' ? environment.XDS_ADDRESS : environment.CA_ADDRESS,
-    rootPem: rootsOf(which === 'XDS' ? environment.XDS_ROOT_CA : environment.CA_ROOT_CA),
+    address: withScheme(environment[`${which}_ADDRESS`]),
+    rootPem: rootsOf(environment[`${which}_ROOT_CA`]),
     ...(serverName === '' ? {} : { serverName }),
     token: tokenOf(environment),
     headers: headersOf(`${which}_HEADER_`, variables),
   };
 }
+
+/** Without a scheme it is HOST:PORT, as ztunnel has it too. */
+const withScheme = (address: string): string => (address.includes('://') ? address : `https://${address}`);
 
 /** Whether the token stands in the environment itself. */
 export function holdsToken({ AUTH_TOKEN }: Pick<AgentEnvironment, 'AUTH_TOKEN'>): boolean {

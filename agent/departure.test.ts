@@ -54,3 +54,11 @@ test('the grace period ends it, whatever is open', async (t) => {
   await running;
   t.deepEqual(done, ['leave', 'relieved false', 'followed true']);
 });
+
+test('open connections are handed over once another agent has the pods, and those that came late before nobody listens any more', async (t) => {
+  const done: string[] = [];
+  const leaver: Leaver = { leave: () => done.push('leave'), isRelieved: () => true, isFollowed: () => true, handOver: async () => void done.push('hand over') };
+  let nowMs = 0;
+  await depart(leaver, { isIdle: async () => false, drain: async () => void done.push('drain') }, { [Symbol.asyncDispose]: async () => void done.push('ports') }, new AbortController().signal, () => (nowMs += HANDSHAKES_MS / 2));
+  t.deepEqual(done, ['leave', 'ports', 'hand over', 'hand over', 'drain']);
+});

@@ -16,21 +16,30 @@ export interface Leaver {
   isRelieved(): boolean;
   /** Whether there is somebody to take over. */
   isFollowed(): boolean;
+  /** Gives open connections to the one who has taken over, as far as they can move; those that can not end here. */
+  handOver?(grace: AbortSignal): Promise<void>;
 }
 
 /**
  * The end of an agent. Goes on serving until another one has taken over, or until there is no connection and nobody to
- * wait for: the pods of a node have only this one. Then gives the ports of the node away, listens until the connections
- * that had begun to come have come, and serves what is open until it has ended or the grace period has.
+ * wait for: the pods of a node have only this one. Then gives the ports of the node away, and open connections to who has
+ * taken over; listens until the connections that had begun to come have come, gives those away too, and serves what is
+ * left until it has ended or the grace period has.
  */
 export async function depart(leaver: Leaver, plane: Pick<DataPlane, 'isIdle' | 'drain'>, ports: AsyncDisposable, grace: AbortSignal, now: () => number = () => performance.now()): Promise<void> {
   leaver.leave();
   let relievedMs: number | undefined;
   for (; !grace.aborted; await waitFor(LOOK_MS, grace)) {
     if (leaver.isRelieved()) {
-      if (relievedMs === undefined) await ports[Symbol.asyncDispose]();
-      relievedMs ??= now();
-      if (!leaver.isFollowed() || now() - relievedMs >= HANDSHAKES_MS) return await plane.drain(grace);
+      if (relievedMs === undefined) {
+        relievedMs = now();
+        await ports[Symbol.asyncDispose]();
+        await leaver.handOver?.(grace);
+      }
+      if (!leaver.isFollowed()) return await plane.drain(grace);
+      if (now() - relievedMs < HANDSHAKES_MS) continue;
+      await leaver.handOver?.(grace);
+      return await plane.drain(grace);
     } else if (!leaver.isFollowed() && (await plane.isIdle())) {
       return;
     }

@@ -21,9 +21,13 @@ import { type AgentEnvironment, findCgroup2, readEnvironment } from './config.ts
 import { answeringResolver } from './dns/answering-resolver.ts';
 import { DnsService } from './dns/dns-service.ts';
 import { NameMetrics } from './dns/name-metrics.ts';
+import { onDemandResolver } from './dns/on-demand-resolver.ts';
 import { controlPlaneAccess } from './control-plane-access.ts';
+import { hostLookup } from './discovery/host-lookup.ts';
+import { HostResolver } from './discovery/host-resolver.ts';
 import { Discovery } from './discovery/xds-client.ts';
 import { depart, type Leaver } from './departure.ts';
+import { AgentHandover } from './handover/agent-handover.ts';
 import { startHealthServers, startHealthSocket } from './health-server.ts';
 import { GrpcCertificateAuthority } from './identity/ca-client.ts';
 import { CertificateStore } from './identity/certificate-store.ts';
@@ -64,7 +68,7 @@ async function main(): Promise<void> {
   const scope = (name: string): Logger => log.child({ scope: name });
 
   const tellsTrust = environment.TRUST_SOURCE === 'discovery';
-  const discovery = new Discovery(controlPlaneAccess('XDS', environment, process.env), { name: environment.POD_NAME, namespace: environment.POD_NAMESPACE, node: environment.NODE_NAME, cluster: environment.CLUSTER_ID, ip: environment.INSTANCE_IP }, scope('discovery'), tellsTrust);
+  const discovery = new Discovery(controlPlaneAccess('XDS', environment, process.env), { name: environment.POD_NAME, namespace: environment.POD_NAMESPACE, node: environment.NODE_NAME, cluster: environment.CLUSTER_ID, ip: environment.INSTANCE_IP }, scope('discovery'), { asksForTrust: tellsTrust, clusterDomain: environment.CLUSTER_DOMAIN, isOnDemand: environment.XDS_ON_DEMAND === 'true' && environment.ROLE === 'node' });
   const certificates = new CertificateStore(new GrpcCertificateAuthority(controlPlaneAccess('CA', environment, process.env), environment.CLUSTER_ID), scope('identity'));
   const trust = tellsTrust ? discovery : new CertificateTrust(certificates, environment.TRUST_DOMAIN);
   const readiness = new Readiness(scope('readiness'));
@@ -73,7 +77,8 @@ async function main(): Promise<void> {
   void discovery.ready.then(() => discovered.done());
 
   using accelerations = new PodAccelerations(() => new Acceleration(cgroupRoot(environment)), scope('capture'));
-  using traffic = new PodTraffic({ cluster: environment.CLUSTER_ID, trustDomain: environment.TRUST_DOMAIN, network: environment.NETWORK, node: environment.NODE_NAME, discovery, trust, certificates, accelerations, log: scope('proxy'), onDeath: () => process.exit(1) });
+  using hosts = new HostResolver(hostLookup());
+  using traffic = new PodTraffic({ cluster: environment.CLUSTER_ID, trustDomain: environment.TRUST_DOMAIN, network: environment.NETWORK, node: environment.NODE_NAME, discovery, trust, certificates, hosts, accelerations, log: scope('proxy'), onDeath: () => process.exit(1) });
   const threads = environment.WORKERS || availableParallelism();
   await using plane = new DataPlane(threads, { ...DEFAULT_TUNING, sameNode: environment.SAME_NODE, accessLog: environment.ACCESS_LOG }, traffic);
   await plane.ready;
@@ -82,9 +87,11 @@ async function main(): Promise<void> {
 
   const trafficMetrics = new TrafficMetrics();
   const nameMetrics = new NameMetrics(discovery.registry, environment.NETWORK);
-  const resolver = answeringResolver(discovery, { clusterDomain: environment.CLUSTER_DOMAIN, network: environment.NETWORK, random: Math.random }, nameMetrics.requested.bind(nameMetrics));
+  const nameOptions = { clusterDomain: environment.CLUSTER_DOMAIN, network: environment.NETWORK, random: Math.random };
+  const count = nameMetrics.requested.bind(nameMetrics);
+  const resolver = discovery.onDemand === undefined ? answeringResolver(discovery, nameOptions, count) : onDemandResolver(discovery, discovery.onDemand, nameOptions, count);
   await using names = new DnsService(resolver, nameMetrics);
-  using served = environment.ROLE === 'gateway' ? serveGateway(environment, traffic, threads) : servePods(environment, { traffic, names, trafficMetrics, threads, readiness, log });
+  using served = environment.ROLE === 'gateway' ? serveGateway(environment, traffic, threads) : servePods(environment, { traffic, names, plane, trafficMetrics, threads, readiness, log });
   await using _own = environment.HEALTH_SOCKET === '' ? undefined : await startHealthSocket(environment.HEALTH_SOCKET, readiness, scope('health'));
   await using ports = new NodePorts(() => served.isFollowing(), scope('health'));
   await ports.open(async () => await startHealthServers({ readyPort: READY_PORT, ...(environment.ROLE === 'gateway' ? { readyHost: '0.0.0.0' } : {}), metricsPort: METRICS_PORT, readiness, log: scope('health') }));
@@ -92,7 +99,7 @@ async function main(): Promise<void> {
 
   log.info({ cluster: environment.CLUSTER_ID, trust_domain: environment.TRUST_DOMAIN, role: environment.ROLE, threads }, 'agent started');
   const reporting = new AbortController();
-  const reports = Promise.all([reportTraffic(plane, trafficMetrics, new ConnectionLog(log, environment.ACCESS_LOG, lines), reporting.signal), served.direct?.run(signal, reporting.signal)]);
+  const reports = Promise.all([reportTraffic(plane, trafficMetrics, new ConnectionLog(log, environment.ACCESS_LOG, lines), discovery.dials, reporting.signal), served.direct?.run(signal, reporting.signal)]);
   await Promise.all([releaseIdleMemory(plane, () => readiness.pending().length === 0, scope('memory'), signal), discovery.run(signal), served.run(signal, () => captured.done())]);
   const graceMs = Math.max(1, environment.TERMINATION_GRACE_PERIOD_SECONDS - CLEANUP_SECONDS) * 1000;
   const open = { isIdle: async () => names.isIdle() && (await plane.isIdle()), drain: async (grace: AbortSignal) => void (await Promise.all([plane.drain(grace), names.drain(grace)])) };
@@ -120,7 +127,7 @@ interface Served extends Leaver, Disposable {
   end(): Promise<void>;
 }
 
-function servePods(environment: AgentEnvironment, { traffic, names, trafficMetrics, threads, readiness, log }: { readonly traffic: PodTraffic; readonly names: DnsService; readonly trafficMetrics: TrafficMetrics; readonly threads: number; readonly readiness: Readiness; readonly log: Logger }): Served {
+function servePods(environment: AgentEnvironment, { traffic, names, plane, trafficMetrics, threads, readiness, log }: { readonly traffic: PodTraffic; readonly names: DnsService; readonly plane: DataPlane; readonly trafficMetrics: TrafficMetrics; readonly threads: number; readonly readiness: Readiness; readonly log: Logger }): Served {
   const capture = new Capture({ cgroupRoot: cgroupRoot(environment), bpfRoot: environment.BPF_ROOT, sysctlRoot: environment.SYSCTL_ROOT, threads });
   countInKernel({ guardDrops: () => capture.guardDrops(), kubeletProbes: () => capture.kubeletProbes.passed() });
   const direct = environment.PLAIN_TRAFFIC === 'kernel' ? new DirectTraffic(capture.directRoutes, trafficMetrics) : undefined;
@@ -128,12 +135,18 @@ function servePods(environment: AgentEnvironment, { traffic, names, trafficMetri
   else traffic.offload(direct);
   const { source, feeds, isUninstalled } = podFeeds(environment, readiness, log);
   const captures = new PodCaptures(capture, source, carrier(traffic, names), log.child({ scope: 'capture' }), { capturesDns: environment.ISTIO_META_DNS_CAPTURE === 'true' });
-  const run = async (signal: AbortSignal, onSettled: () => void): Promise<void> => void (await Promise.all([captures.run(signal, onSettled), watchKubelet({ cgroupRoot: findCgroup2(), group: environment.KUBELET_CGROUP }, capture.kubeletProbes, log.child({ scope: 'kubelet' }), signal), ...feeds.map((feed) => feed(captures, signal))]));
+  const directory = environment.HANDOVER_DIRECTORY;
+  const handover = directory === '' ? undefined : new AgentHandover(plane, { directory, isAgent: (pid) => capture.isAgent(pid) }, log.child({ scope: 'handover' }));
+  const settle = (onSettled: () => void) => (): void => {
+    onSettled();
+    handover?.begin();
+  };
+  const run = async (signal: AbortSignal, onSettled: () => void): Promise<void> => void (await Promise.all([captures.run(signal, settle(onSettled)), handover?.receive(() => company().hasPredecessor, signal), watchKubelet({ cgroupRoot: findCgroup2(), group: environment.KUBELET_CGROUP }, capture.kubeletProbes, log.child({ scope: 'kubelet' }), signal), ...feeds.map((feed) => feed(captures, signal))]));
   const company = (): Company => capture.look();
   const end = async (): Promise<void> => {
     if (await isUninstalled()) await captures.remove();
   };
-  return { pods: () => captures.pods, direct, run, end, isFollowing: () => company().hasPredecessor, leave: () => captures.leave(), isRelieved: () => captures.isRelieved, isFollowed: () => company().hasSuccessor, [Symbol.dispose]: () => capture[Symbol.dispose]() };
+  return { pods: () => captures.pods, direct, run, end, isFollowing: () => company().hasPredecessor, leave: () => captures.leave(), isRelieved: () => captures.isRelieved, isFollowed: () => company().hasSuccessor, handOver: async (grace) => await handover?.give(grace), [Symbol.dispose]: () => capture[Symbol.dispose]() };
 }
 
 /** Connections by the data threads, names by this one. */

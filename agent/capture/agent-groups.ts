@@ -54,6 +54,11 @@ export class AgentGroups {
     return this.#others().length === 0;
   }
 
+  /** Whether a process is another agent of the node. `pid`: as this process' namespace numbers it. */
+  hasProcess(pid: number): boolean {
+    return this.#others().some((key) => this.#lives(key) && processesOf(this.#directories.get(key.toString('hex'))).includes(pid));
+  }
+
   /** From here on every other agent is the newer one. */
   leave(): void {
     const value = Buffer.alloc(8);
@@ -87,6 +92,17 @@ export function findGroup(directory: string, id: bigint): string | undefined {
     // The group went away while it was being read.
   }
   return undefined;
+}
+
+/** cgroup.procs of cgroup-v2.rst: of the group itself, not of those below it. */
+function processesOf(directory: string | undefined): readonly number[] {
+  if (directory === undefined) return [];
+  try {
+    return readFileSync(path.join(directory, 'cgroup.procs'), 'latin1').trim().split('\n').map(Number);
+  } catch {
+    // Removed meanwhile.
+    return [];
+  }
 }
 
 /** cgroup.events of cgroup-v2.rst: whether the group, or one below it, has a process that has not ended. */

@@ -155,6 +155,11 @@ export class Capture implements Disposable {
     return this.#agents.look();
   }
 
+  /** Whether a process is another agent of this node. */
+  isAgent(pid: number): boolean {
+    return this.#agents.hasProcess(pid);
+  }
+
   /** Whether no other agent is known. */
   get isAlone(): boolean {
     return this.#agents.isAlone;

@@ -8,6 +8,7 @@ import { type AnsweringAgent, answerFor } from '../../test/mesh/answering-agent.
 import { greeter, manyCallers, repeatedCaller } from '../../test/mesh/applications.ts';
 import { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
+import type { Program } from '../../test/mesh/program.ts';
 import { textOf } from '../../test/mesh/socket-text.ts';
 import { findGroup, isPopulated } from './agent-groups.ts';
 import { Capture } from './capture.ts';
@@ -32,7 +33,7 @@ function openCapture(generation = 1, threads = 1): Capture {
 }
 
 /** Whatever keeps the group of an agent populated. */
-const living = async (generation: number): Promise<AsyncDisposable> => await mesh.node('west').startAgent(['sh', '-c', 'echo ready; exec sleep 600'], generation);
+const living = async (generation: number): Promise<Program> => await mesh.node('west').startAgent(['sh', '-c', 'echo ready; exec sleep 600'], generation);
 const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
 const counts = ({ accepted }: AnsweringAgent) => ({ outbound: sum(accepted.outbound), plaintext: sum(accepted.plaintext), hbone: sum(accepted.hbone) });
 
@@ -98,6 +99,7 @@ test.serial('agents know by their control groups who came before, who came after
   t.true(first.isAlone);
   using second = openCapture(2);
   t.deepEqual([first.look(), second.look()], [{ hasPredecessor: false, hasSuccessor: true }, { hasPredecessor: true, hasSuccessor: false }]);
+  t.deepEqual([early.pid, late.pid, process.pid, process.ppid].map((pid) => second.isAgent(pid)), [true, false, false, false], 'the other agent, not the own one, nor who is none');
   second.leave();
   t.deepEqual([first.look(), second.look()], [{ hasPredecessor: true, hasSuccessor: false }, { hasPredecessor: false, hasSuccessor: true }]);
   mesh.node('west').becomeHost();
