@@ -5,7 +5,10 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { Metadata } from '@grpc/grpc-js';
 import test from 'ava';
 import { tokenReviewer } from '../kubernetes/token-review.ts';
-import { Authenticator, type ReviewedToken } from './authenticator.ts';
+import { Authenticator } from './authenticator.ts';
+import type { ReviewedToken } from './token-reviews.ts';
+
+const PEER = '10.0.0.1:40000';
 
 const good: ReviewedToken = { username: 'system:serviceaccount:landbridge-system:landbridge-agent', node: 'node-1', pod: 'agent-1' };
 
@@ -37,44 +40,47 @@ function example(answers: Readonly<Record<string, ReviewedToken | undefined>>): 
 
 test('an agent is known by its token, which is reviewed for the audience of agents', async (t) => {
   const { authenticator, asked } = example({ a: good });
-  t.deepEqual(await authenticator.agent(bearer('Bearer a')), { role: 'node', node: 'node-1', pod: 'agent-1', namespace: 'landbridge-system', serviceAccount: 'landbridge-agent' });
+  t.deepEqual(await authenticator.agent(bearer('Bearer a'), PEER), { role: 'node', node: 'node-1', pod: 'agent-1', namespace: 'landbridge-system', serviceAccount: 'landbridge-agent' });
   t.deepEqual(asked, ['a for istio-ca']);
 });
 
 test('a gateway is known as one, and other service accounts are nobody', async (t) => {
   const of = (serviceAccount: string): ReviewedToken => ({ ...good, username: `system:serviceaccount:landbridge-system:${serviceAccount}` });
   const { authenticator } = example({ g: of('landbridge-gateway'), x: of('landbridge-gatewayx'), y: { ...good, username: 'system:serviceaccount:other:landbridge-gateway' } });
-  t.is((await authenticator.agent(bearer('Bearer g'))).role, 'gateway');
-  for (const token of ['x', 'y']) await t.throwsAsync(authenticator.agent(bearer(`Bearer ${token}`)), { code: 'unauthenticated' }, token);
+  t.is((await authenticator.agent(bearer('Bearer g'), PEER)).role, 'gateway');
+  for (const token of ['x', 'y']) await t.throwsAsync(authenticator.agent(bearer(`Bearer ${token}`), PEER), { code: 'unauthenticated' }, token);
 });
 
 test('a good token is reviewed once in half a minute, each token by itself', async (t) => {
   const made = example({ a: good, b: { ...good, node: 'node-2' } });
-  await made.authenticator.agent(bearer('Bearer a'));
+  await made.authenticator.agent(bearer('Bearer a'), PEER);
   made.now += 29_000;
-  t.is((await made.authenticator.agent(bearer('Bearer a'))).node, 'node-1');
-  t.is((await made.authenticator.agent(bearer('Bearer b'))).node, 'node-2');
+  t.is((await made.authenticator.agent(bearer('Bearer a'), PEER)).node, 'node-1');
+  t.is((await made.authenticator.agent(bearer('Bearer b'), PEER)).node, 'node-2');
   t.is(made.asked.length, 2);
   made.now += 1000;
-  await made.authenticator.agent(bearer('Bearer a'));
+  await made.authenticator.agent(bearer('Bearer a'), PEER);
   t.is(made.asked.length, 3);
 });
 
 test('a token that was taken away is refused once its time is over', async (t) => {
   const answers: Record<string, ReviewedToken | undefined> = { a: good };
   const made = example(answers);
-  await made.authenticator.agent(bearer('Bearer a'));
+  await made.authenticator.agent(bearer('Bearer a'), PEER);
   delete answers['a'];
   made.now += 30_000;
-  t.like(await t.throwsAsync(made.authenticator.agent(bearer('Bearer a'))), { code: 'unauthenticated' });
+  t.like(await t.throwsAsync(made.authenticator.agent(bearer('Bearer a'), PEER)), { code: 'unauthenticated' });
 });
 
-test('a refusal is not remembered: a token may become good', async (t) => {
+test('a refusal is remembered for seconds: a token may become good', async (t) => {
   const answers: Record<string, ReviewedToken | undefined> = {};
-  const { authenticator } = example(answers);
-  await t.throwsAsync(authenticator.agent(bearer('Bearer a')));
+  const made = example(answers);
+  await t.throwsAsync(made.authenticator.agent(bearer('Bearer a'), PEER));
   answers['a'] = good;
-  t.is((await authenticator.agent(bearer('Bearer a'))).node, 'node-1');
+  await t.throwsAsync(made.authenticator.agent(bearer('Bearer a'), PEER));
+  t.is(made.asked.length, 1);
+  made.now += 5000;
+  t.is((await made.authenticator.agent(bearer('Bearer a'), PEER)).node, 'node-1');
 });
 
 test('only the agents’ service account in the own namespace counts, and only bound to pod and node', async (t) => {
@@ -85,17 +91,17 @@ test('only the agents’ service account in the own namespace counts, and only b
     { ...good, node: undefined },
     { ...good, pod: undefined },
   ];
-  for (const other of others) t.like(await t.throwsAsync(example({ a: other }).authenticator.agent(bearer('Bearer a'))), { code: 'unauthenticated' }, JSON.stringify(other));
+  for (const other of others) t.like(await t.throwsAsync(example({ a: other }).authenticator.agent(bearer('Bearer a'), PEER)), { code: 'unauthenticated' }, JSON.stringify(other));
 });
 
 test('what is no token is not even reviewed', async (t) => {
   const { authenticator, asked } = example({ a: good });
-  for (const header of [[], [''], ['Bearer '], ['Basic a'], ['bearer a'], [`Bearer ${'x'.repeat(20_000)}`]]) t.like(await t.throwsAsync(authenticator.agent(bearer(...header))), { code: 'unauthenticated' });
+  for (const header of [[], [''], ['Bearer '], ['Basic a'], ['bearer a'], [`Bearer ${'x'.repeat(20_000)}`]]) t.like(await t.throwsAsync(authenticator.agent(bearer(...header), PEER)), { code: 'unauthenticated' });
   t.deepEqual(asked, []);
 });
 
 test('an error says nothing of the token', async (t) => {
-  const error = await t.throwsAsync(example({}).authenticator.agent(bearer('Bearer topsecret')));
+  const error = await t.throwsAsync(example({}).authenticator.agent(bearer('Bearer topsecret'), PEER));
   t.notRegex(`${error?.message}${error?.stack}`, /topsecret/);
 });
 
@@ -105,8 +111,8 @@ test('many tokens do not fill the memory, and none is mistaken for another', asy
     asked.push(token);
     return { ...good, node: token };
   }, 'landbridge-system', () => 0);
-  for (let index = 0; index < 2500; index++) t.is((await authenticator.agent(bearer(`Bearer n${index}`))).node, `n${index}`);
-  t.is((await authenticator.agent(bearer('Bearer n0'))).node, 'n0');
+  for (let index = 0; index < 2500; index++) t.is((await authenticator.agent(bearer(`Bearer n${index}`), PEER)).node, `n${index}`);
+  t.is((await authenticator.agent(bearer('Bearer n0'), PEER)).node, 'n0');
   t.is(asked.length, 2501, 'the first was forgotten meanwhile');
 });
 

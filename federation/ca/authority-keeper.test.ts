@@ -5,6 +5,7 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { MemorySecretStore } from '../kubernetes/memory-secret-store.ts';
+import { ExampleLeadership } from '../leadership/example-leadership.ts';
 import { AuthorityKeeper, ROOT_CONFIG_MAP } from './authority-keeper.ts';
 import { type CaSource, caSource, folderSource, OWN_SECRET, ownRootSource, secretSource } from './ca-source.ts';
 import { type PluggedCertificate, pluggedAuthority } from './example-plugged.ts';
@@ -33,7 +34,7 @@ const told = (secrets: MemorySecretStore): string | undefined => secrets.configM
 test('a root is made once, kept, and told to agents', async (t) => {
   const secrets = new MemorySecretStore();
   const made = await open(secrets, ownRootSource(secrets));
-  const again = await open(secrets, caSource({ source: 'self', secret: '', directory: '' }, secrets));
+  const again = await open(secrets, caSource({ source: 'self', secret: '', directory: '', signerName: '', approves: true, rootsConfigMap: '', rootsKey: '' }, secrets, { sign: async () => await Promise.reject(new Error('asked')) }, clock));
   t.is(again.authority.rootsPem, made.authority.rootsPem);
   t.is((await secrets.read(OWN_SECRET))?.values['tls.crt'], made.authority.rootsPem);
   t.is(told(secrets), made.authority.rootsPem, 'and nothing else: the key stays in the Secret');
@@ -45,6 +46,7 @@ test('who comes second takes the root of who came first', async (t) => {
   const secrets = new MemorySecretStore();
   const rivalled = Object.assign(Object.create(secrets) as MemorySecretStore, {
     read: async (name: string) => await secrets.read(name),
+    readConfigMap: async () => undefined,
     writeConfigMap: async () => {},
     write: async () => {
       await secrets.write(OWN_SECRET, { 'tls.crt': theirs.certificatePem, 'tls.key': theirs.keyPem }, undefined);
@@ -137,6 +139,7 @@ test('while the API server is away everything stays as it is, and what could not
   let isAway = false;
   const flaky = {
     read: async (name: string) => (isAway ? await Promise.reject(new LandbridgeError('kubernetes', 'away')) : await secrets.read(name)),
+    readConfigMap: async (name: string) => await secrets.readConfigMap(name),
     writeConfigMap: async (name: string, data: Readonly<Record<string, string>>) => (isAway ? await Promise.reject(new LandbridgeError('kubernetes', 'away')) : await secrets.writeConfigMap(name, data)),
   };
   const keeper = await AuthorityKeeper.open({ source: secretSource(flaky, 'cacerts'), secrets: flaky, demand: { trustDomain: 'west.landbridge', dnsNames: [] }, clock, log });
@@ -161,4 +164,41 @@ test('one that has expired gives way to any that has not', async (t) => {
   await put(secrets, 'cacerts', istio(third, [otherRoot]));
   await keeper.look();
   t.deepEqual([subject(keeper), keeper.fault], ['third', undefined]);
+});
+
+test('of several replicas one tells the roots: what it finds told it does not write again, and what is told wrong it does', async (t) => {
+  let writes = 0;
+  const secrets = new MemorySecretStore();
+  const counted = Object.assign(Object.create(secrets) as MemorySecretStore, {
+    read: async (name: string) => await secrets.read(name),
+    write: async (...args: Parameters<MemorySecretStore['write']>) => await secrets.write(...args),
+    readConfigMap: async (name: string) => await secrets.readConfigMap(name),
+    writeConfigMap: async (name: string, data: Readonly<Record<string, string>>) => {
+      writes += 1;
+      await secrets.writeConfigMap(name, data);
+    },
+  });
+  const leaderships = [new ExampleLeadership(), new ExampleLeadership()] as const;
+  const [a, b] = await Promise.all(leaderships.map(async (leadership) => await AuthorityKeeper.open({ source: ownRootSource(counted), secrets: counted, leadership, demand: { trustDomain: 'west.landbridge', dnsNames: [] }, clock, log }))) as [AuthorityKeeper, AuthorityKeeper];
+  t.is(a.authority.rootsPem, b.authority.rootsPem, 'one root, whoever was first');
+  t.is(writes, 0);
+  const stop = new AbortController();
+  const running = [a, b].map(async (keeper) => await keeper.run(stop.signal));
+  const until = async (holds: () => boolean): Promise<void> => {
+    for (let tries = 0; tries < 200 && !holds(); tries++) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  leaderships[0].set(true);
+  await until(() => writes === 1);
+  t.is(told(secrets), a.authority.rootsPem);
+  leaderships[0].set(false);
+  leaderships[1].set(true);
+  await b.look();
+  t.is(writes, 1);
+  leaderships[1].set(false);
+  await secrets.writeConfigMap(ROOT_CONFIG_MAP, { 'root-cert.pem': 'of somebody else' });
+  leaderships[0].set(true);
+  await until(() => writes === 2);
+  t.is(told(secrets), a.authority.rootsPem);
+  stop.abort();
+  await Promise.all(running);
 });

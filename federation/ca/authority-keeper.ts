@@ -1,21 +1,27 @@
+import { isDeepStrictEqual } from 'node:util';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { waitFor } from '@landbridge/core/retry-delay.ts';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import type { Logger } from 'pino';
 import type { CaStatus } from '../admin/admin-api.ts';
 import type { SecretStore } from '../kubernetes/secret-store.ts';
+import { ALONE, type Leadership } from '../leadership/leadership.ts';
 import { metrics } from '../metrics.ts';
 import { Authority, type Issuer } from './authority.ts';
 import type { CaSource } from './ca-source.ts';
 import type { ChainDemand } from './issuing-chain.ts';
 
 export const ROOT_CONFIG_MAP = 'landbridge-ca-root';
+const ROOT_KEY = 'root-cert.pem';
 /** How often the source is looked at: a Secret by its name, as watching it would need the right to see all of the namespace. */
 const POLL_MS = 5000;
+const TOLD_RETRY = { firstMs: 100, mostMs: 1000 };
 
 export interface KeeperOptions {
   readonly source: CaSource;
-  readonly secrets: Pick<SecretStore, 'writeConfigMap'>;
+  readonly secrets: Pick<SecretStore, 'readConfigMap' | 'writeConfigMap'>;
+  /** Each replica looks; one writes. */
+  readonly leadership?: Leadership;
   readonly demand: Omit<ChainDemand, 'nowMs'>;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
@@ -27,6 +33,7 @@ export class AuthorityKeeper {
   readonly authority: Authority;
   readonly #options: KeeperOptions;
   #fault: string | undefined;
+  #last: Promise<void> = Promise.resolve();
   /** What agents find in the ConfigMap. */
   #toldPem: string | undefined;
 
@@ -65,14 +72,23 @@ export class AuthorityKeeper {
 
   /** Runs until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    let changed = new AbortController();
+    using _changed = (this.#options.leadership ?? ALONE).onChange(() => changed.abort());
     while (!signal.aborted) {
-      await waitFor(POLL_MS, signal);
+      await waitFor(POLL_MS, AbortSignal.any([signal, changed.signal]));
+      changed = new AbortController();
       if (!signal.aborted) await this.look();
     }
   }
 
-  /** One look at the source. What could not be looked at stays as it is. */
-  async look(): Promise<void> {
+  /** One look at the source, when those before have ended: what was read first must not take the place of what was read later. */
+  look(): Promise<void> {
+    this.#last = this.#last.then(() => this.#look());
+    return this.#last;
+  }
+
+  /** What could not be looked at stays as it is. */
+  async #look(): Promise<void> {
     const { source, demand, clock, log } = this.#options;
     try {
       const read = await source.read({ ...demand, nowMs: clock() });
@@ -98,12 +114,24 @@ export class AuthorityKeeper {
     else log.error({ place: source.place, error: fault, hint: 'The one before it stays in use until it ends. See docs/certificates.md.' }, 'the certificate authority can not be used');
   }
 
+  /** Resolves once agents find the roots of now in the ConfigMap, which is the leader's to write, or when the signal aborts. */
+  async untilTold(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; failures++) {
+      const there = await this.#options.secrets.readConfigMap(ROOT_CONFIG_MAP).catch(() => undefined);
+      if (there?.[ROOT_KEY] === this.authority.rootsPem) return;
+      await waitFor(retryDelay(failures, TOLD_RETRY), signal);
+    }
+  }
+
   /** Agents verify the service itself by it, which they do before anything else can be told. */
   async #tellRoots(): Promise<void> {
-    const pem = this.authority.rootsPem;
-    if (pem === this.#toldPem) return;
-    await this.#options.secrets.writeConfigMap(ROOT_CONFIG_MAP, { 'root-cert.pem': pem });
-    this.#toldPem = pem;
+    const { secrets, leadership = ALONE } = this.#options;
+    const values = { [ROOT_KEY]: this.authority.rootsPem };
+    // Whoever leads meanwhile may write others.
+    if (!leadership.isLeading) this.#toldPem = undefined;
+    if (!leadership.isLeading || values[ROOT_KEY] === this.#toldPem) return;
+    if (!isDeepStrictEqual(await secrets.readConfigMap(ROOT_CONFIG_MAP), values)) await secrets.writeConfigMap(ROOT_CONFIG_MAP, values);
+    this.#toldPem = values[ROOT_KEY];
   }
 
   #count(): void {
@@ -116,8 +144,7 @@ export class AuthorityKeeper {
 
 /** A new authority has to stand under a root that agents have: under one that nobody was told, every new certificate would be refused. */
 function continuous(before: Issuer, after: Issuer, nowMs: number): Result<Issuer> {
-  const [root] = after.roots;
-  const isKnown = root !== undefined && before.roots.some((known) => known.raw.equals(root.raw));
+  const isKnown = after.anchors.some((root) => before.roots.some((known) => known.raw.equals(root.raw)));
   if (isKnown || before.notAfterMs <= nowMs) return ok(after);
   return err('it stands under a root that agents do not have yet: add that root to the roots first, and change the certificate later');
 }

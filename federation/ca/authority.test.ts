@@ -1,5 +1,6 @@
 import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { parseSpiffeId, type SpiffeId } from '@landbridge/core/identity.ts';
+import { waitFor } from '@landbridge/core/retry-delay.ts';
 import test from 'ava';
 import { Authority, MAX_LIFETIME_SECONDS } from './authority.ts';
 import { exampleAuthority, exampleIssuer } from './example-authority.ts';
@@ -58,6 +59,11 @@ test('another issuer signs from the moment on that it is there, and whoever list
   t.deepEqual(changing.roots, next.roots.map(({ raw }) => raw));
 });
 
+/** Gives what openssl makes of the request for servers only. */
+const oneSided: Signer = {
+  sign: async ({ requestPem }) => [openssl(['x509', '-req', '-in', '@csr.pem', '-CA', '@ca.pem', '-CAkey', '@ca.key', '-set_serial', '7', '-days', '1', '-extfile', '@ext'], { 'csr.pem': requestPem, 'ca.pem': root.certificatePem, 'ca.key': root.keyPem, ext: `extendedKeyUsage=serverAuth\nsubjectAltName=critical,URI:${identity()}\n` })],
+};
+
 /** A signer elsewhere that gives something else than what it was asked for. */
 function wrong(change: (asked: SigningRequest) => Partial<SigningRequest>, signer: Signer = exampleIssuer('west.landbridge', root).signer): Authority {
   return new Authority({ ...exampleIssuer('west.landbridge', root), signer: { sign: async (asked, signal) => await signer.sign({ ...asked, ...change(asked) }, signal) } }, 'west.landbridge');
@@ -71,6 +77,7 @@ test('what a signer gives is looked at: the key, the names, the time, the root',
     [/names somebody else/, wrong(({ names }) => ({ names: [...names, { kind: 'dns', value: 'x' }] }))],
     [/is valid from/, wrong(({ notAfter }) => ({ notAfter: new Date(notAfter.getTime() + 3600_000) }))],
     [/is valid from/, wrong(() => ({ notBefore: new Date(now + 3600_000) }))],
+    [/both sides of a connection/, wrong(() => ({}), oneSided)],
     [/does not lead to a root/, wrong(() => ({}), exampleIssuer('west.landbridge').signer)],
     [/no list of certificates/, wrong(() => ({}), { sign: async () => ['nonsense'] })],
     [/there is no certificate/, wrong(() => ({}), { sign: async () => [] })],
@@ -81,4 +88,14 @@ test('what a signer gives is looked at: the key, the names, the time, the root',
     t.regex(error.message, reason);
   }
   t.is((await wrong(() => ({})).issue(identity(), request, 60, now, soon())).length, 1);
+});
+
+test('a certificate that begins when a slow signer signs it is taken', async (t) => {
+  const slow = wrong((asked) => ({ notBefore: new Date(asked.notBefore.getTime() + 62_000) }), {
+    sign: async (asked, signal) => {
+      await waitFor(asked.notBefore.getTime() - Date.now(), signal);
+      return await exampleIssuer('west.landbridge', root).signer.sign(asked, signal);
+    },
+  });
+  t.is((await slow.issue(identity(), request, 600, Date.now(), soon())).length, 1);
 });

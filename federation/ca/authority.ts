@@ -19,10 +19,14 @@ export interface Issuer {
   readonly signer: Signer;
   /** Those that may vouch; the one that the signer's certificates lead to is among them. */
   readonly roots: readonly X509Certificate[];
+  /** Those of the roots that what is signed may lead to. */
+  readonly anchors: readonly X509Certificate[];
   /** Of the issuing certificate, for people. */
   readonly subject: string;
   /** When the first certificate between the signer and its root ends; nothing that is signed lives longer. */
   readonly notAfterMs: number;
+  /** What the signer can be asked for, in milliseconds; anything where left out. */
+  readonly lifetimes?: { readonly leastMs: number; readonly mostMs: number };
 }
 
 export interface ServerCertificate {
@@ -82,11 +86,13 @@ export class Authority {
   }
 
   async #sign(names: readonly SubjectName[], { publicKey, requestPem }: { readonly publicKey: KeyObject; readonly requestPem: string }, lifetimeMs: number, nowMs: number, signal: AbortSignal): Promise<readonly string[]> {
-    const { signer, roots, notAfterMs } = this.#issuer;
-    const endMs = Math.min(nowMs + lifetimeMs, notAfterMs);
+    const { signer, roots, notAfterMs, lifetimes = { leastMs: 0, mostMs: lifetimeMs } } = this.#issuer;
+    const endMs = Math.min(nowMs + Math.min(Math.max(lifetimeMs, lifetimes.leastMs), lifetimes.mostMs), notAfterMs);
     if (endMs <= nowMs) throw new LandbridgeError('ca-failed', 'the certificate authority has expired', { hint: 'Renew it: docs/certificates.md.', retryable: true });
+    const askedMs = performance.now();
     const chain = await signer.sign({ names, publicKey, requestPem, notBefore: new Date(nowMs - SKEW_MS), notAfter: new Date(endMs) }, signal);
-    const fault = faultOf(chain, { names, publicKey, roots, endMs, nowMs });
+    // A signer elsewhere lets a certificate begin when it signs.
+    const fault = faultOf(chain, { names, publicKey, roots, endMs, nowMs: nowMs + performance.now() - askedMs });
     if (fault !== undefined) throw new LandbridgeError('ca-failed', `what the signer gave can not be used: ${fault}`, { retryable: true });
     return chain.map((pem) => (pem.endsWith('\n') ? pem : `${pem}\n`));
   }
@@ -100,6 +106,8 @@ interface Expected {
   readonly nowMs: number;
 }
 
+/** serverAuth, clientAuth. */
+const USAGES = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'] as const;
 const NAME_PREFIX = { dns: 'DNS:', uri: 'URI:' } as const;
 
 /** Why a chain is not what was asked for. A signer elsewhere may be wrong, old or somebody else's. */
@@ -115,6 +123,8 @@ function faultOf(chain: readonly string[], { names, publicKey, roots, endMs, now
   if (!leaf.publicKey.equals(publicKey)) return 'the certificate is for another key';
   if (leaf.subjectAltName !== names.map(({ kind, value }) => `${NAME_PREFIX[kind]}${value}`).join(', ')) return 'the certificate names somebody else';
   if (leaf.ca) return 'the certificate is an authority';
+  // Node.js tells extendedKeyUsage under this name; a certificate without it is for all.
+  if (leaf.keyUsage !== undefined && !USAGES.every((usage) => leaf.keyUsage?.includes(usage))) return 'the certificate is not for both sides of a connection (extendedKeyUsage)';
   if (Date.parse(leaf.validFrom) > nowMs || Date.parse(leaf.validTo) <= nowMs || Date.parse(leaf.validTo) > endMs + SKEW_MS) return `the certificate is valid from ${leaf.validFrom} to ${leaf.validTo}`;
   // Each by the next, and the last by a root: what peers are sent has to lead there.
   const isLed = certificates.every((certificate, i) => [...(certificates[i + 1] === undefined ? roots : [certificates[i + 1] as X509Certificate])].some((issuer) => issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)));

@@ -1,11 +1,12 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import type { CaConfig } from '../config.ts';
-import type { SecretStore } from '../kubernetes/secret-store.ts';
+import { isConflict, type SecretStore } from '../kubernetes/secret-store.ts';
 import type { Issuer } from './authority.ts';
 import { CA_FILE_NAMES, type CaValues, readLayout } from './ca-layout.ts';
+import type { CertificateRequests } from './csr/certificate-requests.ts';
+import { csrSource } from './csr/csr-source.ts';
 import { readIssuer } from './issuer-material.ts';
 import type { ChainDemand } from './issuing-chain.ts';
 import { makeRoot } from './own-root.ts';
@@ -26,7 +27,7 @@ export interface CaSource {
 }
 
 /** The source that the configuration names. */
-export function caSource({ source, secret, directory }: CaConfig, secrets: SecretStore): CaSource {
+export function caSource({ source, secret, directory, signerName, rootsConfigMap, rootsKey }: CaConfig, secrets: SecretStore, requests: Pick<CertificateRequests, 'sign'>, clock: () => number): CaSource {
   switch (source) {
     case 'self':
       return ownRootSource(secrets);
@@ -34,6 +35,8 @@ export function caSource({ source, secret, directory }: CaConfig, secrets: Secre
       return secretSource(secrets, secret);
     case 'files':
       return folderSource(directory);
+    case 'csr':
+      return csrSource({ requests, signerName, configMaps: secrets, configMap: rootsConfigMap, key: rootsKey, clock });
     default:
       return source satisfies never;
   }
@@ -86,7 +89,7 @@ async function makeOwnRoot(secrets: SecretStore, { trustDomain, nowMs }: ChainDe
     return made;
   } catch (thrown) {
     // Another replica was first: its root counts.
-    const theirs = thrown instanceof LandbridgeError && thrown.code === 'conflict' ? await secrets.read(OWN_SECRET) : undefined;
+    const theirs = isConflict(thrown) ? await secrets.read(OWN_SECRET) : undefined;
     if (theirs === undefined) throw thrown;
     return theirs.values;
   }

@@ -1,16 +1,18 @@
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '@landbridge/wire/gen/ca_pb.js';
 import test from 'ava';
 import { pino } from 'pino';
 import { metrics } from '../metrics.ts';
-import { Authenticator, type TokenReviewer } from './authenticator.ts';
+import { Authenticator } from './authenticator.ts';
 import { CertificateService } from './certificate-service.ts';
 import { exampleAuthority } from './example-authority.ts';
 import { makeRequest, openssl } from './example-requests.ts';
 import type { NodeIdentities } from './node-identities.ts';
 import { makeRoot } from './own-root.ts';
+import type { TokenReviewer } from './token-reviews.ts';
 
 const mine = 'spiffe://west.landbridge/ns/shop/sa/cart';
 const csr = makeRequest();
@@ -37,7 +39,7 @@ async function ask({ identity = mine, csr: request = csr, seconds = 3600n, token
   if (token !== '') metadata.set('authorization', `Bearer ${token}`);
   const encoded = bytes ?? Buffer.from(toBinary(IstioCertificateRequestSchema, create(IstioCertificateRequestSchema, { csr: request, validityDuration: seconds, metadata: { ImpersonatedIdentity: identity as string } })));
   return await new Promise((resolve) => {
-    service.handle({ request: encoded, metadata } as never, (error, value) => {
+    service.handle({ request: encoded, metadata, getPeer: () => '10.0.0.1:40000' } as never, (error, value) => {
       resolve({ error: (error as ServiceError | null) ?? null, chain: value == null ? [] : fromBinary(IstioCertificateResponseSchema, value as Buffer).certChain });
     });
   });
@@ -142,4 +144,13 @@ test.serial('while the authority can not sign the caller is told to come again, 
   const { error } = await ask({}, agent, onNode, serviceOf(agent, onNode, authority));
   t.is(error?.code, status.UNAVAILABLE);
   t.notRegex(error?.details ?? '', /secret/);
+});
+
+test.serial('a request that can not be passed on is denied with the reason, and one that the authority refuses without', async (t) => {
+  const authority = exampleAuthority('west.landbridge', root);
+  for (const [code, details] of [['request-refused', 'because'], ['ca-refused', 'the certificate authority refuses to sign this']] as const) {
+    authority.replace({ ...authority.issuer, signer: { sign: async () => await Promise.reject(new LandbridgeError(code, 'because')) } });
+    const { error } = await ask({}, agent, onNode, serviceOf(agent, onNode, authority));
+    t.deepEqual([error?.code, error?.details], [status.PERMISSION_DENIED, details]);
+  }
 });

@@ -59,12 +59,13 @@ export class CertificateService {
   readonly handle: handleUnaryCall<Buffer, Buffer> = (call, callback) => {
     const gone = new AbortController();
     call.on?.('cancelled', () => gone.abort());
-    this.#serve(call.request, () => this.#options.authenticator.agent(call.metadata), AbortSignal.any([gone.signal, AbortSignal.timeout(TIMEOUT_MS)])).then(
+    this.#serve(call.request, () => this.#options.authenticator.agent(call.metadata, call.getPeer()), AbortSignal.any([gone.signal, AbortSignal.timeout(TIMEOUT_MS)])).then(
       (answer) => callback(null, answer),
       (thrown: unknown) => {
         const { code, reason, message: details } = thrown instanceof Denial ? thrown : this.#unavailable(thrown);
         metrics.certificatesDenied.inc({ reason });
-        this.#options.log.warn({ reason, details }, 'certificate denied');
+        // Whoever is refused by rate would fill the log by it.
+        this.#options.log[reason === 'rate' ? 'debug' : 'warn']({ reason, details }, 'certificate denied');
         callback({ code, details } as ServiceError);
       },
     );
@@ -93,9 +94,13 @@ export class CertificateService {
 
   /** What the API server or the signer says of it is not the caller's to know. */
   #unavailable(thrown: unknown): Denial {
-    const { code, message } = LandbridgeError.from(thrown);
+    const { code, message, hint } = LandbridgeError.from(thrown);
+    // It is about the caller's own request.
+    if (code === 'request-refused') return new Denial(status.PERMISSION_DENIED, 'not-allowed', message);
     if (code === 'unauthenticated') return new Denial(status.UNAUTHENTICATED, 'unauthenticated', message);
-    this.#options.log.warn({ code, error: message }, 'a certificate could not be issued');
+    if (code === 'token-reviews-busy') return new Denial(status.RESOURCE_EXHAUSTED, 'rate', message);
+    this.#options.log.warn({ code, error: message, hint }, 'a certificate could not be issued');
+    if (code === 'ca-refused') return new Denial(status.PERMISSION_DENIED, 'not-allowed', 'the certificate authority refuses to sign this');
     return new Denial(status.UNAVAILABLE, 'unavailable', code === 'ca-failed' ? 'the certificate authority can not sign at the moment' : 'what was asked can not be reviewed at the moment');
   }
 }

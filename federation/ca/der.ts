@@ -7,7 +7,7 @@ export interface DerElement {
   readonly content: Buffer;
 }
 
-export const DER_TAG = { boolean: 0x01, integer: 0x02, bitString: 0x03, octetString: 0x04, oid: 0x06, sequence: 0x30 } as const;
+export const DER_TAG = { boolean: 0x01, integer: 0x02, bitString: 0x03, octetString: 0x04, oid: 0x06, sequence: 0x30, set: 0x31 } as const;
 /** [n] of a constructed type. */
 export const contextTag = (number: number): number => 0xa0 | number;
 

@@ -1,3 +1,4 @@
+import { setNewest } from '@landbridge/core/newest.ts';
 import { TokenBucket } from '@landbridge/core/token-bucket.ts';
 import type { VerifiedAgent } from './authenticator.ts';
 
@@ -21,9 +22,7 @@ export class IssueLimits {
   take({ namespace, pod }: VerifiedAgent, nowMs: number): boolean {
     const key = `${namespace}/${pod}`;
     const own = this.#agents.get(key) ?? new TokenBucket(PER_AGENT, nowMs);
-    this.#agents.delete(key);
-    this.#agents.set(key, own);
-    if (this.#agents.size > MAX_AGENTS) this.#agents.delete(this.#agents.keys().next().value as string);
+    setNewest(this.#agents, key, own, MAX_AGENTS);
     return own.take(nowMs) && this.#total.take(nowMs);
   }
 }

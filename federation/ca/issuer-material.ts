@@ -32,6 +32,7 @@ export function readIssuer(files: CaFiles, demand: ChainDemand): Result<Issuer> 
     id: [issuing, ...intermediates].map(({ x509 }) => x509.fingerprint256).join(' '),
     signer: new KeySigner(key.value, { subjectDer: issuing.subjectDer, keyId: issuing.keyId }, intermediates.map(({ x509 }) => pemOf(x509))),
     roots: [root, ...roots.value.filter((other) => other !== root)].map(({ x509 }) => x509),
+    anchors: [root.x509],
     subject: issuing.x509.subject.replaceAll('\n', ', '),
     notAfterMs,
   });
@@ -49,7 +50,8 @@ function readKey(pem: string): Result<KeyObject> {
   return isSigningKey(key) ? ok(key) : err(`the key is ${key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType}: P-256, P-384 or RSA of at least 2048 bits is needed`);
 }
 
-function readAuthorities(what: string, pem: string): Result<readonly AuthorityCertificate[]> {
+/** The certificates of a file, each of which has to be an authority's. `what` begins each reason. */
+export function readAuthorities(what: string, pem: string): Result<readonly AuthorityCertificate[]> {
   const certificates = parsePemCertificates(pem);
   if (!certificates.ok) return err(`${what}: ${certificates.error}`);
   // Text around certificates is explanation; a file of nothing else is not what somebody meant to put there.
@@ -63,13 +65,14 @@ function readAuthorities(what: string, pem: string): Result<readonly AuthorityCe
   return ok(found);
 }
 
-/** All that may vouch, without those that have ended; where there is no file, the issuing certificate itself. */
-function readRoots(pem: string, issuing: AuthorityCertificate, nowMs: number): Result<readonly AuthorityCertificate[]> {
-  const read = pem === '' ? ok([issuing]) : readAuthorities('the roots', pem);
+/** All that may vouch, without those that have ended; where there is no file, the issuing certificate itself, if there is one. */
+export function readRoots(pem: string, issuing: AuthorityCertificate | undefined, nowMs: number): Result<readonly AuthorityCertificate[]> {
+  const isOwn = pem === '' && issuing !== undefined;
+  const read = isOwn ? ok([issuing]) : readAuthorities('the roots', pem);
   if (!read.ok) return read;
   if (read.value.length > MAX_ROOTS) return err(`more than ${MAX_ROOTS} roots`);
   const other = read.value.find((root) => !isSelfSigned(root));
-  if (other !== undefined) return err(`${nameOf(other.x509)} is no root, as it did not sign itself${pem === '' ? '; the root is missing' : ''}`);
+  if (other !== undefined) return err(`${nameOf(other.x509)} is no root, as it did not sign itself${isOwn ? '; the root is missing' : ''}`);
   const live = read.value.filter(({ notAfterMs }) => nowMs < notAfterMs);
   return live.length === 0 ? err('there is no root that is still valid') : ok(live);
 }

@@ -17,7 +17,7 @@ const fingerprint = (pem: string): string => new X509Certificate(pem).fingerprin
 class Service {
   readonly secrets = new MemorySecretStore();
   nowMs = Date.now();
-  facts: Omit<RotationFacts, 'nowMs' | 'fault'> = { agents: { connected: 2, confirmed: 2 }, membersBehind: [], allListed: true };
+  facts: Omit<RotationFacts, 'nowMs' | 'fault'> = { agents: { connected: 2, confirmed: 2, replicasBehind: [] }, membersBehind: [], allListed: true };
   keeper!: AuthorityKeeper;
   rotation!: RootRotation;
 
@@ -84,9 +84,11 @@ test('no step is made before its time, before all agents and members have the ro
   service.nowMs += DISTRIBUTION_MS - 1;
   await refused(/certain only/);
   service.nowMs += 1;
-  service.facts = { ...service.facts, agents: { connected: 3, confirmed: 2 } };
+  service.facts = { ...service.facts, agents: { connected: 3, confirmed: 2, replicasBehind: [] } };
   await refused(/^1 of 3 agents of this cluster/);
-  service.facts = { ...service.facts, agents: { connected: 0, confirmed: 0 }, membersBehind: ['north', 'south'] };
+  service.facts = { ...service.facts, agents: { connected: 3, confirmed: 3, replicasBehind: ['pod-b'] } };
+  await refused(/^Not told yet by all replicas of the federation service: pod-b\.$/);
+  service.facts = { ...service.facts, agents: { connected: 0, confirmed: 0, replicasBehind: [] }, membersBehind: ['north', 'south'] };
   await refused(/^Not all agents have the new root in: north, south\.$/);
   service.facts = { ...service.facts, membersBehind: [], allListed: false };
   await refused(/the hub was not read/);
@@ -101,7 +103,7 @@ test('no step is made before its time, before all agents and members have the ro
 
 test('whoever must, makes a step all the same', async (t) => {
   const service = await new Service().start();
-  service.facts = { agents: { connected: 1, confirmed: 0 }, membersBehind: ['north'], allListed: false };
+  service.facts = { agents: { connected: 1, confirmed: 0, replicasBehind: [] }, membersBehind: ['north'], allListed: false };
   for (const phase of ['distributing', 'retiring', 'none']) t.is(await service.step(true), phase);
 });
 
@@ -164,5 +166,5 @@ test('three steps always come back to one root, the newest', (t) => {
   for (let i = 0; i < 3; i++) own = afterStep(own, i, () => second);
   t.deepEqual(own, { current: second, rotation: { kind: 'none' } });
   t.not(fingerprint(first.certificatePem), fingerprint(second.certificatePem));
-  t.deepEqual(obstacles(own, { nowMs: 0, agents: { connected: 1, confirmed: 0 }, membersBehind: ['x'], allListed: false, fault: undefined }), [], 'a further root harms nobody');
+  t.deepEqual(obstacles(own, { nowMs: 0, agents: { connected: 1, confirmed: 0, replicasBehind: [] }, membersBehind: ['x'], allListed: false, fault: undefined }), [], 'a further root harms nobody');
 });

@@ -11,8 +11,8 @@ export const RETIREMENT_MS = MAX_LIFETIME_SECONDS * 1000 + 10 * 60_000;
 export interface RotationFacts {
   /** Milliseconds since 1970. */
   readonly nowMs: number;
-  /** Agents of this cluster that follow discovery, and those of them that have confirmed the roots of now. */
-  readonly agents: { readonly connected: number; readonly confirmed: number };
+  /** Agents of this cluster that follow discovery, and those of them that have confirmed the roots of now; pods of replicas of the service that have not told these roots yet. */
+  readonly agents: { readonly connected: number; readonly confirmed: number; readonly replicasBehind: readonly string[] };
   /** Members whose agents do not all have the roots of now, as far as is known. */
   readonly membersBehind: readonly string[];
   /** Whether all members are known. */
@@ -51,6 +51,7 @@ function tooEarly(atMs: number, nowMs: number, what: string): readonly string[] 
 function notEverywhere({ agents, membersBehind, allListed }: RotationFacts): readonly string[] {
   return [
     ...(agents.confirmed < agents.connected ? [`${agents.connected - agents.confirmed} of ${agents.connected} agents of this cluster do not have the new root yet.`] : []),
+    ...(agents.replicasBehind.length === 0 ? [] : [`Not told yet by all replicas of the federation service: ${agents.replicasBehind.join(', ')}.`]),
     ...(allListed ? [] : ['It is not known yet which clusters there are: the hub was not read.']),
     ...(membersBehind.length === 0 ? [] : [`Not all agents have the new root in: ${membersBehind.join(', ')}.`]),
   ];

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { startGrpcServer } from '../grpc-server.ts';
 import type { ServerCertificate } from './authority.ts';
 import { exampleAuthority, exampleIssuer } from './example-authority.ts';
-import { renewServerCertificate } from './server-certificate.ts';
+import { firstServerCertificate, renewServerCertificate } from './server-certificate.ts';
 
 const log = pino({ level: 'silent' });
 const soon = (): AbortSignal => AbortSignal.timeout(20_000);
@@ -58,4 +58,21 @@ test('after half of its life, and after failures, there is another one', async (
   t.is(failures, -1);
   stop.abort();
   await running;
+});
+
+test('a service that starts while nobody signs has its certificate when somebody does, or ends when it is told to', async (t) => {
+  const authority = exampleAuthority('west.landbridge');
+  const { issuer } = authority;
+  let tries = 0;
+  authority.replace({ ...issuer, signer: { sign: async (...asked) => (++tries < 3 ? await Promise.reject(new Error('away')) : await issuer.signer.sign(...asked)) } });
+  const first = await firstServerCertificate({ authority, dnsNames: ['localhost'], clock: Date.now, log }, soon());
+  t.regex(first?.chainPem ?? '', /BEGIN CERTIFICATE/);
+  t.is(tries, 3);
+  const stop = new AbortController();
+  const ending = async (): Promise<never> => {
+    stop.abort();
+    throw new Error('away');
+  };
+  authority.replace({ ...issuer, signer: { sign: ending } });
+  t.is(await firstServerCertificate({ authority, dnsNames: ['localhost'], clock: Date.now, log }, stop.signal), undefined);
 });

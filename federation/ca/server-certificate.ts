@@ -16,6 +16,25 @@ export interface ServerCertificateOptions {
   readonly log: Logger;
 }
 
+/** Signers are asked again so often while agents wait for the service to start. */
+const FIRST_RETRY = { firstMs: 500, mostMs: 15_000 };
+
+/** The first certificate of a service that starts, whenever the authority gives it; undefined where the signal aborts before. */
+export async function firstServerCertificate({ authority, dnsNames, clock, log }: Omit<ServerCertificateOptions, 'first'>, signal: AbortSignal): Promise<ServerCertificate | undefined> {
+  for (let failures = 0; !signal.aborted; failures++) {
+    try {
+      return await authority.issueServer(dnsNames, clock(), signal);
+    } catch (thrown) {
+      if (signal.aborted) break;
+      const { code, message, hint } = LandbridgeError.from(thrown);
+      const waitMs = retryDelay(failures, FIRST_RETRY);
+      log.warn({ code, error: message, hint, retry_ms: Math.round(waitMs) }, 'the service has no certificate yet, and agents can not reach it');
+      await waitFor(waitMs, signal);
+    }
+  }
+  return undefined;
+}
+
 /** Keeps the service's own certificate: a new one after half of its life, and whenever the authority is another one. Runs until the signal aborts. */
 export async function renewServerCertificate({ authority, dnsNames, first, clock, log }: ServerCertificateOptions, serve: (certificate: ServerCertificate) => void, signal: AbortSignal): Promise<void> {
   let changed = new AbortController();

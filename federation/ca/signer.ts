@@ -6,7 +6,7 @@ export interface SigningRequest {
   readonly names: readonly SubjectName[];
   /** Of whoever will have the certificate, who has proven to have the private key. */
   readonly publicKey: KeyObject;
-  /** PKCS#10, PEM: signed by that key. Only the key in it counts; names are those of this request. */
+  /** PKCS#10, PEM: signed by that key. Names are those of this request: a signer that has to pass it on refuses one with others. */
   readonly requestPem: string;
   readonly notBefore: Date;
   readonly notAfter: Date;
@@ -17,7 +17,7 @@ export interface SigningRequest {
  * certificate, and looks at what comes back as at any other foreign bytes.
  */
 export interface Signer {
-  /** PEM: the leaf, then what stands between it and a root. @throws LandbridgeError retryable where the signer is away for now */
+  /** PEM: the leaf, then what stands between it and a root. @throws LandbridgeError retryable where the signer is away for now, `request-refused` where it can not pass this request on, `ca-refused` where it will not sign it */
   sign(request: SigningRequest, signal: AbortSignal): Promise<readonly string[]>;
 }
 

@@ -100,17 +100,26 @@ function signed(content: Asn1, { identifier, hash }: SignatureAlgorithm, key: Ke
   return der(sequence(content, identifier, bits(`\u0000${sign(hash, der(content), key).toString('latin1')}`)));
 }
 
+/** The DER of the first request that a PEM text has. */
+export function requestDer(text: string): Result<Buffer> {
+  if (text.length > MAX_REQUEST_LENGTH) return err('the certificate request is too long');
+  const match = /-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----/.exec(text);
+  return match?.[1] === undefined ? err('not a PEM certificate request') : ok(Buffer.from(match[1], 'base64'));
+}
+
+/** As RFC 7468 writes a request, with nothing around it. */
+export const requestPemOf = (bytes: Buffer): string => pem('CERTIFICATE REQUEST', bytes);
+
 /**
  * The public key of a PKCS#10 request (RFC 2986) whose signature proves that the sender has the private key.
  * Everything else that the request asks for is ignored: names come from who is asking.
  */
 export function parseRequest(text: string): Result<KeyObject> {
-  if (text.length > MAX_REQUEST_LENGTH) return err('the certificate request is too long');
-  const match = /-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----/.exec(text);
-  if (match?.[1] === undefined) return err('not a PEM certificate request');
+  const bytes = requestDer(text);
+  if (!bytes.ok) return bytes;
   try {
     // The signature's bits must stay as they are: they may look like DER themselves.
-    const request = asn1.fromDer(Buffer.from(match[1], 'base64').toString('latin1'), { strict: true, parseAllBytes: true, decodeBitStrings: false } as never);
+    const request = asn1.fromDer(bytes.value.toString('latin1'), { strict: true, parseAllBytes: true, decodeBitStrings: false } as never);
     const [info, , signature] = request.value as Asn1[];
     const key = (info?.value as Asn1[] | undefined)?.[2];
     if (info === undefined || key === undefined || typeof signature?.value !== 'string') return err('not a PKCS#10 request');
