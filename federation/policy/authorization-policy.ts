@@ -1,10 +1,9 @@
 import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
-import { authorizationSpecValidator, faultOf, policyNameValidator, selectorValidator } from './policy-schema.ts';
+import type { Selector } from '../registry/label-selector.ts';
+import { objectNameValidator } from '../kubernetes/object-name.ts';
+import { authorizationSpecValidator, faultOf, selectorValidator } from './policy-schema.ts';
 import { type ConvertedRule, convertRule } from './rule-conversion.ts';
 import { listed, type Verdict } from './verdict.ts';
-
-/** Labels that a pod must have; of an empty one, none. */
-export type Selector = readonly (readonly [key: string, value: string])[];
 
 export interface ConvertedPolicy {
   /** Undefined where agents have nothing to do with it. */
@@ -29,7 +28,7 @@ interface ForeignPolicy {
  */
 export function convertAuthorizationPolicy(object: unknown, rootNamespace: string): ConvertedPolicy | undefined {
   const { metadata, spec = {} } = (object ?? {}) as ForeignPolicy;
-  if (!policyNameValidator.Check(metadata)) return undefined;
+  if (!objectNameValidator.Check(metadata)) return undefined;
   const { namespace, name } = metadata;
   const fields = (typeof spec === 'object' && spec !== null ? spec : {}) as Readonly<Record<string, unknown>>;
   if (isForWaypoint(fields)) return { policy: undefined, selector: [], verdict: { kind: 'elsewhere' } };

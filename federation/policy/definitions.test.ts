@@ -3,6 +3,7 @@ import path from 'node:path';
 import { KubernetesObjectApi, type V1Condition } from '@kubernetes/client-node';
 import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { type Definition, TestApiServer } from '@landbridge/lab/test-api-server.ts';
+import { waitFor } from '@landbridge/lab/wait.ts';
 import test from 'ava';
 import pino from 'pino';
 import { parse } from 'yaml';
@@ -12,6 +13,8 @@ import { KubernetesObjectSource } from '../kubernetes/kubernetes-object-source.t
 import { kubeConfigAccess } from '../kubernetes/kube-config-access.ts';
 import { writePolicyStatuses } from '../clusterset/policy-statuses.ts';
 import { Writer } from '../outputs/writer.ts';
+import { boundedBy, exampleRule } from '../traffic/example-rules.ts';
+import { TrafficConverter } from '../traffic/traffic-view.ts';
 import { convertAuthorizationPolicy } from './authorization-policy.ts';
 import { exampleAuthentication, exampleAuthorization, type PolicyObject } from './example-policies.ts';
 import { PolicyConverter } from './policy-view.ts';
@@ -34,7 +37,7 @@ test.after.always(async () => {
 });
 
 async function until(holds: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 300 && !holds(); tries++) await new Promise((resolve) => setTimeout(resolve, 20));
+  await waitFor(() => holds() || undefined, { signal: new AbortController().signal, timeoutMs: 30_000, everyMs: 20, what: String(holds) });
 }
 
 test.serial('policies are followed from the moment on that their kind is defined, until it is not any more', async (t) => {
@@ -72,6 +75,7 @@ const GOOD: readonly PolicyObject[] = [
   { ...exampleAuthorization({}), apiVersion: 'security.istio.io/v1beta1' },
   exampleAuthentication({ mtls: { mode: 'STRICT' } }),
   exampleAuthentication({ selector: { matchLabels: { app: 'cart' } }, portLevelMtls: { 9090: { mode: 'PERMISSIVE' } } }),
+  exampleRule({ host: '*.shop.svc.cluster.local', subsets: [{ name: 'v1' }], trafficPolicy: { connectionPool: { tcp: { maxConnections: 5, connectTimeout: '1s' } }, loadBalancer: { consistentHash: { useSourceIp: true } }, tls: { mode: 'ISTIO_MUTUAL' } } }),
 ];
 const BAD: readonly [PolicyObject, RegExp][] = [
   [exampleAuthorization({ action: 'DENNY' }), /spec\.action/],
@@ -80,6 +84,9 @@ const BAD: readonly [PolicyObject, RegExp][] = [
   [exampleAuthorization({ rules: [{ to: [{ operation: { ports: ['080'] } }] }] }), /ports/],
   [exampleAuthorization({ rules: [{ from: [{}] }] }), /source/],
   [exampleAuthorization({ selector: { matchLabels: { a: 'b' } }, targetRef: { kind: 'Gateway', name: 'w' } }), /only one of/],
+  [exampleRule({}), /host/],
+  [exampleRule({ host: 'a*b' }), /spec\.host/],
+  [exampleRule({ host: 'cart', trafficPolicy: { connectionPool: { tcp: { maxConnections: -1 } } } }), /maxConnections/],
   [exampleAuthentication({ mtls: { mode: 'STRIKT' } }), /mode/],
   [exampleAuthentication({ portLevelMtls: { 80: { mode: 'STRICT' } } }), /needs a selector/],
   [exampleAuthentication({ selector: { matchLabels: { a: 'b' } }, portLevelMtls: { 70000: { mode: 'STRICT' } } }), /65535/],
@@ -112,5 +119,20 @@ test.serial('what became of a policy is written once, beside what others say of 
   await until(() => conditions().length === 3);
   t.deepEqual(conditions().map(({ type, status, reason }) => `${type}=${status} ${reason}`), ['Theirs=True Why', 'Accepted=True PartiallyInvalid', 'ZtunnelAccepted=True PartiallyInvalid']);
   t.is(await pass(), 0);
+  stop.abort();
+});
+
+test.serial('what became of a DestinationRule is written too, with what agents do not act upon', async (t) => {
+  const stop = new AbortController();
+  const source = new KubernetesObjectSource<PolicyObject>(new ApiServerClient(kubeConfigAccess(server.config, 'landbridge-test/1')), { apiVersion: 'networking.istio.io/v1', kind: 'DestinationRule', plural: 'destinationrules' }, silent);
+  await client.create(exampleRule({ ...boundedBy('cart', 5), subsets: [] }, { name: 'judged' }));
+  source.start(() => {}, stop.signal);
+  await until(() => source.get('shop', 'judged') !== undefined);
+  const { judged, policyOf } = new TrafficConverter({ rootNamespace: 'root', domain: 'cluster.local' }).view([source.get('shop', 'judged') as PolicyObject]);
+  t.is(policyOf('shop', 'cart.shop.svc.cluster.local').limits.maxConnections, 5);
+  t.deepEqual(await writePolicyStatuses(judged, new Writer(server.config, silent), new Date()), { isWritten: true, hasMore: false });
+  const conditions = (): readonly V1Condition[] => (source.get('shop', 'judged') as { status?: { conditions?: V1Condition[] } } | undefined)?.status?.conditions ?? [];
+  await until(() => conditions().length === 1);
+  t.deepEqual(conditions().map(({ type, status, reason, message }) => `${type}=${status} ${reason}: ${message}`), ['Accepted=True UnsupportedValue: In force, but for what agents do not act upon: subsets.']);
   stop.abort();
 });

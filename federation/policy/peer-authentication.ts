@@ -1,7 +1,9 @@
 /** PeerAuthentication as policies that deny, which is how ztunnel knows it (istio.io, ambient, "PeerAuthentication"). */
 import { type AuthorizationPolicy, EMPTY_MATCH, type Match, type Rule } from '@landbridge/core/authorization.ts';
-import { type Selector, selectorOf } from './authorization-policy.ts';
-import { faultOf, type MutualTlsMode, peerAuthenticationSpecValidator, policyNameValidator } from './policy-schema.ts';
+import { type Selector, selects } from '../registry/label-selector.ts';
+import { selectorOf } from './authorization-policy.ts';
+import { objectNameValidator } from '../kubernetes/object-name.ts';
+import { faultOf, type MutualTlsMode, peerAuthenticationSpecValidator } from './policy-schema.ts';
 import { listed, type Verdict } from './verdict.ts';
 
 /** What is asked of a connection; undefined: what the next wider PeerAuthentication asks. */
@@ -38,7 +40,7 @@ interface ForeignAuthentication {
 /** Total; undefined for what has not even a name. */
 export function parsePeerAuthentication(object: unknown, rootNamespace: string): PeerAuthentication | undefined {
   const { metadata, spec = {} } = (object ?? {}) as ForeignAuthentication;
-  if (!policyNameValidator.Check(metadata)) return undefined;
+  if (!objectNameValidator.Check(metadata)) return undefined;
   const { namespace, name } = metadata;
   const selector = selectorOf((spec as { readonly selector?: unknown } | null)?.selector ?? {}) ?? [];
   const head = { namespace, name, createdAt: timeOf(metadata.creationTimestamp), level: selector.length > 0 ? 'workload' : 'wide', selector } as const;
@@ -122,10 +124,6 @@ export class PeerAuthentications {
     if (others.length === 0) return undefined;
     return isStrict ? [[[PLAINTEXT], ...others.map((port) => [{ ...EMPTY_MATCH, notDestinationPorts: [port] }])]] : others.map((port) => [[{ ...PLAINTEXT, destinationPorts: [port] }]]);
   }
-}
-
-export function selects(selector: Selector, labels: Readonly<Record<string, string>>): boolean {
-  return selector.every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
 }
 
 const policy = (namespace: string, name: string, rules: readonly Rule[]): AuthorizationPolicy => ({ namespace, name, scope: 'workload', action: 'deny', rules, dryRun: false, unevaluable: undefined });

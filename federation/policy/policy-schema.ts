@@ -60,12 +60,6 @@ const PeerAuthenticationSpecSchema = Type.Object({
   portLevelMtls: Type.Optional(Type.Record(Type.String({ pattern: '^[1-9][0-9]{0,4}$' }), MutualTls, { maxProperties: MAX_PORTS, additionalProperties: false })),
 }, CLOSED);
 
-/** Of any object that an API server keeps. */
-const PolicyNameSchema = Type.Object({
-  namespace: Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' }),
-  name: Type.String({ pattern: '^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$' }),
-});
-
 export type Source = Static<typeof SourceSchema>;
 export type Operation = Static<typeof OperationSchema>;
 export type Condition = Static<typeof ConditionSchema>;
@@ -77,7 +71,6 @@ export const ruleValidator = Compile(RuleSchema);
 export const selectorValidator = Compile(SelectorSchema);
 export const authorizationSpecValidator = Compile(AuthorizationSpecSchema);
 export const peerAuthenticationSpecValidator = Compile(PeerAuthenticationSpecSchema);
-export const policyNameValidator = Compile(PolicyNameSchema);
 
 /** Where a value is first seen not to be of a schema. */
 export function faultOf(validator: Pick<Validator, 'Errors'>, value: unknown, at: string): string {

@@ -1,7 +1,9 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
 import { type AuthorizationPolicy, policyKey } from '@landbridge/core/authorization.ts';
+import { selects } from '../registry/label-selector.ts';
+import { oncePerObject } from '../kubernetes/once-per-object.ts';
 import { type ConvertedPolicy, convertAuthorizationPolicy } from './authorization-policy.ts';
-import { PeerAuthentications, type PeerAuthentication, parsePeerAuthentication, selects } from './peer-authentication.ts';
+import { PeerAuthentications, type PeerAuthentication, parsePeerAuthentication } from './peer-authentication.ts';
 import type { Verdict } from './verdict.ts';
 
 export interface PolicyObjects {
@@ -26,11 +28,13 @@ export interface PolicyView {
 /** Makes views. An object is converted once for as long as the API server has it unchanged. */
 export class PolicyConverter {
   readonly #rootNamespace: string;
-  readonly #converted = new WeakMap<KubernetesObject, { readonly value: ConvertedPolicy | undefined }>();
-  readonly #parsed = new WeakMap<KubernetesObject, { readonly value: PeerAuthentication | undefined }>();
+  readonly #convert: (object: KubernetesObject) => ConvertedPolicy | undefined;
+  readonly #parse: (object: KubernetesObject) => PeerAuthentication | undefined;
 
   constructor(rootNamespace: string) {
     this.#rootNamespace = rootNamespace;
+    this.#convert = oncePerObject((object) => convertAuthorizationPolicy(object, rootNamespace));
+    this.#parse = oncePerObject((object) => parsePeerAuthentication(object, rootNamespace));
   }
 
   view({ authorizationPolicies, peerAuthentications }: PolicyObjects): PolicyView {
@@ -38,7 +42,7 @@ export class PolicyConverter {
     const judged: JudgedPolicy[] = [];
     const selecting = new SelectingPolicies();
     for (const object of authorizationPolicies) {
-      const converted = once(this.#converted, object, () => convertAuthorizationPolicy(object, this.#rootNamespace));
+      const converted = this.#convert(object);
       if (converted === undefined) continue;
       judged.push({ object, verdict: converted.verdict });
       if (converted.policy === undefined) continue;
@@ -46,7 +50,7 @@ export class PolicyConverter {
       if (converted.policy.scope === 'workload') selecting.add(converted.policy, converted);
     }
     const parsed = peerAuthentications.flatMap((object) => {
-      const value = once(this.#parsed, object, () => parsePeerAuthentication(object, this.#rootNamespace));
+      const value = this.#parse(object);
       if (value !== undefined) judged.push({ object, verdict: value.verdict });
       return value === undefined ? [] : [value];
     });
@@ -85,9 +89,3 @@ class SelectingPolicies {
 
 /** No part of a label has a line feed. */
 const labelKey = (key: string, value: string): string => `${key}\n${value}`;
-
-function once<T>(known: WeakMap<KubernetesObject, { readonly value: T }>, object: KubernetesObject, make: () => T): T {
-  let entry = known.get(object);
-  if (entry === undefined) known.set(object, (entry = { value: make() }));
-  return entry.value;
-}
