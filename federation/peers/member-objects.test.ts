@@ -1,0 +1,69 @@
+import { KubernetesObjectApi, type CoreV1Event, type KubernetesListObject } from '@kubernetes/client-node';
+import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
+import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
+import test from 'ava';
+import { pino } from 'pino';
+import { kubeConfigAccess } from '../kubernetes/kube-config-access.ts';
+import { keyOf } from '../kubernetes/types.ts';
+import { ALONE } from '../leadership/leadership.ts';
+import { Writer } from '../outputs/writer.ts';
+import { exampleKeys, exampleMember } from '../records/example-records.ts';
+import { exampleView } from '../clusterset/example-cluster.ts';
+import { MEMBER_VERSION, type MemberObject } from './member-object.ts';
+import { MemberEvents } from './member-events.ts';
+import { MemberObjects } from './member-objects.ts';
+import { peerReport } from './member-report.ts';
+import type { PeerPhase } from './peer-health.ts';
+
+test('objects and events are taken by a real API server, once each', async (t) => {
+  await using server = await TestApiServer.start();
+  const refusals: string[] = [];
+  const log = pino({ level: 'warn' }, { write: (line: string) => void refusals.push(line) });
+  const client = KubernetesObjectApi.makeApiClient(server.config);
+  let members = new Map<string, MemberObject>();
+  const list = async (): Promise<readonly MemberObject[]> => ((await client.list(MEMBER_VERSION, 'Member')) as KubernetesListObject<MemberObject>).items;
+  let phase: PeerPhase = 'ready';
+  const names = ['west', 'north'];
+  const report = (cluster: string) => peerReport({ member: exampleMember(cluster, exampleKeys()), view: exampleView(cluster), status: { phase, sinceMs: 1_700_000_000_000, heardMs: 1_700_000_000_000, differs: false }, standing: 'first', held: 0, ownState: 'connected', nowMs: 1_700_000_000_000 });
+  const stop = new AbortController();
+  const objects = new MemberObjects({
+    objects: { versionOf: () => MEMBER_VERSION, at: ((_: unknown, key: string) => members.get(key)) as never, list: (() => [...members.values()]) as never },
+    writer: new Writer(server.config, log),
+    reports: () => names.map(report),
+    isWhole: () => true,
+    leadership: ALONE,
+    events: new MemberEvents(new ApiServerClient(kubeConfigAccess(server.config, 'test')), 'pod-a', log),
+    log,
+  });
+  const running = objects.run(stop.signal);
+  const until = async (holds: (found: readonly MemberObject[]) => boolean): Promise<void> => {
+    for (let tries = 0; tries < 300; tries += 1) {
+      const found = await list();
+      members = new Map(found.map((each) => [keyOf(each), { ...each, apiVersion: MEMBER_VERSION, kind: 'Member' }]));
+      if (holds(found)) return;
+      objects.look();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`it did not come: ${JSON.stringify([...members.values()])} ${refusals.join('')}`);
+  };
+  await until((found) => found.length === 2 && found.every(({ status }) => status?.state === 'Ready'));
+  t.deepEqual([...members.values()].map(({ status }) => [status?.since, status?.conditions.length]), [['2023-11-14T22:13:20Z', 4], ['2023-11-14T22:13:20Z', 4]]);
+  const versions = (): (string | undefined)[] => [...members.values()].map(({ metadata }) => metadata?.resourceVersion);
+  const before = versions();
+  // Two looks at everything at least.
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await until(() => true);
+  t.deepEqual(versions(), before, 'what is there is not written again');
+
+  phase = 'stale';
+  await until((found) => found.every(({ status }) => status?.state === 'Stale'));
+  const events = async (): Promise<readonly CoreV1Event[]> => ((await client.list('v1', 'Event', 'default')) as KubernetesListObject<CoreV1Event>).items;
+  for (let tries = 0; tries < 100 && (await events()).length < 2; tries += 1) await new Promise((resolve) => setTimeout(resolve, 100));
+  t.deepEqual((await events()).map(({ involvedObject, reason, type }) => [involvedObject.kind, involvedObject.name, type, reason]).sort(), [['Member', 'north', 'Warning', 'Stale'], ['Member', 'west', 'Warning', 'Stale']]);
+
+  names.pop();
+  await until((found) => found.length === 1 && found[0]?.metadata?.name === 'west');
+  t.deepEqual(refusals, []);
+  stop.abort();
+  await running;
+});

@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RecordBody } from '@landbridge/core/records.ts';
+import test from 'ava';
+import { pino } from 'pino';
+import { busKey, MEMBERS } from '../bus/bus.ts';
+import { makeMemoryBus, type MemoryBus } from '../bus/memory-bus.ts';
+import { MemoryBeats } from '../bus/memory-beats.ts';
+import { ExampleLeadership } from '../leadership/example-leadership.ts';
+import { ALONE, type Leadership } from '../leadership/leadership.ts';
+import { exampleAuthority, exampleKeys, exampleMemberBytes, meta, service, wish } from '../records/example-records.ts';
+import { emptyPeers, type PeerState, reducePeers, views } from '../records/peer-table.ts';
+import { Publisher } from '../records/publisher.ts';
+import { signBeat } from './beat-signature.ts';
+import { PeerWatch } from './peer-watch.ts';
+
+const TIMES = { beatMs: 250, suspectMs: 1000, staleMs: 2500, dropMs: 0, holdMs: 500, isolatedMs: 1000, echoMs: 300 };
+const log = pino({ level: 'silent' });
+const keys = new Map(['east', 'west'].map((cluster) => [cluster, exampleKeys()]));
+const beating = { ...meta, beats: true } as RecordBody;
+
+interface Running extends AsyncDisposable {
+  readonly watch: PeerWatch;
+  readonly publisher: Publisher;
+  readonly services: () => string[];
+}
+
+function start(cluster: string, bus: MemoryBus, beats: MemoryBeats, { leadership = ALONE, deaf = false }: { readonly leadership?: Leadership; /** Misses a record of west. */ readonly deaf?: boolean } = {}): Running {
+  const { privateKey } = keys.get(cluster) ?? exampleKeys();
+  const stop = new AbortController();
+  let state: PeerState = emptyPeers(exampleAuthority.publicKey);
+  const publisher = new Publisher(bus, { cluster, privateKey, clock: Date.now, log, leadership, minAuditMs: 200 });
+  const take = (key: string, value: Uint8Array): void => void (state = reducePeers(state, { kind: 'entry', key, value, revision: 0 }, Date.now()));
+  const watch = new PeerWatch({ cluster, privateKey, channel: beats.channel(cluster), bus, publisher, peers: () => state, take, leadership, times: TIMES, stalePolicy: 'deprioritize', digestTimes: { graceMs: 600, rereadMs: 600, againMs: 5000 }, clock: Date.now, onChange: () => {}, log });
+  const read = async (): Promise<void> => {
+    for await (const event of bus.watch('>', stop.signal)) if (event.kind === 'entry' && !(deaf && event.key.endsWith('.lost'))) take(event.key, event.value);
+  };
+  const running = Promise.all([read(), publisher.run(stop.signal), watch.run(stop.signal)]);
+  return {
+    watch,
+    publisher,
+    services: () => [...(views(state).get('west')?.services.keys() ?? [])].sort(),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+async function clusterset(): Promise<{ readonly bus: MemoryBus; readonly beats: MemoryBeats }> {
+  const bus = makeMemoryBus();
+  for (const [cluster, of] of keys) await bus.put(busKey(MEMBERS, cluster), exampleMemberBytes(cluster, of), new AbortController().signal);
+  return { bus, beats: new MemoryBeats() };
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const startMs = performance.now();
+  while (!holds()) {
+    if (performance.now() - startMs > 30_000) throw new Error(what);
+    await sleep(20);
+  }
+}
+
+test('clusters hear each other, and one that ends is Stale to the other, which goes on hearing itself', async (t) => {
+  const { bus, beats } = await clusterset();
+  await using east = start('east', bus, beats);
+  east.publisher.publish(wish(beating));
+  const west = start('west', bus, beats);
+  west.publisher.publish(wish(beating, service('cart')));
+  await until('both are heard', () => east.watch.statusOf('west')?.heardMs !== undefined && west.watch.statusOf('east')?.heardMs !== undefined);
+  t.deepEqual([east.watch.ownState, east.watch.phaseOf('west'), east.watch.phaseOf('east')], ['connected', 'ready', undefined]);
+  await west[Symbol.asyncDispose]();
+  await until('it is Stale', () => east.watch.phaseOf('west') === 'stale');
+  t.deepEqual([east.watch.ownState, east.watch.standingOf('west'), east.services()], ['connected', 'last', ['shop/cart']]);
+});
+
+test('one that is cut off knows it, and judges nobody', async (t) => {
+  const { bus, beats } = await clusterset();
+  await using east = start('east', bus, beats);
+  await using west = start('west', bus, beats);
+  for (const { publisher } of [east, west]) publisher.publish(wish(beating));
+  await until('both are heard', () => east.watch.phaseOf('west') === 'ready' && west.watch.phaseOf('east') === 'ready' && west.watch.hasHeardItself);
+  beats.cut('west', true);
+  await until('it knows', () => west.watch.ownState === 'isolated');
+  await until('the other one judges it', () => east.watch.phaseOf('west') === 'stale');
+  t.is(west.watch.phaseOf('east'), 'ready');
+  beats.cut('west', false);
+  await until('all is well', () => west.watch.ownState === 'connected' && east.watch.phaseOf('west') === 'ready');
+});
+
+test('a record that did not arrive is found by the digest, and read again', async (t) => {
+  const { bus, beats } = await clusterset();
+  await using west = start('west', bus, beats);
+  west.publisher.publish(wish(beating, service('cart')));
+  await using east = start('east', bus, beats, { deaf: true });
+  east.publisher.publish(wish(beating));
+  await until('the snapshot is whole', () => east.services().length === 1);
+  west.publisher.publish(wish(beating, service('cart'), service('lost')));
+  await until('it is there', () => east.services().includes('shop/lost'));
+  t.pass();
+});
+
+test('a record that the bus lost without a word is asked for, and written again by its owner', async (t) => {
+  const { bus, beats } = await clusterset();
+  await using west = start('west', bus, beats);
+  west.publisher.publish(wish(beating, service('cart'), service('pay')));
+  await until('it is written', () => bus.keys().includes('west.sync'));
+  bus.lose('west.svc.shop.pay');
+  await using east = start('east', bus, beats);
+  east.publisher.publish(wish(beating));
+  await until('it is there again', () => bus.keys().includes('west.svc.shop.pay'));
+  await until('and is read', () => east.services().length === 2);
+  t.pass();
+});
+
+test('of replicas that do not lead the first one that misses the beats sends them; one that leads always does', async (t) => {
+  const { bus, beats } = await clusterset();
+  await using east = start('east', bus, beats);
+  east.publisher.publish(wish(beating));
+  const leadership = new ExampleLeadership(true);
+  await using west = start('west', bus, beats, { leadership });
+  west.publisher.publish(wish(beating));
+  await until('it is heard', () => east.watch.statusOf('west')?.heardMs !== undefined);
+  leadership.set(false);
+  const atMs = Date.now();
+  await until('it is heard again', () => (east.watch.statusOf('west')?.heardMs ?? 0) > atMs + 1000);
+  t.not(east.watch.phaseOf('west'), 'stale');
+});
+
+test('beats of others, of another key, and of an epoch that ended are not believed', async (t) => {
+  const { bus, beats } = await clusterset();
+  await using east = start('east', bus, beats);
+  east.publisher.publish(wish(beating));
+  const west = start('west', bus, beats);
+  west.publisher.publish(wish(beating));
+  await until('it is heard', () => east.watch.statusOf('west')?.heardMs !== undefined);
+  await west[Symbol.asyncDispose]();
+  const heardMs = east.watch.statusOf('west')?.heardMs;
+  const beat = { epoch: west.publisher.summary.epoch, sequence: 2 ** 47, intervalMs: 250, digest: '0'.repeat(16), asks: [] };
+  const [own, other] = [keys.get('west') ?? exampleKeys(), exampleKeys()];
+  const channel = beats.channel('west');
+  channel.send(signBeat(other.privateKey, 'west', beat));
+  channel.send(signBeat(own.privateKey, 'north', beat));
+  channel.send(signBeat(own.privateKey, 'west', { ...beat, epoch: 1 }));
+  channel.send(Uint8Array.of(1, 2, 3));
+  t.is(east.watch.statusOf('west')?.heardMs, heardMs);
+  await sleep(1100);
+  channel.send(signBeat(own.privateKey, 'west', beat));
+  t.not(east.watch.statusOf('west')?.heardMs, heardMs);
+});
