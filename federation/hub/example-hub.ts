@@ -1,30 +1,26 @@
 /** A hub as `landbridge hub init` makes one, for tests. */
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { encodeAccount, encodeOperator, type Account } from '@nats-io/jwt';
-import { createAccount, createOperator } from '@nats-io/nkeys';
-import { TestNatsServer } from '../bus/test-nats-server.ts';
+import { createAccount } from '@nats-io/nkeys';
+import { freePort, TestNatsServer } from '../bus/test-nats-server.ts';
 import type { HubAuthority } from '../join/credentials.ts';
 import { makeEd25519Keys } from '../join/ed25519.ts';
+import { makeFederation, makeHubAccounts } from '../join/hub-accounts.ts';
 import { makeHubTls } from '../join/hub-material.ts';
-
-const LIMITS = { data: -1, payload: -1, subs: -1, conn: -1, leaf: 0, imports: 0, exports: 0, wildcards: false };
-const JETSTREAM = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
+import { HUB_DOMAIN } from '../join/hub-users.ts';
 
 export interface ExampleHub extends AsyncDisposable {
   readonly server: TestNatsServer;
   readonly authority: HubAuthority;
+  /** Where it hears leaf nodes. */
+  readonly leafPort: number;
+  /** Of one more federation, of which the hub has not heard. */
+  addFederation(): Promise<HubAuthority>;
 }
 
 export async function startExampleHub(): Promise<ExampleHub> {
-  const [operator, account, signing, system] = [createOperator(), createAccount(), createAccount(), createAccount()];
-  const claims: Partial<Account> = { limits: { ...LIMITS, ...JETSTREAM }, signing_keys: [signing.getPublicKey()] };
-  const [tls, operatorJwt, accountJwt, systemJwt] = await Promise.all([
-    makeHubTls(['127.0.0.1'], new Date()),
-    encodeOperator('test', operator, { system_account: system.getPublicKey() }),
-    encodeAccount('test', account, claims, { signer: operator }),
-    encodeAccount('SYS', system, { limits: LIMITS }, { signer: operator }),
-  ]);
+  const [tls, { operatorJwt, systemAccount, accounts, authority: keys, operator }] = await Promise.all([makeHubTls(['127.0.0.1'], new Date()), makeHubAccounts()]);
+  const leafPort = await freePort();
   const server = await TestNatsServer.start(async (store, port) => {
     const folder = dirname(store);
     const [certificate, key, config] = ['hub.pem', 'hub-key.pem', 'nats.conf'].map((name) => join(folder, name)) as [string, string, string];
@@ -34,18 +30,22 @@ export async function startExampleHub(): Promise<ExampleHub> {
       writeFile(key, tls.keyPem),
       writeFile(config, `host: 127.0.0.1
 port: ${port}
-tls { cert_file: ${quoted(certificate)}, key_file: ${quoted(key)} }
-jetstream { store_dir: ${quoted(store)} }
+tls { cert_file: ${quoted(certificate)}, key_file: ${quoted(key)}, timeout: 30 }
+authorization { timeout: 30 }
+jetstream { store_dir: ${quoted(store)}, domain: ${HUB_DOMAIN} }
+leafnodes { listen: "127.0.0.1:${leafPort}", tls { cert_file: ${quoted(certificate)}, key_file: ${quoted(key)}, timeout: 30 }, authorization { timeout: 30 } }
 operator: ${quoted(operatorJwt)}
-system_account: ${quoted(system.getPublicKey())}
-resolver: MEMORY
-resolver_preload: { ${account.getPublicKey()}: ${quoted(accountJwt)}, ${system.getPublicKey()}: ${quoted(systemJwt)} }
+system_account: ${quoted(systemAccount)}
+resolver { type: full, dir: ${quoted(join(folder, 'accounts'))} }
+resolver_preload: { ${[...accounts].map(([account, jwt]) => `${account}: ${quoted(jwt)}`).join(', ')} }
 `),
     ]);
     return config;
   });
-  const authority = exampleAuthority({ urls: [`tls://127.0.0.1:${server.port}`], caPem: tls.caPem, accountPublicKey: account.getPublicKey(), accountSigningSeed: new TextDecoder().decode(signing.getSeed()) });
-  return { server, authority, [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose]() };
+  const place = { urls: [`tls://127.0.0.1:${server.port}`], caPem: tls.caPem };
+  const authority = exampleAuthority({ ...place, ...keys });
+  const addFederation = async (): Promise<HubAuthority> => exampleAuthority({ ...place, ...(await makeFederation(operator)) });
+  return { server, authority, leafPort, addFederation, [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose]() };
 }
 
 /** Without changes, of a hub that nobody runs. */

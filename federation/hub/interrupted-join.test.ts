@@ -10,6 +10,7 @@ import { makeMemoryTokenStore } from '../join/token-store.ts';
 import { MemorySecretStore } from '../kubernetes/memory-secret-store.ts';
 import { signMember } from '../records/members.ts';
 import { type ExampleHub, startExampleHub } from './example-hub.ts';
+import { until } from './example-membership.ts';
 import { JOIN_KEYS_SECRET } from './kept-join-keys.ts';
 import { Membership } from './membership.ts';
 
@@ -39,14 +40,6 @@ async function joinAndDie(t: ExecutionContext, cluster: string, secrets: MemoryS
   t.like(await t.throwsAsync(life(cluster, secrets).join(token, soon())), { code: 'died' });
   secrets.write = write;
   t.is(await secrets.read(CREDENTIALS), undefined);
-}
-
-async function until(t: ExecutionContext, what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 300; tries++) {
-    if (await holds()) return;
-    await sleep(50);
-  }
-  t.fail(what);
 }
 
 const recordKeyOf = async (secrets: MemorySecretStore): Promise<string> => (JSON.parse((await secrets.read(CREDENTIALS))?.values['credentials.json'] ?? '{}') as { recordPublicKey: string }).recordPublicKey;

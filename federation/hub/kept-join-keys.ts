@@ -1,6 +1,7 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import type { Logger } from 'pino';
 import { encodeJoinKeys, type JoinKeys, makeJoinKeys, parseJoinKeys } from '../join/join-keys.ts';
-import type { SecretStore } from '../kubernetes/secret-store.ts';
+import { isConflict, type SecretStore } from '../kubernetes/secret-store.ts';
 
 export const JOIN_KEYS_SECRET = 'landbridge-join-keys';
 const KEY = 'keys.json';
@@ -29,7 +30,7 @@ export class KeptJoinKeys {
         return keys;
       } catch (thrown) {
         // Two joins at once: both go on with the keys of the first.
-        if (!(thrown instanceof LandbridgeError && thrown.code === 'conflict')) throw thrown;
+        if (!isConflict(thrown)) throw thrown;
       }
     }
   }
@@ -38,5 +39,15 @@ export class KeptJoinKeys {
   async forget(): Promise<void> {
     const known = await this.#secrets.read(JOIN_KEYS_SECRET);
     if (known !== undefined && Object.keys(known.values).length > 0) await this.#secrets.write(JOIN_KEYS_SECRET, {}, known.resourceVersion);
+  }
+
+  /** What is left of them is tidied up another time. */
+  async tryForget(log: Pick<Logger, 'warn'>): Promise<void> {
+    try {
+      await this.forget();
+    } catch (thrown) {
+      const { code, message } = LandbridgeError.from(thrown);
+      log.warn({ scope: 'membership', code, error: message }, 'the keys of the join could not be forgotten');
+    }
   }
 }

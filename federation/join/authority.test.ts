@@ -168,7 +168,7 @@ test('of two joiners at once with one token, in two processes of the founder, on
     },
   };
   const requests = [westRoot, northRoot].map((root) => encodeQuestion(token, { keys: makeJoinKeys(), roots: [root] }));
-  const answers = await Promise.all(requests.map((request) => example.another(store).redeem(request, signal)));
+  const answers = await Promise.all(requests.map((request) => example.another(store).redeem(request, 'sender', signal)));
   t.deepEqual(answers.map(outcome).sort(), ['granted', 'token-used']);
   t.is(loads, 3);
   t.is((await storedTokens(example)).tokens[0]?.redemptions.length, 1);
@@ -197,7 +197,7 @@ test('requests that are not requests are refused', async (t) => {
   const good = JSON.parse(Buffer.from(encodeQuestion(token, { keys: makeJoinKeys(), roots: [westRoot] })).toString()) as object;
   const bad = ['', '{}', 'x'.repeat(200_000), JSON.stringify({ ...good, trustDomain: 'other' }), JSON.stringify({ ...good, recordPublicKey: makeJoinKeys().record.publicKey }), JSON.stringify({ ...good, roots: ['AAAA'] })];
   for (const text of bad) {
-    t.is(outcome(await example.founder.redeem(Buffer.from(text), signal)), 'redeem-malformed', text.slice(0, 80));
+    t.is(outcome(await example.founder.redeem(Buffer.from(text), text, signal)), 'redeem-malformed', text.slice(0, 80));
   }
 });
 
@@ -221,4 +221,34 @@ test('the founder admits itself once, and again when its roots change', async (t
   const back = await example.founder.admitFounder({ ...founder, credentials: remade, roots: [northRoot] }, signal);
   t.is(back.recordPublicKey, remade.recordPublicKey);
   refused(t, await example.redeem(await example.createToken('west'), { keys: makeJoinKeys(), roots: [northRoot] }), 'root-taken');
+});
+
+test('after ten attempts that failed in a minute a sender is not heard any more, and others are', async (t) => {
+  const example = makeExampleFounder();
+  const token = await example.createToken('west');
+  const wrong = { ...token, code: Buffer.alloc(32).toString('base64url') };
+  const keys = makeJoinKeys();
+  for (let n = 0; n < 10; n++) refused(t, await example.redeem(wrong, { keys, roots: [westRoot] }), 'token-unknown');
+  refused(t, await example.redeem(token, { keys, roots: [westRoot] }), 'too-many-attempts');
+  granted(await example.redeem({ ...(await example.createToken('north')) }, { keys: makeJoinKeys(), roots: [northRoot] }));
+  example.now += 60_000;
+  granted(await example.redeem(token, { keys, roots: [westRoot] }));
+});
+
+test('a token for a pattern admits clusters whose names begin so, each with keys of its own', async (t) => {
+  const example = makeExampleFounder();
+  const token = await example.createToken('west-*', { uses: 2 });
+  const keys = makeJoinKeys();
+  refused(t, await example.redeem(token, { cluster: 'east-1', keys, roots: [westRoot] }), 'token-for-another-cluster');
+  const first = granted(await example.redeem(token, { cluster: 'west-1', keys, roots: [westRoot] }));
+  refused(t, await example.redeem(token, { cluster: 'west-2', keys, roots: [northRoot] }), 'key-taken');
+  granted(await example.redeem(token, { cluster: 'west-2', keys: makeJoinKeys(), roots: [northRoot] }));
+  t.deepEqual(granted(await example.redeem(token, { cluster: 'west-1', keys, roots: [westRoot] })).userJwt, first.userJwt, 'the answer was lost');
+  refused(t, await example.redeem(token, { cluster: 'west-3', keys: makeJoinKeys(), roots: [await makeRoot()] }), 'token-used');
+  for (const pattern of ['*', '-*', 'West-*', 'west-*-x', `${'a'.repeat(63)}*`]) await t.throwsAsync(example.createToken(pattern), { code: 'cluster-name-invalid' } as never, pattern);
+});
+
+test('names are RFC 1123 labels, and no two members differ by what looks alike', async (t) => {
+  const example = makeExampleFounder();
+  for (const cluster of ['B', 'b.', 'b-', '-b', 'b b', 'ｂ', 'b\n', 'b/c', 'a'.repeat(64), '', 'svc', 'members']) await t.throwsAsync(example.createToken(cluster), { code: 'cluster-name-invalid' } as never, cluster);
 });

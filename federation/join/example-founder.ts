@@ -4,7 +4,9 @@ import type { LandbridgeError } from '@landbridge/core/errors.ts';
 import { createAccount } from '@nats-io/nkeys';
 import { pino } from 'pino';
 import { type MemoryBus, makeMemoryBus } from '../bus/memory-bus.ts';
+import { MemorySecretStore } from '../kubernetes/memory-secret-store.ts';
 import { type Member, openMember } from '../records/members.ts';
+import { RemovedMembers } from '../removal/removed-members.ts';
 import { JoinAuthority } from './authority.ts';
 import type { HubAuthority } from './credentials.ts';
 import { makeEd25519Keys } from './ed25519.ts';
@@ -51,9 +53,10 @@ export function makeExampleFounder(wrapStore: (store: TokenStore) => TokenStore 
     authorityPublicKey: keys.publicKey,
   };
   const bus = makeMemoryBus();
+  const secrets = new MemorySecretStore();
   const memory = makeMemoryTokenStore();
   const makeAuthority = (store: TokenStore): JoinAuthority =>
-    new JoinAuthority({ authority: hub, store, bus, members: () => new Map(), clock: () => example.now, log: pino({ level: 'silent' }) });
+    new JoinAuthority({ founder: 'east', authority: hub, store, bus, members: () => new Map(), removed: new RemovedMembers(secrets, hub.authorityPublicKey), clock: () => example.now, log: pino({ level: 'silent' }) });
   const example: ExampleFounder = {
     founder: makeAuthority(wrapStore(memory)),
     another: makeAuthority,
@@ -68,7 +71,7 @@ export function makeExampleFounder(wrapStore: (store: TokenStore) => TokenStore 
       return parsed.value;
     },
     async redeem(token, applicant) {
-      return readAnswer(await example.founder.redeem(encodeQuestion(token, applicant), AbortSignal.timeout(5000)));
+      return readAnswer(await example.founder.redeem(encodeQuestion(token, applicant), token.bootstrapSeed, AbortSignal.timeout(5000)));
     },
   };
   return example;

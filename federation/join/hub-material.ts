@@ -1,13 +1,16 @@
-/** The hub's own certificate authority and server certificate. */
+/** The hub's own certificate authority and server certificates. */
 import { generateKeyPair, randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { promisify } from 'node:util';
 import forge from 'node-forge';
 
-export interface HubTls {
-  readonly caPem: string;
+export interface ServerTls {
   readonly certificatePem: string;
   readonly keyPem: string;
+}
+
+export interface HubTls extends ServerTls {
+  readonly caPem: string;
 }
 
 /** The authority's key is thrown away after its one signature, so the certificates must last as long as the hub. */
@@ -22,7 +25,13 @@ export const DNS_NAME = /^(\*\.)?([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?\.)
 
 /** @param hosts DNS names and IP addresses under which clusters reach the hub; at least one. */
 export async function makeHubTls(hosts: readonly string[], now: Date): Promise<HubTls> {
-  const [authority, server] = await Promise.all([makeKeys(), makeKeys()]);
+  const { caPem, servers } = await makeHubCertificates([hosts], now);
+  return { caPem, ...(servers[0] as ServerTls) };
+}
+
+/** @param hosts of each server, as for {@link makeHubTls}. Servers of one hub show each other their certificates. */
+export async function makeHubCertificates(hosts: readonly (readonly string[])[], now: Date): Promise<{ readonly caPem: string; readonly servers: readonly ServerTls[] }> {
+  const [authority, ...keys] = await Promise.all([makeKeys(), ...hosts.map(makeKeys)]);
   const issuer = [{ name: 'commonName', value: 'landbridge-hub-ca' }];
 
   const ca = blankCertificate(authority, now);
@@ -35,19 +44,22 @@ export async function makeHubTls(hosts: readonly string[], now: Date): Promise<H
   ]);
   ca.sign(authority.privateKey, forge.md.sha256.create());
 
-  const certificate = blankCertificate(server, now);
-  certificate.setSubject([{ name: 'commonName', value: 'landbridge-hub' }]);
-  certificate.setIssuer(issuer);
-  certificate.setExtensions([
-    { name: 'basicConstraints', critical: true, cA: false },
-    { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: true },
-    { name: 'extKeyUsage', serverAuth: true },
-    { name: 'subjectAltName', altNames: hosts.map(altName) },
-    { name: 'authorityKeyIdentifier', keyIdentifier: ca.generateSubjectKeyIdentifier().getBytes() },
-  ]);
-  certificate.sign(authority.privateKey, forge.md.sha256.create());
-
-  return { caPem: toPem(ca), certificatePem: toPem(certificate), keyPem: server.pem };
+  const servers = hosts.map((names, index): ServerTls => {
+    const server = keys[index] as RsaKeys;
+    const certificate = blankCertificate(server, now);
+    certificate.setSubject([{ name: 'commonName', value: 'landbridge-hub' }]);
+    certificate.setIssuer(issuer);
+    certificate.setExtensions([
+      { name: 'basicConstraints', critical: true, cA: false },
+      { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: true },
+      { name: 'extKeyUsage', serverAuth: true, ...(hosts.length > 1 ? { clientAuth: true } : {}) },
+      { name: 'subjectAltName', altNames: names.map(altName) },
+      { name: 'authorityKeyIdentifier', keyIdentifier: ca.generateSubjectKeyIdentifier().getBytes() },
+    ]);
+    certificate.sign(authority.privateKey, forge.md.sha256.create());
+    return { certificatePem: toPem(certificate), keyPem: server.pem };
+  });
+  return { caPem: toPem(ca), servers };
 }
 
 /** RFC 5280, section 4.2.1.6: dNSName is tag 2, iPAddress tag 7. */

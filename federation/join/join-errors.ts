@@ -38,16 +38,42 @@ export function alreadyJoined(cluster: string): LandbridgeError {
   });
 }
 
+export function notJoined(cluster: string): LandbridgeError {
+  return new LandbridgeError('not-joined', `Cluster "${cluster}" is a member of no federation.`, { hint: 'It joins one with landbridge join.' });
+}
+
 export function clusterNameTaken(cluster: string): LandbridgeError {
   return new LandbridgeError('cluster-name-taken', `Another cluster is already a member under the name "${cluster}".`, {
     hint: 'Give one of them another name (value cluster.name of the chart); names are unique in a federation.',
   });
 }
 
+export function clusterNameHeld(cluster: string, until: number): LandbridgeError {
+  return new LandbridgeError('cluster-name-held', `A cluster named "${cluster}" was revoked: nobody may join under this name before ${new Date(until).toISOString()}.`, {
+    hint: 'Give the cluster another name (value cluster.name of the chart), so that nobody takes it for the one that was revoked.',
+  });
+}
+
+export function memberUnknown(cluster: string): LandbridgeError {
+  return new LandbridgeError('member-unknown', `There is no member "${cluster}".`, { hint: 'landbridge status lists the members.' });
+}
+
+export function keyNotCurrent(cluster: string): LandbridgeError {
+  return new LandbridgeError('key-not-current', `The request was not signed by the key that cluster "${cluster}" has.`, { hint: 'Another replica may have rotated the keys meanwhile: look at the log of landbridge-federation. Where the keys are lost, revoke the cluster.' });
+}
+
+export function founderStays(cluster: string): LandbridgeError {
+  return new LandbridgeError('founder-stays', `Cluster "${cluster}" is the founder: it can neither leave nor be revoked.`, { hint: 'To end the federation, let all others leave, then delete the Secrets landbridge-hub-authority and landbridge-hub-credentials here.' });
+}
+
 export function memberRevoked(cluster: string): LandbridgeError {
   return new LandbridgeError('member-revoked', `Cluster "${cluster}" was removed from the federation, and its key can not come back.`, {
     hint: 'Delete the Secret landbridge-hub-credentials in that cluster, so that it makes a new key, and join with a new token.',
   });
+}
+
+export function keyTaken(): LandbridgeError {
+  return new LandbridgeError('key-taken', 'A key of this cluster belongs to another member already.', { hint: 'Delete the Secret landbridge-join-keys here, so that this cluster makes keys of its own.' });
 }
 
 export function trustDomainTaken(trustDomain: string, owner: string): LandbridgeError {
@@ -81,6 +107,10 @@ export function founderUnreachable(cause?: unknown): LandbridgeError {
 
 export function founderBusy(): LandbridgeError {
   return new LandbridgeError('founder-busy', 'The founding cluster has too many joins at once.', { hint: 'Try again in a minute; the token stays valid.', retryable: true });
+}
+
+export function tooManyAttempts(): LandbridgeError {
+  return new LandbridgeError('too-many-attempts', 'With this join token too many attempts failed.', { hint: 'Wait a minute, and look at what the first of them said.' });
 }
 
 export function founderFailed(cause: unknown): LandbridgeError {

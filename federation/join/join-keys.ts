@@ -1,8 +1,8 @@
 /** A joining cluster's private keys, as it keeps them from before it redeems a token until it has its credentials. */
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import Type from 'typebox';
-import { Value } from 'typebox/value';
-import { firstFault, PrivateKeyPemSchema, RawKeySchema, UserSeedSchema } from './credentials.ts';
+import { parseText } from './checked-json.ts';
+import { PrivateKeyPemSchema, RawKeySchema, UserSeedSchema } from './credentials.ts';
 import { type Ed25519Keys, makeEd25519Keys, parsePrivateKey, rawPublicKey } from './ed25519.ts';
 import { makeUserKeys, type UserKeys, userPublicKeyOf } from './hub-users.ts';
 
@@ -32,14 +32,9 @@ export function encodeJoinKeys({ authorityPublicKey, keys }: StoredJoinKeys): st
 }
 
 export function parseJoinKeys(text: string): Result<StoredJoinKeys> {
-  if (text.length > MAX_BYTES) return err(`longer than ${MAX_BYTES} bytes`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return err('not JSON');
-  }
-  if (!Value.Check(FileSchema, value)) return err(firstFault(FileSchema, value));
+  const file = parseText(FileSchema, text, MAX_BYTES);
+  if (!file.ok) return file;
+  const { value } = file;
   const record = parsePrivateKey(value.recordPrivateKeyPem);
   if (!record.ok) return record;
   let userPublicKey: string;

@@ -4,11 +4,12 @@
  */
 import { crc32 } from 'node:zlib';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { parseClusterName } from '@landbridge/core/names.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
-import { ClusterLabelSchema, firstFault, HubUrlsSchema, JwtSchema, PemCertificateSchema, RawKeySchema, UserSeedSchema } from './credentials.ts';
+import { firstFault } from './checked-json.ts';
+import { HubUrlsSchema, JwtSchema, PemCertificateSchema, RawKeySchema, UserSeedSchema } from './credentials.ts';
+import { NamePatternSchema, parseNamePattern } from './name-pattern.ts';
 
 /** A token with sixteen addresses and a chain of four certificates stays below this. */
 export const MAX_TOKEN_LENGTH = 32 * 1024;
@@ -19,8 +20,8 @@ export const JoinTokenSchema = Type.Object({
   caPem: PemCertificateSchema,
   /** 32 random bytes; the founder keeps their SHA-256 only. */
   code: RawKeySchema,
-  /** The only name that may join. */
-  cluster: ClusterLabelSchema,
+  /** The only name that may join, or how it must begin. */
+  cluster: NamePatternSchema,
   /** A NATS user that can do nothing but ask for the join. */
   bootstrapJwt: JwtSchema,
   bootstrapSeed: UserSeedSchema,
@@ -59,7 +60,7 @@ export function parseJoinToken(text: string): Result<JoinToken, LandbridgeError>
     return damaged('The join token is damaged: its content can not be read.');
   }
   if (!Value.Check(JoinTokenSchema, value)) return damaged(`The join token has a field that is not valid: ${firstFault(JoinTokenSchema, value)}.`);
-  const cluster = parseClusterName(value.cluster);
+  const cluster = parseNamePattern(value.cluster);
   return cluster.ok ? ok(value) : damaged(`The join token names a cluster that can not exist: ${cluster.error}.`);
 }
 

@@ -3,11 +3,12 @@ import { X509Certificate } from 'node:crypto';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { parseClusterName } from '@landbridge/core/names.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
-import Type, { type Static } from 'typebox';
-import { Value } from 'typebox/value';
-import { ClusterLabelSchema, firstFault, JwtSchema, RawKeySchema, UserPublicKeySchema } from './credentials.ts';
-import { parsePrivateKey, parsePublicKey, signatureHolds, signBytes } from './ed25519.ts';
+import Type, { type Static, type TSchema } from 'typebox';
+import { parseMessage } from './checked-json.ts';
+import { ClusterLabelSchema, JwtSchema, RawKeySchema, UserPublicKeySchema } from './credentials.ts';
+import { parsePublicKey, signatureHolds } from './ed25519.ts';
 import { MAX_REDEEM_BYTES } from './hub-users.ts';
+import { ProofSchema, prove } from './proof.ts';
 
 export const MAX_ROOTS = 8;
 /** Below the hub's max_payload of 1 MiB. */
@@ -27,21 +28,28 @@ export const RedeemRequestSchema = Type.Object({
   trustDomain: TrustDomainSchema,
   roots: Type.Array(RootSchema, { minItems: 1, maxItems: MAX_ROOTS }),
   network: NetworkSchema,
+  /** Whether the member renews its NATS user; one that does not gets one without an end. */
+  renews: Type.Optional(Type.Literal(true)),
+  /** Whether it only asks what there is: the token is not spent. */
+  preview: Type.Optional(Type.Literal(true)),
   /** By the record key over all other fields: nobody joins with a key that is not theirs. */
-  proof: Type.String({ pattern: '^[A-Za-z0-9_-]{86}$' }),
+  proof: ProofSchema,
+});
+
+/** What the founder answers where it does not do what was asked. */
+export const RefusalSchema = Type.Object({
+  ok: Type.Literal(false),
+  error: Type.Object({
+    code: Type.String({ pattern: '^[a-z][a-z0-9-]{0,63}$' }),
+    message: Type.String({ maxLength: 2000 }),
+    hint: Type.Optional(Type.String({ maxLength: 2000 })),
+    retryable: Type.Optional(Type.Boolean()),
+  }),
 });
 
 export const RedeemAnswerSchema = Type.Union([
-  Type.Object({ ok: Type.Literal(true), userJwt: JwtSchema, members: Type.Array(Type.String({ maxLength: 256 * 1024 }), { maxItems: 10_000 }) }),
-  Type.Object({
-    ok: Type.Literal(false),
-    error: Type.Object({
-      code: Type.String({ pattern: '^[a-z][a-z0-9-]{0,63}$' }),
-      message: Type.String({ maxLength: 2000 }),
-      hint: Type.Optional(Type.String({ maxLength: 2000 })),
-      retryable: Type.Optional(Type.Boolean()),
-    }),
-  }),
+  Type.Object({ ok: Type.Literal(true), userJwt: JwtSchema, renewalJwt: Type.Optional(JwtSchema), leafJwt: Type.Optional(JwtSchema), members: Type.Array(Type.String({ maxLength: 256 * 1024 }), { maxItems: 10_000 }) }),
+  RefusalSchema,
 ]);
 
 export type RedeemRequest = Static<typeof RedeemRequestSchema>;
@@ -49,24 +57,22 @@ export type RedeemQuestion = Omit<RedeemRequest, 'v' | 'proof'>;
 
 export interface RedeemAnswer {
   readonly userJwt: string;
+  readonly renewalJwt?: string | undefined;
+  readonly leafJwt?: string | undefined;
   /** Signed member envelopes. */
   readonly members: readonly Uint8Array[];
 }
 
 export function encodeRedeemRequest(question: RedeemQuestion, recordPrivateKeyPem: string): Uint8Array {
-  const key = parsePrivateKey(recordPrivateKeyPem);
-  if (!key.ok) throw new LandbridgeError('internal', `record key: ${key.error}`);
-  const request: RedeemRequest = { v: 1, ...question, proof: signBytes(key.value, provenBytes(question)) };
+  const request: RedeemRequest = { v: 1, ...question, proof: prove(recordPrivateKeyPem, provenBytes(question)) };
   return Buffer.from(JSON.stringify(request));
 }
 
 /** Accepts only a request whose proof holds and whose roots are certificates of authorities. */
 export function parseRedeemRequest(bytes: Uint8Array): Result<RedeemRequest> {
-  if (bytes.length > MAX_REDEEM_BYTES) return err(`longer than ${MAX_REDEEM_BYTES} bytes`);
-  const value = parseJson(bytes);
-  if (!value.ok) return value;
-  if (!Value.Check(RedeemRequestSchema, value.value)) return err(firstFault(RedeemRequestSchema, value.value));
-  const request = value.value;
+  const message = parseMessage(RedeemRequestSchema, bytes, MAX_REDEEM_BYTES);
+  if (!message.ok) return message;
+  const request = message.value;
   const cluster = parseClusterName(request.cluster);
   if (!cluster.ok) return cluster;
   const key = parsePublicKey(request.recordPublicKey);
@@ -81,14 +87,14 @@ export function parseRedeemRequest(bytes: Uint8Array): Result<RedeemRequest> {
 export function encodeRedeemAnswer(answer: RedeemAnswer): Uint8Array {
   const members: string[] = [];
   // What does not fit reaches the new member over the bus.
-  let room = MAX_ANSWER_BYTES - answer.userJwt.length - 100;
+  let room = MAX_ANSWER_BYTES - answer.userJwt.length - (answer.renewalJwt?.length ?? 0) - (answer.leafJwt?.length ?? 0) - 100;
   for (const envelope of answer.members) {
     const text = Buffer.from(envelope).toString('base64');
     room -= text.length + 3;
     if (room < 0) break;
     members.push(text);
   }
-  return Buffer.from(JSON.stringify({ ok: true, userJwt: answer.userJwt, members }));
+  return Buffer.from(JSON.stringify({ ok: true, userJwt: answer.userJwt, renewalJwt: answer.renewalJwt, leafJwt: answer.leafJwt, members }));
 }
 
 export function encodeRedeemRefusal(error: LandbridgeError): Uint8Array {
@@ -98,19 +104,27 @@ export function encodeRedeemRefusal(error: LandbridgeError): Uint8Array {
 
 /** A refusal by the founder comes back as the error that the founder made. */
 export function parseRedeemAnswer(bytes: Uint8Array): Result<Result<RedeemAnswer, LandbridgeError>> {
-  if (bytes.length > MAX_ANSWER_BYTES) return err(`longer than ${MAX_ANSWER_BYTES} bytes`);
-  const value = parseJson(bytes);
-  if (!value.ok) return value;
-  if (!Value.Check(RedeemAnswerSchema, value.value)) return err('fields are missing or not valid');
-  if (value.value.ok) return ok(ok({ userJwt: value.value.userJwt, members: value.value.members.map((text) => Buffer.from(text, 'base64')) }));
-  const { code, message, hint, retryable } = value.value.error;
-  return ok(err(new LandbridgeError(code, message, { ...(hint === undefined ? {} : { hint }), retryable: retryable ?? false })));
+  return parseAnswer(RedeemAnswerSchema, bytes, MAX_ANSWER_BYTES, ({ userJwt, renewalJwt, leafJwt, members }) => ({ userJwt, renewalJwt, leafJwt, members: members.map((text) => Buffer.from(text, 'base64')) }));
+}
+
+type Answer = { readonly ok: true } | Static<typeof RefusalSchema>;
+
+/** An answer as its schema has it, read by `read`, or the founder's refusal. */
+export function parseAnswer<S extends TSchema, T>(schema: Static<S> extends Answer ? S : never, bytes: Uint8Array, maxBytes: number, read: (answer: Extract<Static<S>, { readonly ok: true }>) => T): Result<Result<T, LandbridgeError>> {
+  const message = parseMessage(schema, bytes, maxBytes, 'fields are missing or not valid');
+  if (!message.ok) return message;
+  const answer = message.value as Answer;
+  return ok(answer.ok ? ok(read(answer as Extract<Static<S>, { readonly ok: true }>)) : err(refusalOf(answer.error)));
+}
+
+function refusalOf({ code, message, hint, retryable }: Static<typeof RefusalSchema>['error']): LandbridgeError {
+  return new LandbridgeError(code, message, { ...(hint === undefined ? {} : { hint }), retryable: retryable ?? false });
 }
 
 /** An array fixes the order; the first element keeps the signature from meaning anything else that this key signs. */
 function provenBytes(question: RedeemQuestion): Uint8Array {
-  const { code, cluster, userPublicKey, recordPublicKey, trustDomain, roots, network } = question;
-  return Buffer.from(JSON.stringify(['landbridge.join.redeem', 1, code, cluster, userPublicKey, recordPublicKey, trustDomain, roots, network]));
+  const { code, cluster, userPublicKey, recordPublicKey, trustDomain, roots, network, renews, preview } = question;
+  return Buffer.from(JSON.stringify(['landbridge.join.redeem', 1, code, cluster, userPublicKey, recordPublicKey, trustDomain, roots, network, ...(renews === true ? ['renews'] : []), ...(preview === true ? ['preview'] : [])]));
 }
 
 function isAuthorityCertificate(base64: string): boolean {
@@ -118,13 +132,5 @@ function isAuthorityCertificate(base64: string): boolean {
     return new X509Certificate(Buffer.from(base64, 'base64')).ca;
   } catch {
     return false;
-  }
-}
-
-function parseJson(bytes: Uint8Array): Result<unknown> {
-  try {
-    return ok(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
-  } catch {
-    return err('not JSON in UTF-8');
   }
 }

@@ -1,15 +1,16 @@
 /** The joining cluster's side: swaps a token for credentials. Private keys are made here and never leave. */
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { decode } from '@nats-io/jwt';
-import { AuthorizationError, type NatsConnection, NoRespondersError, RequestError, UserAuthenticationExpiredError } from '@nats-io/transport-node';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import { type Member, openMember } from '../records/members.ts';
 import type { HubCredentials } from './credentials.ts';
-import { connectHub } from './hub-connection.ts';
 import { bootstrapInboxPrefix, REDEEM_SUBJECT, userPublicKeyOf } from './hub-users.ts';
-import { answerMalformed, founderUnreachable, hubUnreachable, tokenExpired, tokenForAnotherCluster, tokenRefusedByHub } from './join-errors.ts';
+import { answerMalformed, tokenExpired, tokenForAnotherCluster, tokenRefusedByHub } from './join-errors.ts';
+import { type JoinPreview, parseJoinPreview } from './join-preview.ts';
 import { type JoinKeys, makeJoinKeys } from './join-keys.ts';
 import { type JoinToken, parseJoinToken } from './join-token.ts';
+import { isNameFor } from './name-pattern.ts';
+import { type Asking, askOnce } from './one-request.ts';
 import { encodeRedeemRequest, parseRedeemAnswer, type RedeemAnswer } from './redeem-messages.ts';
 
 export interface JoinRequest {
@@ -34,33 +35,42 @@ export interface Joined {
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
-const CONNECT_TIMEOUT_MS = 5_000;
-const ANSWER_TIMEOUT_MS = 10_000;
 
 export async function joinWithToken(request: JoinRequest): Promise<Joined> {
-  const { cluster, trustDomain, network, signal, clock, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
-  signal.throwIfAborted();
-  const parsed = parseJoinToken(request.token);
-  if (!parsed.ok) throw parsed.error;
-  const token = parsed.value;
-  if (token.cluster !== cluster) throw tokenForAnotherCluster(token.cluster, cluster);
-  if (clock() >= token.exp * 1000) throw tokenExpired(token.cluster, token.exp);
+  const token = usableToken(request);
   const { keys: given = makeJoinKeys() } = request;
   const keys = typeof given === 'function' ? await given(token.authorityPublicKey) : given;
-  const question = encodeRedeemRequest(
-    { code: token.code, cluster, userPublicKey: keys.user.publicKey, recordPublicKey: keys.record.publicKey, trustDomain, roots: [...request.roots], network },
-    keys.record.privateKeyPem,
-  );
-  const answer = await askUntilAnswered(token, question, timeoutMs, signal);
-  return checkAnswer(answer, token, keys);
+  const answer = await askUntilAnswered(request, token, questionOf(request, token, keys, { renews: true }), parseRedeemAnswer);
+  return checkAnswer(answer, request.cluster, token, keys);
+}
+
+/** What the cluster would find; the token can be used afterwards as before. */
+export async function previewWithToken(request: Omit<JoinRequest, 'keys'>): Promise<JoinPreview> {
+  const token = usableToken(request);
+  return await askUntilAnswered(request, token, questionOf(request, token, makeJoinKeys(), { preview: true }), parseJoinPreview);
+}
+
+function usableToken({ token: text, cluster, signal, clock }: JoinRequest): JoinToken {
+  signal.throwIfAborted();
+  const parsed = parseJoinToken(text);
+  if (!parsed.ok) throw parsed.error;
+  const token = parsed.value;
+  if (!isNameFor(token.cluster, cluster)) throw tokenForAnotherCluster(token.cluster, cluster);
+  if (clock() >= token.exp * 1000) throw tokenExpired(token.cluster, token.exp);
+  return token;
+}
+
+function questionOf({ cluster, trustDomain, roots, network }: JoinRequest, { code }: JoinToken, keys: JoinKeys, kind: { readonly renews: true } | { readonly preview: true }): Uint8Array {
+  const question = { code, cluster, userPublicKey: keys.user.publicKey, recordPublicKey: keys.record.publicKey, trustDomain, roots: [...roots], network, ...kind };
+  return encodeRedeemRequest(question, keys.record.privateKeyPem);
 }
 
 /** Asks with the same keys each time, so that an answer that was lost is given again. */
-async function askUntilAnswered(token: JoinToken, question: Uint8Array, timeoutMs: number, signal: AbortSignal): Promise<RedeemAnswer> {
+async function askUntilAnswered<T>({ timeoutMs = DEFAULT_TIMEOUT_MS, signal }: JoinRequest, token: JoinToken, question: Uint8Array, parse: Asking<T>['parse']): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (let attempt = 0; ; attempt++) {
     try {
-      return await ask(token, question, signal);
+      return await ask(token, question, parse, signal);
     } catch (thrown) {
       signal.throwIfAborted();
       const pause = retryDelay(attempt);
@@ -71,48 +81,16 @@ async function askUntilAnswered(token: JoinToken, question: Uint8Array, timeoutM
   }
 }
 
-async function ask(token: JoinToken, question: Uint8Array, signal: AbortSignal): Promise<RedeemAnswer> {
+async function ask<T>(token: JoinToken, question: Uint8Array, parse: Asking<T>['parse'], signal: AbortSignal): Promise<T> {
   const { urls, caPem, cluster, bootstrapJwt: jwt, bootstrapSeed: seed } = token;
   const inboxPrefix = bootstrapInboxPrefix(userPublicKeyOf(seed));
-  let connection: NatsConnection;
-  try {
-    connection = await connectHub({ urls, caPem, jwt, seed, inboxPrefix, name: `join ${cluster}`, timeoutMs: CONNECT_TIMEOUT_MS }, signal);
-  } catch (thrown) {
-    signal.throwIfAborted();
-    throw isRefusal(thrown) ? tokenRefusedByHub(cluster, thrown) : hubUnreachable(urls, thrown);
-  }
-  const close = (): void => void connection.close();
-  signal.addEventListener('abort', close, { once: true });
-  try {
-    const message = await connection.request(REDEEM_SUBJECT, question, { timeout: ANSWER_TIMEOUT_MS });
-    const answer = parseRedeemAnswer(message.data);
-    if (!answer.ok) throw answerMalformed(answer.error);
-    if (!answer.value.ok) throw answer.value.error;
-    return answer.value.value;
-  } catch (thrown) {
-    signal.throwIfAborted();
-    if (thrown instanceof LandbridgeError) throw thrown;
-    if (isRefusal(thrown)) throw tokenRefusedByHub(cluster, thrown);
-    throw isSilence(thrown) ? founderUnreachable(thrown) : hubUnreachable(urls, thrown);
-  } finally {
-    signal.removeEventListener('abort', close);
-    await connection.close();
-  }
-}
-
-/** The bootstrap user ends with the token, and the hub forgets it with its accounts. */
-function isRefusal(thrown: unknown): boolean {
-  return thrown instanceof AuthorizationError || thrown instanceof UserAuthenticationExpiredError;
-}
-
-function isSilence(thrown: unknown): boolean {
-  return thrown instanceof NoRespondersError || thrown instanceof RequestError || (thrown instanceof Error && thrown.name === 'TimeoutError');
+  return await askOnce({ urls, caPem, jwt, seed, inboxPrefix, name: `join ${cluster}`, subject: REDEEM_SUBJECT, question }, { parse, refused: (cause) => tokenRefusedByHub(cluster, cause) }, signal);
 }
 
 /** The hub passes the answer on but is not trusted with it: members are signed by the authority that the token names. */
-function checkAnswer(answer: RedeemAnswer, token: JoinToken, keys: JoinKeys): Joined {
-  const { cluster, urls, caPem, authorityPublicKey } = token;
-  if (userOf(answer.userJwt) !== keys.user.publicKey) throw answerMalformed('the NATS user is not for the key of this cluster');
+function checkAnswer(answer: RedeemAnswer, cluster: string, token: JoinToken, keys: JoinKeys): Joined {
+  const { urls, caPem, authorityPublicKey } = token;
+  if ([answer.userJwt, answer.renewalJwt, answer.leafJwt].some((jwt) => jwt !== undefined && userOf(jwt) !== keys.user.publicKey)) throw answerMalformed('the NATS user is not for the key of this cluster');
   const members: Member[] = [];
   for (const bytes of answer.members) {
     const opened = openMember(bytes, authorityPublicKey);
@@ -126,6 +104,8 @@ function checkAnswer(answer: RedeemAnswer, token: JoinToken, keys: JoinKeys): Jo
     urls,
     caPem,
     userJwt: answer.userJwt,
+    ...(answer.renewalJwt === undefined ? {} : { renewalJwt: answer.renewalJwt }),
+    ...(answer.leafJwt === undefined ? {} : { leafJwt: answer.leafJwt }),
     userSeed: keys.user.seed,
     recordPrivateKeyPem: keys.record.privateKeyPem,
     recordPublicKey: keys.record.publicKey,
@@ -134,7 +114,8 @@ function checkAnswer(answer: RedeemAnswer, token: JoinToken, keys: JoinKeys): Jo
   return { credentials, members };
 }
 
-function userOf(jwt: string): string | undefined {
+/** Whose JWT it is, as it says itself. */
+export function userOf(jwt: string): string | undefined {
   try {
     return decode(jwt).sub;
   } catch {

@@ -3,12 +3,15 @@ import fc from 'fast-check';
 import { exampleToken } from './example-token.ts';
 import { makeUserKeys } from './hub-users.ts';
 import { decideUse, hashCode, type Use, withRedemption, withToken } from './token-ledger.ts';
+import { tokenStoreContract } from './token-store.contract.ts';
 import { encodeStoredTokens, MAX_STORED_TOKENS, makeMemoryTokenStore, parseStoredTokens, type StoredToken } from './token-store.ts';
 
 const code = exampleToken().code;
 const users = [makeUserKeys(), makeUserKeys(), makeUserKeys()].map((keys) => keys.publicKey);
 const recordKeys = [1, 2, 3].map((n) => Buffer.alloc(32, n).toString('base64url'));
 const stored = (changes: Partial<StoredToken> = {}): StoredToken => ({ codeHash: hashCode(code), cluster: 'west', expiresAt: 1000, uses: 1, redemptions: [], ...changes });
+
+tokenStoreContract(test, 'memory', async () => makeMemoryTokenStore(), 1000);
 
 test('whatever is asked in whatever order, a token is granted to at most as many joiners as it has uses', (t) => {
   const uses = fc.array(fc.record({ joiner: fc.nat({ max: 2 }), cluster: fc.constantFrom('west', 'north'), at: fc.integer({ min: 0, max: 1_100_000 }), known: fc.boolean() }), { maxLength: 20 });

@@ -1,8 +1,9 @@
 /** Which use of a join token is granted. Pure: the same tokens, request and time always give the same decision. */
-import { createHash } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { tokenExpired, tokenForAnotherCluster, tokenUnknown, tokenUsed } from './join-errors.ts';
+import { isNameFor } from './name-pattern.ts';
 import { MAX_STORED_TOKENS, type Redemption, type StoredToken } from './token-store.ts';
 
 /** So long an expired token is still known, and its refusal says that it has expired. */
@@ -27,15 +28,26 @@ export function hashCode(code: string): string {
 
 export function decideUse(tokens: readonly StoredToken[], use: Use, nowMs: number): Decision {
   const codeHash = hashCode(use.code);
-  const token = tokens.find((candidate) => candidate.codeHash === codeHash);
+  const token = find(tokens, codeHash);
   if (token === undefined) return { kind: 'refused', error: tokenUnknown() };
-  if (token.cluster !== use.cluster) return { kind: 'refused', error: tokenForAnotherCluster(token.cluster, use.cluster) };
+  if (!isNameFor(token.cluster, use.cluster)) return { kind: 'refused', error: tokenForAnotherCluster(token.cluster, use.cluster) };
   if (nowMs >= token.expiresAt * 1000) return { kind: 'refused', error: tokenExpired(token.cluster, token.expiresAt) };
   // The user's key too: an answer with a JWT for another key would be of no use to the one who asks.
-  const earlier = token.redemptions.find(({ recordPublicKey, userPublicKey }) => recordPublicKey === use.recordPublicKey && userPublicKey === use.userPublicKey);
+  const earlier = token.redemptions.find(({ cluster = token.cluster, recordPublicKey, userPublicKey }) => cluster === use.cluster && recordPublicKey === use.recordPublicKey && userPublicKey === use.userPublicKey);
   if (earlier !== undefined) return { kind: 'repeated', redemption: earlier };
   if (token.redemptions.length >= token.uses) return { kind: 'refused', error: tokenUsed(token.cluster) };
   return { kind: 'first-use', codeHash };
+}
+
+/** Looks at all, and at all of each: how long it takes says nothing of the codes. */
+function find(tokens: readonly StoredToken[], codeHash: string): StoredToken | undefined {
+  const wanted = Buffer.from(codeHash);
+  let found: StoredToken | undefined;
+  for (const token of tokens) {
+    const kept = Buffer.from(token.codeHash);
+    if (kept.length === wanted.length && timingSafeEqual(kept, wanted)) found = token;
+  }
+  return found;
 }
 
 export function withRedemption(tokens: readonly StoredToken[], codeHash: string, redemption: Redemption): StoredToken[] {

@@ -1,9 +1,10 @@
 /** Where the founder keeps what it must remember of its join tokens. */
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { err, ok, type Result } from '@landbridge/core/result.ts';
+import { ok, type Result } from '@landbridge/core/result.ts';
 import Type, { type Static } from 'typebox';
-import { Value } from 'typebox/value';
-import { ClusterLabelSchema, firstFault, JwtSchema, RawKeySchema, UserPublicKeySchema } from './credentials.ts';
+import { parseText } from './checked-json.ts';
+import { NamePatternSchema } from './name-pattern.ts';
+import { ClusterLabelSchema, JwtSchema, RawKeySchema, UserPublicKeySchema } from './credentials.ts';
 
 /** A Secret holds 1 MiB at most; a redeemed token takes about 2 KiB. */
 export const MAX_STORED_TOKENS = 256;
@@ -11,6 +12,8 @@ export const MAX_TOKENS_BYTES = 1000 * 1024;
 
 /** One successful use. The user's JWT is worth nothing without the seed that stayed in the joining cluster. */
 export const RedemptionSchema = Type.Object({
+  /** Where the token is for several names. */
+  cluster: Type.Optional(ClusterLabelSchema),
   recordPublicKey: RawKeySchema,
   userPublicKey: UserPublicKeySchema,
   userJwt: JwtSchema,
@@ -21,7 +24,7 @@ export const RedemptionSchema = Type.Object({
 export const StoredTokenSchema = Type.Object({
   /** SHA-256 of the code, hex. */
   codeHash: Type.String({ pattern: '^[0-9a-f]{64}$' }),
-  cluster: ClusterLabelSchema,
+  cluster: NamePatternSchema,
   /** Seconds since 1970. */
   expiresAt: Type.Integer({ minimum: 0 }),
   uses: Type.Integer({ minimum: 1, maximum: 1000 }),
@@ -55,14 +58,8 @@ export function encodeStoredTokens(tokens: readonly StoredToken[]): string {
 }
 
 export function parseStoredTokens(text: string): Result<readonly StoredToken[]> {
-  if (text.length > MAX_TOKENS_BYTES) return err(`longer than ${MAX_TOKENS_BYTES} bytes`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return err('not JSON');
-  }
-  return Value.Check(FileSchema, value) ? ok(value.tokens) : err(firstFault(FileSchema, value));
+  const file = parseText(FileSchema, text, MAX_TOKENS_BYTES);
+  return file.ok ? ok(file.value.tokens) : file;
 }
 
 /** Forgets everything with the process; for tests. */
