@@ -89,8 +89,11 @@ export class BucketDelivery {
       if (signal.aborted) return { ended: 'aborted' };
       const changed = Promise.withResolvers<void>();
       this.#changed = changed;
-      signal.addEventListener('abort', () => changed.resolve(), { once: true });
+      const wake = (): void => changed.resolve();
+      signal.addEventListener('abort', wake, { once: true });
       await changed.promise;
+      // One for each entry would be left, and each new one is compared with all of them.
+      signal.removeEventListener('abort', wake);
     }
   }
 

@@ -11,8 +11,8 @@ export type BusEvent =
   | { readonly kind: 'restart' };
 
 export type BusState =
-  | { readonly kind: 'connecting'; readonly since: number; readonly lastError?: string }
-  | { readonly kind: 'connected'; readonly url: string; readonly since: number }
+  | { readonly kind: 'connecting'; readonly since: number; readonly lastError?: string; /** The hub is there, and does not let this user in. */ readonly isRefused?: boolean }
+  | { readonly kind: 'connected'; readonly url: string; readonly since: number; /** Of the server, as it says itself. */ readonly version?: string }
   | { readonly kind: 'closed' };
 
 export interface Bus extends AsyncDisposable {

@@ -12,11 +12,12 @@ export interface HubAccess {
   readonly tls?: TlsOptions;
 }
 
-export function hubAccess(credentials: HubCredentials): HubAccess {
+/** @param userJwt asked at each connect: the one in the credentials may have been renewed since */
+export function hubAccess(credentials: HubCredentials, userJwt = (): string => credentials.userJwt): HubAccess {
   return {
     servers: credentials.urls,
     inboxPrefix: memberInboxPrefix(credentials.cluster),
-    authenticator: jwtAuthenticator(credentials.userJwt, new TextEncoder().encode(credentials.userSeed)),
+    authenticator: jwtAuthenticator(userJwt, new TextEncoder().encode(credentials.userSeed)),
     tls: hubTls(credentials.urls, credentials.caPem),
   };
 }

@@ -6,6 +6,8 @@ import { keyMatches } from './key-filter.ts';
 export interface MemoryBus extends Bus {
   /** Forgets every entry, as a hub whose store was wiped. */
   loseBucket(): void;
+  /** Forgets one entry without a word, as a server with a damaged store. */
+  lose(key: string): void;
   /** From now on puts fail until given undefined. */
   failPuts(error: Error | undefined): void;
   keys(): readonly string[];
@@ -99,6 +101,7 @@ export function makeMemoryBus(): MemoryBus {
     failPuts(error) {
       putFailure = error;
     },
+    lose: (key) => void entries.delete(key),
     loseBucket() {
       entries.clear();
       for (const watcher of watchers) {

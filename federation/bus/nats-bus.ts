@@ -16,6 +16,8 @@ import { NatsLink, type Session } from './nats-link.ts';
 export interface NatsBusOptions {
   /** Makes the bucket when it is missing; only the founder may. */
   readonly createBucket: boolean;
+  /** How many servers of the hub keep each record; 1 where left out. */
+  readonly replicas?: number;
   readonly clusterName: string;
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn'>;
   /** Closes the bus when aborted. */
@@ -30,8 +32,8 @@ const REQUEST_TIMEOUT_MS = 5000;
 const MAX_VALUE_BYTES = MAX_RECORD_BYTES + 1024;
 
 /** Returns at once; connects in the background, again and again. */
-export async function openNatsBus(options: NatsBusOptions & { readonly credentials: HubCredentials }): Promise<NatsBus> {
-  return openNatsBusAt({ ...options, access: hubAccess(options.credentials) });
+export async function openNatsBus(options: NatsBusOptions & { readonly credentials: HubCredentials; readonly userJwt?: () => string }): Promise<NatsBus> {
+  return openNatsBusAt({ ...options, access: hubAccess(options.credentials, options.userJwt) });
 }
 
 export async function openNatsBusAt(options: NatsBusOptions & { readonly access: HubAccess }): Promise<NatsBus> {
@@ -60,6 +62,16 @@ export class NatsBus implements Bus {
   /** Waits until connected. The connection heals itself and keeps its subscriptions; when it is closed, ask again. */
   async connection(signal: AbortSignal): Promise<NatsConnection> {
     return (await this.#link.session(signal)).connection;
+  }
+
+  /** Waits until connected; tells when that connection is lost. */
+  async session(signal: AbortSignal): Promise<Session> {
+    return await this.#link.session(signal);
+  }
+
+  /** Sends a message that nothing stores, at once or not at all. */
+  publishNow(subject: string, bytes: Uint8Array): void {
+    this.#link.current?.connection.publish(subject, bytes);
   }
 
   async get(key: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
@@ -111,7 +123,7 @@ export class NatsBus implements Bus {
     if (!this.#options.createBucket) return Promise.resolve();
     let ensured = this.#ensured.get(session);
     if (ensured === undefined) {
-      ensured = createBucket(session.connection);
+      ensured = createBucket(session.connection, this.#options.replicas ?? 1);
       this.#ensured.set(session, ensured);
       ensured.catch(() => this.#ensured.delete(session));
     }
@@ -120,12 +132,12 @@ export class NatsBus implements Bus {
 }
 
 /** Leaves the entries of a bucket that is there as they are. */
-async function createBucket(connection: NatsConnection): Promise<void> {
-  await new Kvm(connection).create(BUCKET, { history: 1, storage: StorageType.File, allow_direct: true, maxValueSize: MAX_VALUE_BYTES });
+async function createBucket(connection: NatsConnection, replicas: number): Promise<void> {
+  await new Kvm(connection).create(BUCKET, { history: 1, storage: StorageType.File, replicas, allow_direct: true, maxValueSize: MAX_VALUE_BYTES });
   const { streams } = await jetstreamManager(connection);
   const { config } = await streams.info(STREAM);
   // A put with the header `Nats-Rollup: all` would let any member remove the entries of all others.
-  if (config.allow_rollup_hdrs) await streams.update(STREAM, { ...config, allow_rollup_hdrs: false });
+  if (config.allow_rollup_hdrs || config.num_replicas !== replicas) await streams.update(STREAM, { ...config, allow_rollup_hdrs: false, num_replicas: replicas });
 }
 
 /** The client tells of a forbidden request by the cause of its failure. */

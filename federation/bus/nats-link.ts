@@ -5,6 +5,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import type { BusState } from './bus.ts';
 import type { HubAccess } from './hub-access.ts';
+import { isHubRefusal } from './hub-refusal.ts';
 import { connectToHub } from './hub-transport.ts';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 
@@ -12,6 +13,8 @@ export interface NatsLinkOptions {
   readonly access: HubAccess;
   /** Shown by the server in its list of connections. */
   readonly name: string;
+  /** What it is called in the log; the hub where left out. */
+  readonly to?: string;
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn'>;
 }
 
@@ -25,6 +28,8 @@ const DIAL_TIMEOUT_MS = 5000;
 /** A hub that vanished without a word is noticed after about three of these. */
 const PING_INTERVAL_MS = 10_000;
 const MAX_PINGS_OUT = 2;
+/** Of what a server says of itself. */
+const MAX_VERSION_LENGTH = 63;
 
 export class NatsLink implements AsyncDisposable {
   readonly #options: NatsLinkOptions;
@@ -43,6 +48,10 @@ export class NatsLink implements AsyncDisposable {
     this.#done = this.#run();
   }
 
+  get #to(): string {
+    return this.#options.to ?? 'the hub';
+  }
+
   state(): BusState {
     return this.#state;
   }
@@ -51,11 +60,16 @@ export class NatsLink implements AsyncDisposable {
     return this.#closing.signal.aborted;
   }
 
+  /** Undefined while there is no connection. */
+  get current(): Session | undefined {
+    return this.#session?.session;
+  }
+
   /** Waits for the next session. Rejects when the signal is aborted or the link closed. */
   async session(signal: AbortSignal): Promise<Session> {
     for (;;) {
       signal.throwIfAborted();
-      if (this.closed) throw new LandbridgeError('bus-closed', 'the connection to the hub is closed');
+      if (this.closed) throw new LandbridgeError('bus-closed', `the connection to ${this.#to} is closed`);
       if (this.#session !== undefined) return this.#session.session;
       await orAborted(this.#opened.promise, signal);
     }
@@ -80,8 +94,8 @@ export class NatsLink implements AsyncDisposable {
       } catch (thrown) {
         const message = errorText(thrown);
         const since = this.#state.kind === 'connecting' ? this.#state.since : Date.now();
-        this.#state = { kind: 'connecting', since, lastError: message };
-        if (failures === 0) this.#options.log.warn({ err: thrown, servers: this.#options.access.servers }, 'can not connect to the hub, will try again');
+        this.#state = { kind: 'connecting', since, lastError: message, isRefused: isHubRefusal(thrown) };
+        if (failures === 0) this.#options.log.warn({ err: thrown, servers: this.#options.access.servers }, `can not connect to ${this.#to}, will try again`);
         await waitFor(retryDelay(failures), this.#closing.signal);
         failures += 1;
       }
@@ -126,11 +140,11 @@ export class NatsLink implements AsyncDisposable {
           this.#online(connection);
           break;
         case 'error':
-          this.#options.log.warn({ err: status.error }, 'the hub reports an error');
-          if (this.#state.kind === 'connecting') this.#state = { ...this.#state, lastError: errorText(status.error) };
+          this.#options.log.warn({ err: status.error }, `${this.#to} reports an error`);
+          if (this.#state.kind === 'connecting') this.#state = { ...this.#state, lastError: errorText(status.error), isRefused: isHubRefusal(status.error) };
           break;
         default:
-          this.#options.log.debug({ status: status.type }, 'connection to the hub');
+          this.#options.log.debug({ status: status.type }, `connection to ${this.#to}`);
       }
     }
     const failure = await connection.closed();
@@ -144,8 +158,9 @@ export class NatsLink implements AsyncDisposable {
     const end = new AbortController();
     this.#session = { session: { connection, lost: end.signal }, end };
     this.#reconnects = 1;
-    this.#state = { kind: 'connected', url: connection.getServer(), since: Date.now() };
-    this.#options.log.info({ server: connection.getServer() }, 'connected to the hub');
+    const version = connection.info?.version;
+    this.#state = { kind: 'connected', url: connection.getServer(), since: Date.now(), ...(version === undefined ? {} : { version: version.slice(0, MAX_VERSION_LENGTH) }) };
+    this.#options.log.info({ server: connection.getServer() }, `connected to ${this.#to}`);
     this.#opened.resolve();
     this.#opened = Promise.withResolvers();
   }
@@ -155,7 +170,7 @@ export class NatsLink implements AsyncDisposable {
     this.#session.end.abort();
     this.#session = undefined;
     this.#state = { kind: 'connecting', since: Date.now(), lastError: reason };
-    if (!this.closed) this.#options.log.warn({ reason }, 'no connection to the hub');
+    if (!this.closed) this.#options.log.warn({ reason }, `no connection to ${this.#to}`);
   }
 }
 

@@ -1,7 +1,7 @@
 /** A NATS server of a test's own, on loopback, that may be killed and started again. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, constants, mkdtemp, rm } from 'node:fs/promises';
+import { access, constants, cp, mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,13 +21,13 @@ export class TestNatsServer implements AsyncDisposable {
     this.#arguments = more;
   }
 
-  /** @param configFile when given, the store and the port must stand in that file; the callback gets both. */
-  static async start(configFile?: (store: string, port: number) => Promise<string>): Promise<TestNatsServer> {
+  /** @param configFile when given, the store and the port must stand in that file; the callback gets both. @param at the port, where it is decided already */
+  static async start(configFile?: (store: string, port: number) => Promise<string>, at?: number): Promise<TestNatsServer> {
     const binary = process.env['LANDBRIDGE_NATS_SERVER'];
     if (binary === undefined) throw new Error('LANDBRIDGE_NATS_SERVER must name a nats-server program; this test has no other way to a real hub');
     await access(binary, constants.X_OK);
     const directory = await mkdtemp(join(tmpdir(), 'landbridge-nats-'));
-    const port = await freePort();
+    const port = at ?? (await freePort());
     const store = join(directory, 'jetstream');
     const more = configFile === undefined ? ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', store] : ['-c', await configFile(store, port)];
     const server = new TestNatsServer(binary, directory, port, more);
@@ -40,7 +40,8 @@ export class TestNatsServer implements AsyncDisposable {
   }
 
   async boot(): Promise<void> {
-    const child = spawn(this.#binary, this.#arguments, { stdio: ['ignore', 'ignore', 'pipe'] });
+    // The kernel ends the server with the test, also where the test is killed.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', this.#binary, ...this.#arguments], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#process = child;
     let output = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -63,6 +64,27 @@ export class TestNatsServer implements AsyncDisposable {
     await exited;
   }
 
+  /** Stands still from now on, with all connections open. */
+  pause(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
+  /** What the server, which does not run, has stored; `restore` puts it back into the place of what it has stored since. */
+  async copyStore(): Promise<{ restore(): Promise<void> }> {
+    const [store, copy] = [join(this.#directory, 'jetstream'), join(this.#directory, 'copy')];
+    await cp(store, copy, { recursive: true });
+    return {
+      restore: async () => {
+        await this.emptyStore();
+        await cp(copy, store, { recursive: true });
+      },
+    };
+  }
+
   async emptyStore(): Promise<void> {
     await rm(join(this.#directory, 'jetstream'), { recursive: true, force: true });
   }
@@ -73,7 +95,8 @@ export class TestNatsServer implements AsyncDisposable {
   }
 }
 
-async function freePort(): Promise<number> {
+/** Of the loopback address, for a server that is started at once. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
