@@ -1,6 +1,6 @@
 /** What one cluster has said: its newest records, and whether they are a whole snapshot. */
-import type { RecordBody, SyncRecord } from '@landbridge/core/records.ts';
-import { canonicalJson, compareVersions, type JsonValue, type Version } from '@landbridge/wire/record.ts';
+import type { Endpoint, RecordBody, SyncRecord } from '@landbridge/core/records.ts';
+import { compareVersions, isSameJson, type JsonValue, type Version } from '@landbridge/wire/record.ts';
 import { PersistentMap } from './persistent-map.ts';
 import type { VerifiedRecord } from './record-signature.ts';
 import { snapshotSync } from './snapshot-digest.ts';
@@ -10,12 +10,19 @@ export interface StoredRecord extends Version {
   readonly body: Exclude<RecordBody, SyncRecord> | null;
   /** The key that signed it. Versions of different keys can not be compared: a new key is a new beginning. */
   readonly signer: string;
+  /** As it came over the bus. */
+  readonly length: number;
 }
 
 export interface ClusterTable {
   /** All but `sync`. */
   readonly records: PersistentMap<StoredRecord>;
-  readonly sync: (Version & { readonly body: SyncRecord | null; readonly signer: string }) | undefined;
+  /** Lengths of all of them. */
+  readonly bytes: number;
+  /** Records that found no room. */
+  readonly overflow: number;
+  /** `bytes`: as it was signed. */
+  readonly sync: (Version & { readonly body: SyncRecord | null; readonly signer: string; readonly bytes: Uint8Array | undefined }) | undefined;
   /** The newest epoch seen from the current signer. An owner writes all its records anew in each epoch. */
   readonly head: { readonly signer: string; readonly epoch: number; readonly live: number };
   /** Epoch and signer of the last snapshot that was whole. Everything from before is void. */
@@ -25,9 +32,11 @@ export interface ClusterTable {
 
 /** Far above what a cluster exports; a member gone wrong must not fill the memory. */
 export const MAX_RECORDS_PER_CLUSTER = 50_000;
+/** 100,000 endpoints are about as many bytes; in memory they take several times that. */
+export const MAX_BYTES_PER_CLUSTER = 32 * 1024 * 1024;
 
 export function emptyTable(signer: string, now: number): ClusterTable {
-  return { records: PersistentMap.empty(), sync: undefined, head: { signer, epoch: 0, live: 0 }, floor: undefined, changedAt: now };
+  return { records: PersistentMap.empty(), bytes: 0, overflow: 0, sync: undefined, head: { signer, epoch: 0, live: 0 }, floor: undefined, changedAt: now };
 }
 
 /** The member's key changed. Its old records stay until the new key has signed a whole snapshot. */
@@ -59,20 +68,21 @@ function storedVersion(table: ClusterTable, key: string): Version | undefined {
   return stored?.signer === table.head.signer ? stored : undefined;
 }
 
-/** Takes a record of the current signer that is not stale. Undefined when the table is full. */
-export function withRecord(table: ClusterTable, record: VerifiedRecord, now: number): ClusterTable | undefined {
+/** Takes a record of the current signer that is not stale, of so many bytes. `sync`: the bytes of one, to be kept. Undefined when the table is full. */
+export function withRecord(table: ClusterTable, record: VerifiedRecord, length: number, now: number, sync?: Uint8Array): ClusterTable | undefined {
   const { key, epoch, gen, body } = record;
   const { signer } = table.head;
   const head = epoch > table.head.epoch ? { signer, epoch, live: 0 } : table.head;
-  if (key === 'sync') return settle({ ...table, head, sync: { epoch, gen, signer, body: body?.kind === 'sync' ? body : null } }, now);
+  if (key === 'sync') return settle({ ...table, head, sync: { epoch, gen, signer, body: body?.kind === 'sync' ? body : null, bytes: sync } }, now);
   if (body?.kind === 'sync') return table;
   const old = table.records.get(key);
-  if (old === undefined && table.records.size >= MAX_RECORDS_PER_CLUSTER) return undefined;
-  const stored: StoredRecord = { epoch, gen, signer, body: sameBody(old?.body, body) ? (old?.body ?? null) : body };
+  const bytes = table.bytes - (old?.length ?? 0) + length;
+  if ((old === undefined && table.records.size >= MAX_RECORDS_PER_CLUSTER) || bytes > MAX_BYTES_PER_CLUSTER) return undefined;
+  const stored: StoredRecord = { epoch, gen, signer, length, body: sharedBody(old?.body ?? null, body) };
   const counted = (entry: StoredRecord | undefined): number => (entry !== undefined && entry.body !== null && isOf(head, entry) ? 1 : 0);
   const live = head.live - counted(old) + counted(stored);
   const changedAt = stored.body === (old?.body ?? null) ? table.changedAt : now;
-  return settle({ ...table, records: table.records.with(key, stored), head: { ...head, live }, changedAt }, now);
+  return settle({ ...table, records: table.records.with(key, stored), bytes, head: { ...head, live }, changedAt }, now);
 }
 
 /** Whether the record is by this signer and of this epoch. */
@@ -80,10 +90,19 @@ function isOf(head: { readonly signer: string; readonly epoch: number }, record:
   return record.signer === head.signer && record.epoch === head.epoch;
 }
 
-/** True when nothing but the version changed: the old body is kept, so that readers see that nothing changed. */
-function sameBody(old: RecordBody | null | undefined, body: RecordBody | null): boolean {
-  if (old === undefined || old === null || body === null) return (old ?? null) === body;
-  return canonicalJson(old as unknown as JsonValue) === canonicalJson(body as unknown as JsonValue);
+/** Where nothing but the version changed the old body is kept, and in another one the endpoints that are the same: so readers see what did not change. */
+function sharedBody(old: StoredRecord['body'], body: StoredRecord['body']): StoredRecord['body'] {
+  if (old === null || body === null) return body;
+  if (isSameJson(old as unknown as JsonValue, body as unknown as JsonValue)) return old;
+  return old.kind === 'eps' && body.kind === 'eps' ? { ...body, endpoints: sharedEndpoints(old.endpoints, body.endpoints) } : body;
+}
+
+function sharedEndpoints(old: readonly Endpoint[], endpoints: readonly Endpoint[]): Endpoint[] {
+  const known = new Map(old.map((endpoint) => [endpoint.workload, endpoint]));
+  return endpoints.map((endpoint) => {
+    const before = known.get(endpoint.workload);
+    return before !== undefined && isSameJson(before as unknown as JsonValue, endpoint as unknown as JsonValue) ? before : endpoint;
+  });
 }
 
 /** When the records of the newest epoch are the snapshot that `sync` names, they become all there is. */
@@ -93,9 +112,19 @@ function settle(table: ClusterTable, now: number): ClusterTable {
   if (floor?.signer === head.signer && floor.epoch === head.epoch) return table;
   const records = table.records.filter((record) => isOf(head, record));
   if (snapshotSync(liveVersions(records)).digest !== sync.body.digest) return table;
-  return { ...table, records, floor: { signer: head.signer, epoch: head.epoch }, changedAt: now };
+  let bytes = 0;
+  for (const [, { length }] of records.entries()) bytes += length;
+  return { ...table, records, bytes, overflow: 0, floor: { signer: head.signer, epoch: head.epoch }, changedAt: now };
 }
 
 function* liveVersions(records: PersistentMap<StoredRecord>): Generator<readonly [string, Version]> {
   for (const [key, record] of records.entries()) if (record.body !== null) yield [key, record];
+}
+
+/** Whether the records are the ones that the newest `sync` names; undefined where there is none of the newest epoch. */
+export function matchesSync(table: ClusterTable): boolean | undefined {
+  const { sync, head, floor } = table;
+  if (!sync?.body || sync.signer !== head.signer || sync.epoch !== head.epoch) return undefined;
+  if (floor?.signer !== head.signer || floor.epoch !== head.epoch) return false;
+  return sync.body.count === head.live && snapshotSync(liveVersions(table.records)).digest === sync.body.digest;
 }

@@ -14,9 +14,18 @@ export interface ClusterView {
   readonly endpoints: ReadonlyMap<string, readonly Endpoint[]>;
   /** Whether a whole snapshot of the cluster was read in this process' life. Before that, what is missing may only be late. */
   readonly complete: boolean;
+  /** Whether it was read from a mirror and not from the hub: better than nothing, and there may be newer. */
+  readonly isProvisional?: boolean;
+  /** Records of it that found no room here. */
+  readonly overflow: number;
+  /** Live records on the bus, without `sync`. */
+  readonly records: number;
   /** Milliseconds since 1970. */
   readonly changedAt: number;
 }
+
+/** Whether what a cluster does not say may be believed to be gone. */
+export const isWhole = (view: ClusterView | undefined): boolean => view?.complete === true && view.isProvisional !== true;
 
 /** A table and a member never change, so neither does what was made of them. */
 const made = new WeakMap<ClusterTable, ClusterView>();
@@ -59,6 +68,8 @@ function makeView(member: Member, table: ClusterTable): ClusterView {
     services: new Map(services.sort(byName)),
     endpoints: joinShards(shards),
     complete: table.floor !== undefined,
+    overflow: table.overflow,
+    records: (meta === undefined ? 0 : 1) + services.length + shards.length,
     changedAt: table.changedAt,
   };
 }

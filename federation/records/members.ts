@@ -25,6 +25,12 @@ export const MemberSchema = Type.Object({
   /** Milliseconds since 1970. */
   joinedAt: Type.Integer({ minimum: 0 }),
   revoked: Type.Boolean(),
+  /** When it was revoked or left, milliseconds since 1970. */
+  removedAt: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** Revoked at its own wish. */
+  left: Type.Optional(Type.Boolean()),
+  /** NATS users that it had before, with the times at which it got others, milliseconds since 1970. */
+  formerUsers: Type.Optional(Type.Array(Type.Object({ publicKey: Type.String({ pattern: '^U[A-Z2-7]{55}$' }), until: Type.Integer({ minimum: 0 }) }), { maxItems: 16 })),
 });
 
 export type Member = Static<typeof MemberSchema>;
@@ -44,7 +50,7 @@ export function openMember(bytes: Uint8Array, authorityPublicKey: RecordPublicKe
   if (!envelope.ok) return envelope;
   const { cluster, key, epoch, gen, body } = envelope.value;
   if (cluster !== MEMBERS || !isDnsLabel(key)) return err(`signed for ${cluster}.${key}, not a member record`);
-  if (!signatureHolds(envelope.value, authorityPublicKey)) return err('the signature is not by the authority');
+  if (!signatureHolds(envelope.value, authorityPublicKey, bytes)) return err('the signature is not by the authority');
   if (!Value.Check(MemberSchema, body)) return err('not a member record');
   const member = body as unknown as Member;
   return member.cluster === key ? ok({ member, epoch, gen }) : err(`the body belongs to ${member.cluster}`);

@@ -1,9 +1,9 @@
-/** What this process has signed for its cluster, and how much of it the bus is known to hold. No effects but signing. */
+/** What was signed for this cluster, by this process or by the one that led before it, and how much of it the bus is known to hold. No effects but signing. */
 import type { KeyObject } from 'node:crypto';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { RecordBody } from '@landbridge/core/records.ts';
 import { canonicalJson, compareVersions, type JsonValue, type Version } from '@landbridge/wire/record.ts';
-import { isRecordKey, openRecord, signRecord } from './record-signature.ts';
+import { isRecordKey, openRecord, signRecord, type UnsignedRecord } from './record-signature.ts';
 import { snapshotSync } from './snapshot-digest.ts';
 
 export interface OwnRecordsOptions {
@@ -12,6 +12,8 @@ export interface OwnRecordsOptions {
   readonly publicKey: KeyObject;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
+  /** Whether another process may have the lead at first: until {@link OwnRecords.lead} what it writes is followed. Nobody else does where left out. */
+  readonly follows?: boolean;
 }
 
 export interface SignedRecord extends Version {
@@ -32,6 +34,8 @@ interface OwnRecord {
 const REPAIR_DELAY_MS = 1000;
 /** A second process with our key is worse: each would write all its records. */
 const RIVAL_DELAY_MS = 30_000;
+/** Generations of one who begins to lead come after all that its predecessors may have counted in the epoch: nobody writes as many in a millisecond. */
+const GENERATIONS_PER_MS = 1000;
 /** Bounds what is remembered of others' writes. */
 const MAX_STRANGERS = 50_000;
 
@@ -42,14 +46,37 @@ export class OwnRecords {
   readonly #strangers = new Set<string>();
   /** Bodies that can not be signed. */
   readonly #refused = new Map<string, { readonly body: RecordBody; readonly message: string }>();
+  /** Keys that were stored or refused since somebody asked: at most as many as there were wished for. */
+  #decided = new Set<string>();
+  #follows: boolean;
   #epoch: number;
   #gen = 0;
+  /** Generations of this epoch up to here are of those who led before. */
+  #before = 0;
   #losses = 0;
   #quietUntil = 0;
 
   constructor(options: OwnRecordsOptions) {
     this.#options = options;
-    this.#epoch = options.clock();
+    this.#follows = options.follows ?? false;
+    this.#epoch = this.#follows ? 0 : options.clock();
+  }
+
+  /**
+   * From now on this process writes. It goes on with what it followed where that is certain to be the newest that peers have
+   * seen (`goesOn`); otherwise, as the bus may be older than they are, all is signed in a new epoch.
+   */
+  lead({ goesOn }: { readonly goesOn: boolean }): void {
+    this.#follows = false;
+    const now = this.#options.clock();
+    if (goesOn && this.#records.size > 0) this.#gen = this.#before = Math.max(this.#gen, (now - this.#epoch) * GENERATIONS_PER_MS);
+    else this.#moveOn(Math.max(now, this.#epoch + 1));
+    this.#quietUntil = 0;
+  }
+
+  /** Another process may write from now on. */
+  follow(): void {
+    this.#follows = true;
   }
 
   /** An entry under our prefix was read. True when the bus now differs from what was signed. */
@@ -60,12 +87,32 @@ export class OwnRecords {
       return false;
     }
     const found = openRecord(bytes, { cluster: this.#options.cluster, key, publicKey: this.#options.publicKey });
-    const newer = found.ok && (own === undefined ? found.value.epoch >= this.#epoch : compareVersions(found.value, own.signed) > 0);
-    if (newer) this.#moveOn(found.value.epoch + 1);
+    const isNewer = found.ok && (own === undefined ? found.value.epoch >= this.#epoch : isRival(found.value, own));
+    if (isNewer && this.#isOfPredecessor(found.value)) this.#takeOver(found.value, bytes);
+    else if (isNewer) this.#moveOn(found.value.epoch + 1);
     else if (own !== undefined) this.#repair(own);
     const isTombstone = found.ok && found.value.body === null;
     if (!this.#records.has(key) && !isTombstone) this.#addStranger(key);
     return true;
+  }
+
+  /** This cluster once signed a record of this version. True where all has to be signed anew, since whoever has seen that one refuses what comes from before. */
+  remember({ epoch }: Version): boolean {
+    if (this.#follows || epoch <= this.#epoch) return false;
+    this.#begin(epoch + 1);
+    return true;
+  }
+
+  /** Whether the process that led before has signed it: while this one follows, and where a last write of its arrived late. */
+  #isOfPredecessor({ epoch, gen }: Version): boolean {
+    return this.#follows || (epoch === this.#epoch && gen <= this.#before);
+  }
+
+  #takeOver({ key, epoch, gen, body }: UnsignedRecord, bytes: Uint8Array): void {
+    if (epoch > this.#epoch) this.#begin(epoch);
+    this.#gen = Math.max(this.#gen, gen);
+    this.#strangers.delete(key);
+    this.#records.set(key, { signed: { key, epoch, gen, body, bytes }, text: textOf(body), stored: true, notBefore: 0 });
   }
 
   /** The bus lost its entries. What was signed stays valid and is written again as it is. */
@@ -97,13 +144,53 @@ export class OwnRecords {
     return this.#isStored(desired) && this.#holds('sync', this.#sync());
   }
 
+  /** What a heartbeat says of them. `digest` is that of the newest `sync`; undefined before there is one in the epoch. */
+  get summary(): { readonly epoch: number; readonly digest: string | undefined } {
+    const sync = this.#records.get('sync')?.signed;
+    return { epoch: this.#epoch, digest: sync?.epoch === this.#epoch && sync.body?.kind === 'sync' ? sync.body.digest : undefined };
+  }
+
+  /** Keys of records that the bus is known to hold, each with the version that it holds. */
+  held(): ReadonlyMap<string, Version> {
+    return new Map([...this.#records].flatMap(([key, own]) => (own.stored ? [[key, own.signed] as const] : [])));
+  }
+
+  /** The bus does not have what it is known to hold of these keys, unless that was written anew since. Returns how many. */
+  missing(keys: Iterable<readonly [key: string, version: Version]>): number {
+    let count = 0;
+    for (const [key, version] of keys) {
+      const own = this.#records.get(key);
+      if (own === undefined || own.signed !== version || !own.stored) continue;
+      own.stored = false;
+      count += 1;
+    }
+    return count;
+  }
+
   /** The callback is to be called when the bus has stored the record. */
   attempt(signed: SignedRecord): () => void {
     const losses = this.#losses;
     return () => {
       const own = this.#records.get(signed.key);
-      if (own?.signed === signed && losses === this.#losses) own.stored = true;
+      if (own?.signed !== signed || losses !== this.#losses) return;
+      own.stored = true;
+      this.#decided.add(signed.key);
     };
+  }
+
+  /** Keys of records that the bus took, or that could not be signed, since this was asked last. */
+  takeDecided(): ReadonlySet<string> {
+    const decided = this.#decided;
+    this.#decided = new Set();
+    return decided;
+  }
+
+  /** What became of the record of a key; the reason where the newest one can not be signed. */
+  stateOf(key: string): 'stored' | 'waiting' | { readonly refused: string } {
+    const refused = this.#refused.get(key);
+    if (refused !== undefined) return { refused: refused.message };
+    const own = this.#records.get(key);
+    return own?.stored === true && own.signed.body !== null ? 'stored' : 'waiting';
   }
 
   storedCount(): number {
@@ -155,6 +242,7 @@ export class OwnRecords {
       if (error.code !== 'record-too-large' || body === null) throw error;
       // The older record, if there is one, stays: better than no record at all.
       this.#refused.set(key, { body, message: error.message });
+      this.#decided.add(key);
       return undefined;
     }
     this.#gen = version.gen;
@@ -177,15 +265,27 @@ export class OwnRecords {
   /** Everything is signed anew: peers must find our records newer than the one that was found. */
   #moveOn(epoch: number): void {
     if (this.#records.size > 0) this.#quietUntil = this.#options.clock() + RIVAL_DELAY_MS;
+    this.#begin(epoch);
+  }
+
+  /** What is of the epoch before is to be taken back, unless it is signed in this one. */
+  #begin(epoch: number): void {
     for (const [key, own] of this.#records) if (own.signed.body !== null) this.#addStranger(key);
     this.#records.clear();
     this.#epoch = epoch;
     this.#gen = 0;
+    this.#before = 0;
   }
 }
 
 function isOf(own: OwnRecord, body: RecordBody | null): boolean {
   return own.signed.body === body || own.text === textOf(body);
+}
+
+/** Newer than ours, or of the same version and something else, which is as bad: peers may have either. */
+function isRival(found: UnsignedRecord, { signed, text }: OwnRecord): boolean {
+  const order = compareVersions(found, signed);
+  return order > 0 || (order === 0 && textOf(found.body) !== text);
 }
 
 function textOf(body: RecordBody | null): string {

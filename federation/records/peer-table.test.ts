@@ -28,6 +28,19 @@ test('a member that says nothing has an empty view', (t) => {
   t.false(view?.complete);
 });
 
+test('endpoints that a new record has as they were stay the same objects, wherever they stand', (t) => {
+  const [a, b, c] = [endpoint('a'), endpoint('b', '10.0.0.2'), endpoint('c', '10.0.0.3')];
+  const of = (state: PeerState): readonly unknown[] => views(state).get('west')?.endpoints.get('shop/cart') ?? [];
+  const first = reduce(empty, member(), record('eps.shop.cart.0', 5, 1, endpoints('cart', 0, a, b, c)));
+  const second = reduce(first, record('eps.shop.cart.0', 5, 2, endpoints('cart', 0, endpoint('n', '10.0.0.9'), a, { ...b, ready: false }, c)));
+  const [before, after] = [of(first), of(second)];
+  t.is(after.length, 4);
+  t.is(after[1], before[0]);
+  t.like(after[2], { workload: 'b', ready: false });
+  t.is(after[3], before[2]);
+  t.is(of(reduce(second, record('eps.shop.cart.0', 6, 1, endpoints('cart', 0, endpoint('n', '10.0.0.9'), a, { ...b, ready: false }, c)))), after);
+});
+
 test('a view holds meta, services and the endpoints of all shards in order', (t) => {
   const state = reduce(
     empty,

@@ -1,6 +1,6 @@
 /** All that the bus has said, believed or not: a pure reducer over its events. Deletions and lost buckets change nothing here. */
 import { parseClusterName } from '@landbridge/core/names.ts';
-import { compareVersions, decodeEnvelope, type Envelope, type Version } from '@landbridge/wire/record.ts';
+import { compareVersions, decodeEnvelope, encodeEnvelope, type Envelope, type Version } from '@landbridge/wire/record.ts';
 import { type BusEvent, MEMBERS, splitBusKey } from '../bus/bus.ts';
 import { type ClusterTable, emptyTable, isKnown, isStale, withRecord, withSigner } from './cluster-table.ts';
 import { type Member, openMember } from './members.ts';
@@ -37,7 +37,7 @@ export function reducePeers(state: PeerState, event: BusEvent, nowMs: number): P
   if (!parseClusterName(key.cluster).ok) return reject(state, 'key');
   const envelope = decodeEnvelope(event.value);
   if (!envelope.ok) return reject(state, 'envelope');
-  return takeRecord(state, key.cluster, key.recordKey, envelope.value, event.value.length, nowMs);
+  return takeRecord(state, key.cluster, key.recordKey, { envelope: envelope.value, bytes: event.value, length: event.value.length }, nowMs);
 }
 
 function takeMember(state: PeerState, cluster: string, bytes: Uint8Array, nowMs: number): PeerState {
@@ -54,17 +54,24 @@ function takeMember(state: PeerState, cluster: string, bytes: Uint8Array, nowMs:
     tables: new Map(state.tables).set(cluster, { ...table, changedAt: nowMs }),
     pending: rest,
   };
-  for (const [key, { envelope, bytes: length }] of taken) next = takeRecord(next, cluster, key, envelope, length, nowMs);
+  for (const [key, { envelope, bytes: length }] of taken) next = takeRecord(next, cluster, key, { envelope, bytes: undefined, length }, nowMs);
   return next;
 }
 
-function takeRecord(state: PeerState, cluster: string, key: string, envelope: Envelope, length: number, nowMs: number): PeerState {
+interface Came {
+  readonly envelope: Envelope;
+  /** Not kept of those that had to wait. */
+  readonly bytes: Uint8Array | undefined;
+  readonly length: number;
+}
+
+function takeRecord(state: PeerState, cluster: string, key: string, { envelope, bytes, length }: Came, nowMs: number): PeerState {
   const known = state.members.get(cluster);
   const table = state.tables.get(cluster);
   if (known === undefined || table === undefined) return defer(state, cluster, key, envelope, length);
   // After a reconnect most entries are known already, and a version is compared faster than a signature is checked.
   if (isKnown(table, key, envelope)) return state;
-  const record = trustEnvelope(envelope, { cluster, key, publicKey: known.member.recordPublicKey });
+  const record = trustEnvelope(envelope, { cluster, key, publicKey: known.member.recordPublicKey, bytes });
   if (!record.ok) {
     const next = reject(state, record.error.reason);
     // The cluster may have a new key, of which the member record is still under way.
@@ -72,8 +79,8 @@ function takeRecord(state: PeerState, cluster: string, key: string, envelope: En
   }
   // An older version is looked at only now: under a new key of the cluster it may be the newest.
   if (isStale(table, key, record.value)) return state;
-  const changed = withRecord(table, record.value, nowMs);
-  if (changed === undefined) return reject(state, 'full');
+  const changed = withRecord(table, record.value, length, nowMs, key === 'sync' ? (bytes ?? encodeEnvelope(envelope)) : undefined);
+  if (changed === undefined) return { ...reject(state, 'full'), tables: new Map(state.tables).set(cluster, { ...table, overflow: table.overflow + 1 }) };
   return { ...state, tables: new Map(state.tables).set(cluster, changed) };
 }
 

@@ -3,6 +3,8 @@ import type { RecordBody } from '@landbridge/core/records.ts';
 import test, { type ExecutionContext } from 'ava';
 import pino from 'pino';
 import { type MemoryBus, makeMemoryBus } from '../bus/memory-bus.ts';
+import { ExampleLeadership } from '../leadership/example-leadership.ts';
+import type { Leadership } from '../leadership/leadership.ts';
 import { endpoint, endpoints, exampleAuthority, exampleKeys, exampleMemberBytes, meta, service, wish } from './example-records.ts';
 import { type ClusterView, emptyPeers, type PeerState, reducePeers, views } from './peer-table.ts';
 import { Publisher } from './publisher.ts';
@@ -20,13 +22,13 @@ interface Setup extends AsyncDisposable {
   record(key: string): Promise<ReturnType<typeof openRecord>>;
 }
 
-async function setUp(options: { bus?: MemoryBus; now?: number } = {}): Promise<Setup> {
+async function setUp(options: { bus?: MemoryBus; now?: number; leadership?: Leadership } = {}): Promise<Setup> {
   const bus = options.bus ?? makeMemoryBus();
   const start = Date.now();
   const clock = (): number => (options.now ?? 1_000_000) + Date.now() - start;
   const stop = new AbortController();
-  await bus.put('members.west', exampleMemberBytes('west', keys), stop.signal);
-  const publisher = new Publisher(bus, { cluster: 'west', privateKey: keys.privateKey, log, clock });
+  if (!bus.keys().includes('members.west')) await bus.put('members.west', exampleMemberBytes('west', keys), stop.signal);
+  const publisher = new Publisher(bus, { cluster: 'west', privateKey: keys.privateKey, log, clock, ...(options.leadership === undefined ? {} : { leadership: options.leadership }) });
   const running = publisher.run(stop.signal);
   let peers = emptyPeers(exampleAuthority.publicKey);
   const watching = (async () => {
@@ -194,4 +196,78 @@ test('many records are published and seen', async (t) => {
   setup.publisher.publish(wish(...Array.from({ length: 1500 }, (_, index) => service(`s${index}`))));
   await until(t, 'the peer must see all', () => setup.view()?.complete === true && setup.view()?.services.size === 1500);
   t.is(setup.publisher.status().published, 1500);
+});
+
+test('a replica that does not lead writes nothing; once it does, only what differs', async (t) => {
+  const bus = makeMemoryBus();
+  const leaderships = [new ExampleLeadership(true), new ExampleLeadership()] as const;
+  await using first = await setUp({ bus, leadership: leaderships[0] });
+  await using second = await setUp({ bus, leadership: leaderships[1] });
+  const wished = wish(service('cart', 1), service('pay', 1), endpoints('cart', 0, endpoint('a')));
+  for (const { publisher } of [first, second]) publisher.publish(wished);
+  await settled(t, first);
+  await settled(t, second);
+  const bytes = async (key: string): Promise<Uint8Array | undefined> => await bus.get(`west.${key}`, AbortSignal.timeout(1000));
+  const before = await Promise.all(['svc.shop.cart', 'svc.shop.pay', 'eps.shop.cart.0', 'sync'].map(bytes));
+  second.publisher.publish(wish(service('cart', 2), service('pay', 1), endpoints('cart', 0, endpoint('a'))));
+  await sleep(50);
+  t.deepEqual(await bytes('svc.shop.cart'), before[0]);
+
+  leaderships[0].set(false);
+  leaderships[1].seeOther();
+  leaderships[1].set(true);
+  await until(t, 'the peer must see the change', () => first.view()?.services.get('shop/cart')?.ports[0]?.port === 2);
+  await settled(t, second);
+  const after = await Promise.all(['svc.shop.cart', 'svc.shop.pay', 'eps.shop.cart.0', 'sync'].map(bytes));
+  t.deepEqual(after.map((each, i) => Buffer.compare(each ?? Buffer.alloc(0), before[i] ?? Buffer.alloc(0)) === 0), [false, true, true, false]);
+  t.true(second.view()?.complete);
+});
+
+test('a replica that leads without having seen another one lead begins a new epoch: the bus may be older than what peers know', async (t) => {
+  const bus = makeMemoryBus();
+  const leadership = new ExampleLeadership();
+  await using earlier = await setUp({ bus });
+  earlier.publisher.publish(wish(service('cart')));
+  await settled(t, earlier);
+  const before = await earlier.record('svc.shop.cart');
+  await earlier[Symbol.asyncDispose]();
+  await using later = await setUp({ bus, leadership, now: 2_000_000 });
+  later.publisher.publish(wish(service('cart')));
+  await sleep(50);
+  leadership.set(true);
+  await settled(t, later);
+  const after = await later.record('svc.shop.cart');
+  t.true(before.ok && after.ok && after.value.epoch > before.value.epoch);
+});
+
+test('whoever is asked writes what the bus lost, and all of it once where nothing was missing, however often it is asked', async (t) => {
+  const bus = makeMemoryBus();
+  const { privateKey } = exampleKeys();
+  const stop = new AbortController();
+  let writes = 0;
+  const counting = { ...bus, put: async (key: string, value: Uint8Array, signal: AbortSignal) => {
+    writes += 1;
+    await bus.put(key, value, signal);
+  } };
+  const publisher = new Publisher(counting, { cluster: 'west', privateKey, clock: Date.now, log: pino({ level: 'silent' }), minAuditMs: 20 });
+  publisher.publish(wish(meta, service('cart')));
+  const running = publisher.run(stop.signal);
+  const until = async (holds: () => boolean): Promise<void> => {
+    for (let tries = 0; tries < 500 && !holds(); tries += 1) await new Promise((resolve) => setTimeout(resolve, 20));
+    t.true(holds());
+  };
+  await until(() => bus.keys().length === 3 && !publisher.status().pending);
+  t.is(writes, 3);
+  bus.lose('west.svc.shop.cart');
+  publisher.ask();
+  await until(() => bus.keys().includes('west.svc.shop.cart'));
+  t.is(writes, 4);
+  for (let asked = 0; asked < 30; asked += 1) {
+    publisher.ask();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+  await until(() => !publisher.status().pending);
+  t.is(writes, 7, 'all of them, once');
+  stop.abort();
+  await running;
 });

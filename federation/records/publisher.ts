@@ -2,9 +2,11 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { type RecordBody, recordKey } from '@landbridge/core/records.ts';
+import type { Version } from '@landbridge/wire/record.ts';
 import type { Logger } from 'pino';
 import { type Bus, type BusEvent, busKey, splitBusKey } from '../bus/bus.ts';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
+import { ALONE, type Leadership } from '../leadership/leadership.ts';
 import { OwnRecords, type SignedRecord } from './own-records.ts';
 
 export interface PublisherOptions {
@@ -14,6 +16,12 @@ export interface PublisherOptions {
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn'>;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
+  /** Who does not lead writes nothing, and follows what the leader writes. */
+  readonly leadership?: Leadership;
+  /** Called after a round in which the bus took something, or something could not be signed. */
+  readonly onDecided?: () => void;
+  /** Between two looks at what the bus has, when readers ask. */
+  readonly minAuditMs?: number;
 }
 
 export interface PublisherStatus {
@@ -27,22 +35,37 @@ export interface PublisherStatus {
 /** Writes under way at once. */
 const MAX_PARALLEL_PUTS = 16;
 const IDLE_ROUND_MS = 250;
+/** Readers, of which one may be hostile, may ask as often as they like. */
+const MIN_AUDIT_MS = 30_000;
+/** Between two times that all is written again because readers ask and nothing was missing: everybody has to read it. */
+const REWRITE_MS = 10 * 60_000;
+const AUDIT_TIMEOUT_MS = 60_000;
 
 export class Publisher {
   readonly #bus: Bus;
   readonly #options: PublisherOptions;
   readonly #own: OwnRecords;
+  readonly #leadership: Leadership;
+  #leads: boolean;
+  /** Since then this process knows what the newest of its records are, whatever the bus has. */
+  #hasLed: boolean;
   #desired: ReadonlyMap<string, RecordBody> | undefined;
   /** Whether all own records that were on the bus have been read. */
   #listed = false;
+  /** When, by performance.now(). */
+  #listedMs = 0;
   #changed = Promise.withResolvers<void>();
   #lastError: string | undefined;
+  #asked = Promise.withResolvers<void>();
 
   constructor(bus: Bus, options: PublisherOptions) {
     this.#bus = bus;
     this.#options = options;
-    const { cluster, privateKey, clock } = options;
-    this.#own = new OwnRecords({ cluster, privateKey, publicKey: createPublicKey(privateKey), clock });
+    const { cluster, privateKey, clock, leadership = ALONE } = options;
+    this.#leadership = leadership;
+    this.#leads = leadership.isLeading;
+    this.#hasLed = this.#leads;
+    this.#own = new OwnRecords({ cluster, privateKey, publicKey: createPublicKey(privateKey), clock, follows: !this.#leads });
   }
 
   /** The records that the cluster shall have, by their key, without `sync`. The latest call wins; nothing is written before the first one. */
@@ -59,20 +82,102 @@ export class Publisher {
     return { published: this.#own.storedCount(), pending, ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }) };
   }
 
+  /** Keys of records of which {@link stateOf} may say something else than when this was asked last. */
+  takeDecided(): ReadonlySet<string> {
+    return this.#own.takeDecided();
+  }
+
+  stateOf(key: string): ReturnType<OwnRecords['stateOf']> {
+    return this.#own.stateOf(key);
+  }
+
+  get summary(): OwnRecords['summary'] {
+    return this.#own.summary;
+  }
+
+  /** A reader misses records. They are looked for on the bus, and those that it lost written again: soon, but not more often than is good. */
+  ask(): void {
+    this.#asked.resolve();
+  }
+
+  /** Somebody has shown a record of this version that this cluster signed itself. */
+  remind(version: Version): void {
+    if (!this.#own.remember(version)) return;
+    this.#options.log.warn({ cluster: this.#options.cluster, epoch: version.epoch }, 'others know newer records of this cluster than it does, as after a restore: all are signed anew');
+    this.#wake();
+  }
+
   /** Runs until the signal is aborted; then it resolves. Never rejects for what the bus does. */
   async run(signal: AbortSignal): Promise<void> {
     const stop = new AbortController();
     const both = AbortSignal.any([signal, stop.signal]);
-    both.addEventListener('abort', () => this.#wake(), { once: true });
+    both.addEventListener('abort', () => this.#endWaiting(), { once: true });
+    using _changed = this.#leadership.onChange(() => this.#takeTurn());
+    this.#takeTurn();
     try {
-      await Promise.all([this.#follow(both), this.#write(both)]);
+      await Promise.all([this.#follow(both), this.#write(both), this.#audit(both)]);
     } finally {
       stop.abort();
     }
   }
 
+  #takeTurn(): void {
+    const leads = this.#leadership.isLeading;
+    if (leads === this.#leads) return;
+    this.#leads = leads;
+    // Where another one was alive after all was read here, it would have put right what the bus had lost before.
+    if (leads) this.#own.lead({ goesOn: this.#listed && (this.#hasLed || this.#leadership.otherSeenMs > this.#listedMs) });
+    else this.#own.follow();
+    this.#hasLed = true;
+    this.#wake();
+  }
+
   async #follow(signal: AbortSignal): Promise<void> {
     for await (const event of this.#bus.watch(busKey(this.#options.cluster, '>'), signal)) this.#see(event);
+  }
+
+  /** A bus that loses entries without a word is noticed by its readers, who know the digest: to look for it unasked would cost more than all else that is said while nothing changes. */
+  async #audit(signal: AbortSignal): Promise<void> {
+    let foundNothing = false;
+    let rewroteMs = Number.NEGATIVE_INFINITY;
+    while (!signal.aborted) {
+      await waitFor(this.#options.minAuditMs ?? MIN_AUDIT_MS, signal);
+      await this.#asked.promise;
+      this.#asked = Promise.withResolvers();
+      if (signal.aborted || !this.#mayWrite) continue;
+      const lost = await this.#look(signal);
+      // The one who asks may read from another server of the hub than this process does.
+      if (lost === 0 && foundNothing && performance.now() - rewroteMs >= REWRITE_MS) {
+        this.#own.lost();
+        rewroteMs = performance.now();
+      }
+      foundNothing = lost === 0;
+      if (lost !== 0) this.#options.log.warn({ cluster: this.#options.cluster, records: lost }, 'the bus lost records without a word, they are written again');
+      this.#wake();
+    }
+  }
+
+  /** Reads all that the bus has of this cluster, and takes note of what is not there. Returns how many records that are. */
+  async #look(signal: AbortSignal): Promise<number> {
+    const held = new Map(this.#own.held());
+    const enough = new AbortController();
+    let isWhole = false;
+    for await (const event of this.#bus.watch(busKey(this.#options.cluster, '>'), AbortSignal.any([signal, enough.signal, AbortSignal.timeout(AUDIT_TIMEOUT_MS)]))) {
+      if (event.kind === 'entry') {
+        const key = splitBusKey(event.key)?.recordKey;
+        if (key !== undefined) held.delete(key);
+        this.#see(event);
+        continue;
+      }
+      isWhole = event.kind === 'current';
+      break;
+    }
+    enough.abort();
+    return isWhole ? this.#own.missing(held) : 0;
+  }
+
+  get #mayWrite(): boolean {
+    return this.#listed && this.#leads && this.#leadership.isLeading;
   }
 
   #see(event: BusEvent): void {
@@ -81,10 +186,11 @@ export class Publisher {
       if (key === undefined || !this.#own.saw(key, event.value)) return;
     } else {
       if (event.kind === 'restart') {
-        this.#options.log.warn({ cluster: this.#options.cluster }, 'the bus lost its entries, publishing all again');
+        this.#options.log.warn({ cluster: this.#options.cluster, leads: this.#leads }, 'the bus lost its entries, the leader publishes all again');
         this.#own.lost();
       }
       this.#listed = event.kind === 'current';
+      this.#listedMs = performance.now();
     }
     this.#wake();
   }
@@ -93,7 +199,7 @@ export class Publisher {
     let failures = 0;
     while (!signal.aborted) {
       const desired = this.#desired;
-      if (desired === undefined || !this.#listed || this.#own.isDone(desired)) {
+      if (desired === undefined || !this.#mayWrite || this.#own.isDone(desired)) {
         await this.#nextChange();
         continue;
       }
@@ -101,6 +207,7 @@ export class Publisher {
         const wrote = await this.#round(desired, signal);
         failures = 0;
         this.#lastError = this.#own.refusal(desired);
+        this.#options.onDecided?.();
         // What is left waits for its time.
         if (wrote === 0) await this.#nextChange(waitFor(IDLE_ROUND_MS, signal));
       } catch (thrown) {
@@ -116,7 +223,7 @@ export class Publisher {
 
   /** One attempt to make the bus as desired: first the records, then `sync`, which closes them. Gives up early for a later wish. */
   async #round(desired: ReadonlyMap<string, RecordBody>, signal: AbortSignal): Promise<number> {
-    const superseded = (): boolean => this.#desired !== desired || !this.#listed || signal.aborted;
+    const superseded = (): boolean => this.#desired !== desired || !this.#mayWrite || signal.aborted;
     const waiting = this.#own.toWrite(desired);
     let wrote = 0;
     const writer = async (): Promise<void> => {
@@ -148,5 +255,10 @@ export class Publisher {
 
   #wake(): void {
     this.#changed.resolve();
+  }
+
+  #endWaiting(): void {
+    this.#wake();
+    this.ask();
   }
 }

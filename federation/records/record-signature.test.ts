@@ -22,6 +22,18 @@ test('another key opens nothing', (t) => {
   t.false(openRecord(signRecord(keys.privateKey, record), { ...expected, publicKey: 'not a key' }).ok);
 });
 
+test('how the body is written does not matter, what it says does', (t) => {
+  const text = Buffer.from(signRecord(keys.privateKey, record)).toString();
+  const loose = text.replace('{"body":{', '{"body": {');
+  t.not(loose, text);
+  t.deepEqual(openRecord(Buffer.from(loose), expected), { ok: true, value: record });
+  for (const other of [text.replace('"type":"ClusterSetIP"', '"type":"Headless"'), text.replace('{"body":', '{"body":null,"body":'), text.replace(',"cluster":', ',"body":null,"cluster":')]) {
+    t.not(other, text);
+    const opened = openRecord(Buffer.from(other), expected);
+    if (opened.ok) t.deepEqual(opened.value.body, record.body, other);
+  }
+});
+
 test('a record is believed only in its own place', (t) => {
   const bytes = signRecord(keys.privateKey, record);
   t.false(openRecord(bytes, { ...expected, cluster: 'east' }).ok);

@@ -4,9 +4,8 @@ import { isIP } from 'node:net';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { EndpointsRecordSchema, MAX_RECORD_BYTES, MetaRecordSchema, type RecordBody, recordKey, ServiceRecordSchema, SyncRecordSchema } from '@landbridge/core/records.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
-import { decodeEnvelope, type Envelope, encodeEnvelope, type JsonValue, signedBytes, type UnsignedEnvelope, type Version } from '@landbridge/wire/record.ts';
-import type { TSchema } from 'typebox';
-import { Value } from 'typebox/value';
+import { cutSignedBytes, decodeEnvelope, type Envelope, encodeEnvelope, type JsonValue, signedBytes, type UnsignedEnvelope, type Version } from '@landbridge/wire/record.ts';
+import { Compile } from 'typebox/compile';
 import { parsePublicKey } from '../join/ed25519.ts';
 
 /** A key object, or the 32 raw bytes in base64url. */
@@ -30,11 +29,12 @@ export interface DistrustReason {
   readonly message: string;
 }
 
-const BODY_SCHEMAS: Readonly<Record<RecordBody['kind'], TSchema>> = {
-  svc: ServiceRecordSchema,
-  eps: EndpointsRecordSchema,
-  meta: MetaRecordSchema,
-  sync: SyncRecordSchema,
+/** Compiled: of all that is done for a record, walking through a schema would take the most. */
+const BODY_VALIDATORS: Readonly<Record<RecordBody['kind'], { Check(value: unknown): boolean }>> = {
+  svc: Compile(ServiceRecordSchema),
+  eps: Compile(EndpointsRecordSchema),
+  meta: Compile(MetaRecordSchema),
+  sync: Compile(SyncRecordSchema),
 };
 /** Keys that {@link recordKey} can make; a tombstone has no body from which the key could be made again. */
 const LABEL = '[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?';
@@ -59,33 +59,53 @@ export function signEnvelope(privateKey: KeyObject, envelope: UnsignedEnvelope):
 export function openRecord(bytes: Uint8Array, expected: { cluster: string; key: string; publicKey: RecordPublicKey }): Result<VerifiedRecord> {
   const envelope = decodeEnvelope(bytes);
   if (!envelope.ok) return envelope;
-  const record = trustEnvelope(envelope.value, expected);
+  const record = trustEnvelope(envelope.value, { ...expected, bytes });
   return record.ok ? record : err(record.error.message);
 }
 
-/** As {@link openRecord} for an envelope that was decoded before. */
+/** As {@link openRecord} for an envelope that was decoded before; from `bytes`, where they are still there, which spares writing it again. */
 export function trustEnvelope(
   envelope: Envelope,
-  expected: { cluster: string; key: string; publicKey: RecordPublicKey },
+  expected: { cluster: string; key: string; publicKey: RecordPublicKey; bytes?: Uint8Array | undefined },
 ): Result<VerifiedRecord, DistrustReason> {
   const { cluster, key, epoch, gen } = envelope;
   if (cluster !== expected.cluster || key !== expected.key) return distrust('place', `signed for ${cluster}.${key}`);
   if (!isRecordKey(key)) return distrust('place', 'not a record key');
-  if (!signatureHolds(envelope, expected.publicKey)) return distrust('signature', 'the signature is not by the owner');
+  if (!signatureHolds(envelope, expected.publicKey, expected.bytes)) return distrust('signature', 'the signature is not by the owner');
   const body = checkBody(envelope.body, key);
   return body.ok ? ok({ cluster, key, epoch, gen, body: body.value }) : distrust('body', body.error);
 }
 
-export function signatureHolds(envelope: Envelope, publicKey: RecordPublicKey): boolean {
-  const key = typeof publicKey === 'string' ? parsePublicKey(publicKey) : ok(publicKey);
-  return key.ok && verify(null, signedBytes(envelope), key.value, envelope.signature);
+/** `bytes`: those of the envelope. */
+export function signatureHolds(envelope: Envelope, publicKey: RecordPublicKey, bytes?: Uint8Array): boolean {
+  const key = typeof publicKey === 'string' ? knownKey(publicKey) : ok(publicKey);
+  if (!key.ok) return false;
+  const cut = bytes === undefined ? undefined : cutSignedBytes(bytes, envelope);
+  if (cut !== undefined && verify(null, cut, key.value, envelope.signature)) return true;
+  const whole = signedBytes(envelope);
+  // Whoever writes the body in another way than it is signed has it written again here.
+  return (cut === undefined || !Buffer.from(cut).equals(whole)) && verify(null, whole, key.value, envelope.signature);
+}
+
+/** More than the clusters of the largest clusterset that is tried. */
+const MAX_KNOWN_KEYS = 2000;
+const knownKeys = new Map<string, Result<KeyObject>>();
+
+/** Of a member there is one key for all its records, and making a key object of it takes half as long as a signature. */
+function knownKey(raw: string): Result<KeyObject> {
+  const known = knownKeys.get(raw);
+  if (known !== undefined) return known;
+  const made = parsePublicKey(raw);
+  if (knownKeys.size >= MAX_KNOWN_KEYS) knownKeys.clear();
+  knownKeys.set(raw, made);
+  return made;
 }
 
 function checkBody(body: JsonValue, key: string): Result<RecordBody | null> {
   if (body === null) return ok(null);
   const kind = (body as { readonly kind?: unknown }).kind;
-  if (typeof kind !== 'string' || !Object.hasOwn(BODY_SCHEMAS, kind)) return err('unknown kind of record');
-  if (!Value.Check(BODY_SCHEMAS[kind as RecordBody['kind']], body)) return err(`not a ${kind} record`);
+  if (typeof kind !== 'string' || !Object.hasOwn(BODY_VALIDATORS, kind)) return err('unknown kind of record');
+  if (!BODY_VALIDATORS[kind as RecordBody['kind']].Check(body)) return err(`not a ${kind} record`);
   const record = body as unknown as RecordBody;
   if (recordKey(record) !== key) return err(`the body belongs under ${recordKey(record)}`);
   if (record.kind === 'eps' && !record.endpoints.every((endpoint) => endpoint.addresses.every(isPlainAddress))) return err('an endpoint address is not an IP address');

@@ -1,6 +1,7 @@
 import type { V1Node, V1Service } from '@kubernetes/client-node';
 import { type Endpoint, MAX_ENDPOINTS_PER_SHARD, MAX_RECORD_BYTES, type MetaRecord, type RecordBody, recordKey, type ServicePort, type ServiceRecord } from '@landbridge/core/records.ts';
 import { isOurs, keyOf, type ServiceExport } from '../kubernetes/types.ts';
+import { exportedMetadata } from './exported-metadata.ts';
 import { type LocalEndpoint, type LocalService, takesHbone } from './local-endpoints.ts';
 
 /** What a record has besides its endpoints: names, version and signature. */
@@ -101,6 +102,7 @@ function serviceRecord(serviceExport: ServiceExport, { metadata, spec }: V1Servi
     ipFamilies: (spec?.ipFamilies ?? ['IPv4']).filter((family) => family === 'IPv4' || family === 'IPv6'),
     ...(spec?.internalTrafficPolicy === 'Local' || spec?.internalTrafficPolicy === 'Cluster' ? { internalTrafficPolicy: spec.internalTrafficPolicy } : {}),
     ...(spec?.trafficDistribution === undefined ? {} : { trafficDistribution: spec.trafficDistribution }),
+    ...exportedMetadata(serviceExport).record,
   };
 }
 

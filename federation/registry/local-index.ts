@@ -31,6 +31,13 @@ export class LocalIndex {
     return this.#services;
   }
 
+  /** Keys of Services with a selector in the namespaces of these objects. Looks at all of them, for what is rare and changes seldom. */
+  *selectingBeside(objects: Iterable<string>): Generator<string, void> {
+    const namespaces = new Set([...objects].map((key) => key.slice(0, key.indexOf('/'))));
+    if (namespaces.size === 0) return;
+    for (const [key, { service }] of this.#services) if (namespaces.has(key.slice(0, key.indexOf('/'))) && Object.keys(service.spec?.selector ?? {}).length > 0) yield key;
+  }
+
   /** Yields between services. Returns the keys of those that may differ from before. */
   *apply(changes: LocalChanges, objects: LocalObjects): Generator<void, ReadonlySet<string>> {
     const dirty = new Set<string>(changes.services);

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { exampleService } from './example-objects.ts';
-import { DISTRIBUTION_ANNOTATION, serviceBalancing } from './service-balancing.ts';
+import { affinityPolicy, DISTRIBUTION_ANNOTATION, serviceBalancing } from './service-balancing.ts';
 
 const balancing = (spec: object, annotation?: string): unknown => {
   const service = exampleService('cart', spec);
@@ -27,4 +27,9 @@ test('a distribution prefers what is near, and an annotation wins', (t) => {
 test('what is published before it is ready is used before it is ready', (t) => {
   t.deepEqual(balancing({ publishNotReadyAddresses: true }), { mode: 'unspecified', preferences: [], health: 'allow-all' });
   t.like(balancing({ publishNotReadyAddresses: true, trafficDistribution: 'PreferClose' }) as object, { mode: 'failover', health: 'allow-all' });
+});
+
+test('affinity is by the address of the client, or there is none', (t) => {
+  t.is(affinityPolicy('ClientIP').affinity, 'client-address');
+  for (const other of ['None', undefined, 'clientip', 'constructor']) t.is(affinityPolicy(other).affinity, 'none');
 });

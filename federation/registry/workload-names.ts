@@ -18,7 +18,12 @@ const CRON_JOB = /^(.+)-\d{8,10}$/;
 export function workloadNames({ metadata }: V1Pod): WorkloadNames {
   const labels = metadata?.labels ?? {};
   const owner = owned(metadata);
-  return { ...owner, canonicalName: first(labels, NAME_LABELS) ?? owner.workloadName, canonicalRevision: first(labels, REVISION_LABELS) ?? 'latest' };
+  return { ...owner, ...canonicalNames(labels, owner.workloadName) };
+}
+
+/** What something calls itself by its labels. */
+export function canonicalNames(labels: Readonly<Record<string, string>>, workloadName: string): Pick<WorkloadNames, 'canonicalName' | 'canonicalRevision'> {
+  return { canonicalName: first(labels, NAME_LABELS) ?? workloadName, canonicalRevision: first(labels, REVISION_LABELS) ?? 'latest' };
 }
 
 function owned(metadata: V1Pod['metadata']): Pick<WorkloadNames, 'workloadType' | 'workloadName'> {
