@@ -2,7 +2,12 @@ import type { Endpoint, ServicePort, ServiceRecord } from '@landbridge/core/reco
 import test from 'ava';
 import fc from 'fast-check';
 import { endpoint } from '../records/example-records.ts';
-import { type Constituent, merge } from './merge.ts';
+import { type Conflict, conflictMessage, conflictReason } from './conflicts.ts';
+import { type Constituent, merge as mergeAt } from './merge.ts';
+import { isSamePort } from './merge-ports.ts';
+
+/** After all that is said to be exported. */
+const merge = (list: readonly Constituent[]): ReturnType<typeof mergeAt> => mergeAt(list, 100);
 
 /** Also lists that no API server would accept: a peer may say anything that the schema allows. */
 const port: fc.Arbitrary<ServicePort> = fc.record(
@@ -17,14 +22,18 @@ const exported = fc.record({
   sessionAffinity: fc.constantFrom('None' as const, 'ClientIP' as const),
   timeout: fc.option(fc.constantFrom(10, 20), { nil: undefined }),
   ports: fc.array(port, { maxLength: 4 }),
+  trafficDistribution: fc.option(fc.constantFrom('PreferSameZone', 'PreferClose'), { nil: undefined }),
+  internalTrafficPolicy: fc.option(fc.constantFrom('Local' as const, 'Cluster' as const), { nil: undefined }),
+  exportedLabels: fc.option(fc.constantFrom<Record<string, string>[]>({ a: '1', b: '2' }, { b: '2', a: '1' }, { a: '2' }), { nil: undefined }),
   workloads: fc.uniqueArray(fc.constantFrom('a', 'b', 'c'), { maxLength: 3 }),
 });
 
 type Exported = typeof exported extends fc.Arbitrary<infer T> ? T : never;
 
-function record({ key, exportedAt, type, sessionAffinity, timeout, ports }: Exported): ServiceRecord {
+function record({ key, workloads: _, timeout: sessionAffinityTimeoutSeconds, ...more }: Exported): ServiceRecord {
   const [namespace = '', name = ''] = key.split('/');
-  return { kind: 'svc', namespace, name, exportedAt, type, ports, sessionAffinity, ...(timeout === undefined ? {} : { sessionAffinityTimeoutSeconds: timeout }), ipFamilies: ['IPv4'] };
+  // What a record does not say is not there.
+  return JSON.parse(JSON.stringify({ kind: 'svc', namespace, name, sessionAffinityTimeoutSeconds, ipFamilies: ['IPv4'], ...more })) as ServiceRecord;
 }
 
 const constituents: fc.Arbitrary<Constituent[]> = fc
@@ -33,6 +42,7 @@ const constituents: fc.Arbitrary<Constituent[]> = fc
     cluster,
     trustDomain: `${cluster}.landbridge`,
     network: cluster,
+    joinedAt: 0,
     services: new Map(exports.map((each) => [each.key, record(each)])),
     endpoints: new Map(exports.map((each) => [each.key, each.workloads.map((workload) => endpoint(`${cluster}-${workload}`))])),
   })));
@@ -56,7 +66,7 @@ test('every endpoint of every cluster that exports the service is kept, under it
     const merged = merge(list);
     t.deepEqual([...merged.keys()], [...new Set(list.flatMap(({ services }) => [...services.keys()]))].sort());
     for (const [key, { clusters }] of merged) {
-      const expected = exporters(list, key).map(({ cluster, endpoints }) => ({ cluster, trustDomain: `${cluster}.landbridge`, network: cluster, endpoints }));
+      const expected = exporters(list, key).map(({ cluster, record: { ports }, endpoints }) => ({ cluster, trustDomain: `${cluster}.landbridge`, network: cluster, ports, endpoints }));
       t.deepEqual([...clusters], expected.sort((a, b) => (a.cluster < b.cluster ? -1 : 1)));
     }
   }));
@@ -66,29 +76,56 @@ test('the oldest export decides, of equally old ones the first by name; who diff
   fc.assert(fc.property(constituents, (list) => {
     for (const [key, imported] of merge(list)) {
       const [oldest, ...others] = exporters(list, key);
-      for (const field of ['type', 'sessionAffinity', 'sessionAffinityTimeoutSeconds', 'ipFamilies'] as const) t.deepEqual(imported[field], oldest?.record[field]);
-      for (const field of ['type', 'sessionAffinity'] as const) {
-        const different = others.filter(({ record: theirs }) => theirs[field] !== oldest?.record[field]);
-        const said = imported.conflicts.filter((text) => text.startsWith(`${field} is `));
-        t.is(said.length, different.length > 0 ? 1 : 0);
-        for (const { cluster } of different) t.true(said[0]?.includes(cluster));
+      for (const field of ['type', 'sessionAffinity', 'sessionAffinityTimeoutSeconds', 'ipFamilies', 'internalTrafficPolicy', 'trafficDistribution'] as const) t.deepEqual(imported[field], oldest?.record[field]);
+      t.deepEqual([imported.labels, imported.annotations], [oldest?.record.exportedLabels ?? {}, oldest?.record.exportedAnnotations ?? {}]);
+      for (const field of ['type', 'sessionAffinity', 'trafficDistribution'] as const) {
+        const different = others.filter(({ record: theirs }) => theirs[field] !== oldest?.record[field]).map(({ cluster }) => cluster);
+        const said = imported.conflicts.filter((conflict) => conflict.field === field);
+        t.deepEqual(said.map(({ winner, losers }) => ({ winner, losers })), different.length > 0 ? [{ winner: oldest?.cluster ?? '', losers: different.sort() }] : []);
       }
     }
   }));
 });
 
+const isPort = (conflict: Conflict): conflict is Conflict & { readonly field: 'ports' } => conflict.field === 'ports';
+
 test('ports are united: each is there, or has given way to an older one and is reported', (t) => {
   fc.assert(fc.property(constituents, (list) => {
     for (const [key, { ports, conflicts }] of merge(list)) {
       const parts = exporters(list, key);
+      const said = conflicts.filter(isPort);
       for (const each of parts) {
         for (const wanted of each.record.ports) {
-          const kept = ports.some(({ name, port: number, protocol, appProtocol }) => name === wanted.name && number === wanted.port && protocol === wanted.protocol && appProtocol === wanted.appProtocol);
-          t.true(kept || conflicts.some((text) => text.includes(`${wanted.port}/${wanted.protocol} of ${each.cluster} `)));
+          const kept = ports.find((candidate) => isSamePort(candidate, wanted));
+          const about = said.filter(({ losers }) => losers.includes(each.cluster));
+          if (kept === undefined) t.true(about.some(({ kind, port: told }) => kind === 'port-displaced' && isSamePort(told, wanted)));
+          else t.true(kept.appProtocol === wanted.appProtocol || about.some(({ kind, port: told }) => kind === 'port-protocol' && isSamePort(told, wanted)));
         }
       }
       for (const each of ports) t.true(parts.some(({ record: theirs }) => theirs.ports.includes(each)), 'no port comes from nowhere');
       t.deepEqual(ports[0], parts.find(({ record: theirs }) => theirs.ports.length > 0)?.record.ports[0], 'the oldest port stays');
+    }
+  }));
+});
+
+test('a port that not all have is told of those that have it not, once, and of nobody else', (t) => {
+  fc.assert(fc.property(constituents, (list) => {
+    for (const [key, { ports, conflicts }] of merge(list)) {
+      for (const each of ports) {
+        const lack = exporters(list, key).filter(({ record: theirs }) => !theirs.ports.some((other) => isSamePort(other, each))).map(({ cluster }) => cluster);
+        const told = conflicts.filter(isPort).flatMap((conflict) => (conflict.kind === 'port-absent' && isSamePort(conflict.port, each)) || (conflict.kind === 'port-displaced' && isSamePort(conflict.by, each)) ? conflict.losers : []);
+        t.true(lack.every((cluster) => told.includes(cluster)));
+      }
+    }
+  }));
+});
+
+test('conflicts are a condition that an API server takes', (t) => {
+  fc.assert(fc.property(constituents, (list) => {
+    for (const { conflicts } of merge(list).values()) {
+      t.is(conflictReason(conflicts) === '', conflicts.length === 0);
+      if (conflicts.length > 0) t.regex(conflictReason(conflicts), /^[A-Za-z]([A-Za-z0-9_,:]{0,1022}[A-Za-z0-9_])?$/);
+      t.true(conflictMessage(conflicts).length <= 5000);
     }
   }));
 });
@@ -106,7 +143,7 @@ test('the ports of the result are those of a valid Service', (t) => {
 test('clusters that agree have no conflict', (t) => {
   fc.assert(fc.property(exported, fc.uniqueArray(fc.constantFrom('east', 'north', 'west'), { minLength: 1 }), (one, clusters) => {
     const valid = { ...one, ports: one.ports.filter((each, index) => index === 0 || (one.ports[0]?.name !== '' && each.name !== '' && one.ports.findIndex((other) => other.name === each.name || (other.port === each.port && other.protocol === each.protocol)) === index)) };
-    const merged = merge(clusters.map((cluster) => ({ cluster, trustDomain: '', network: '', services: new Map([[one.key, record(valid)]]), endpoints: new Map() })));
+    const merged = merge(clusters.map((cluster) => ({ cluster, trustDomain: '', network: '', joinedAt: 0, services: new Map([[one.key, record(valid)]]), endpoints: new Map() })));
     t.deepEqual(merged.get(one.key)?.conflicts, []);
   }));
 });

@@ -1,12 +1,26 @@
 import type { Endpoint, ServicePort, ServiceRecord } from '@landbridge/core/records.ts';
+import type { Reach } from '../networks/reach.ts';
+import { keepShares } from '../consent/share-caps.ts';
+import type { Conflict, DecidedField } from './conflicts.ts';
+import { mergePorts } from './merge-ports.ts';
+import { precedence, type Sighting } from './precedence.ts';
+import type { Standing } from '../peers/standing.ts';
 
 /** What one cluster says of the services that it exports; keys are `<namespace>/<name>`. */
 export interface Constituent {
   readonly cluster: string;
   readonly trustDomain: string;
   readonly network: string;
+  /** From here; direct where it is left out. */
+  readonly reach?: Reach;
+  /** Milliseconds since 1970: since when it can have exported anything. */
+  readonly joinedAt: number;
   readonly services: ReadonlyMap<string, ServiceRecord>;
   readonly endpoints: ReadonlyMap<string, readonly Endpoint[]>;
+  /** Of a service's ready endpoints, at most so many in a hundred may be this cluster's. */
+  readonly maxShares?: ReadonlyMap<string, number>;
+  /** `first` where left out. */
+  readonly standing?: Standing;
 }
 
 export interface ImportedService {
@@ -17,68 +31,116 @@ export interface ImportedService {
   readonly sessionAffinity: ServiceRecord['sessionAffinity'];
   readonly sessionAffinityTimeoutSeconds: number | undefined;
   readonly ipFamilies: readonly ('IPv4' | 'IPv6')[];
+  readonly internalTrafficPolicy: ServiceRecord['internalTrafficPolicy'];
+  readonly trafficDistribution: string | undefined;
+  /** `exportedLabels` and `exportedAnnotations`. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
   /** Sorted by cluster. */
-  readonly clusters: readonly { readonly cluster: string; readonly trustDomain: string; readonly network: string; readonly endpoints: readonly Endpoint[] }[];
-  /** What the constituents did not agree on, one sentence each. */
-  readonly conflicts: readonly string[];
+  readonly clusters: readonly ImportPart[];
+  /** Whether endpoints of clusters that are last are passed over: others are ready. */
+  readonly prefersOthers?: boolean;
+  /** The order in which clusters decide, as far as it is to be kept. */
+  readonly precedence: readonly string[];
+  /** What the constituents did not agree on. */
+  readonly conflicts: readonly Conflict[];
 }
 
-/**
- * Merges the exports of all clusters (KEP-1645, "Constraints and Conflict Resolution"): ports are united; where
- * clusters disagree, the oldest export decides, and of equally old ones the first by cluster name. The result does not
- * depend on the order of the constituents.
- */
-export function merge(constituents: readonly Constituent[]): ReadonlyMap<string, ImportedService> {
+export interface ImportPart {
+  readonly cluster: string;
+  readonly trustDomain: string;
+  readonly network: string;
+  readonly reach?: Reach;
+  readonly maxSharePercent?: number;
+  /** Those of the service there. Of the import's ports only these lead to the cluster. */
+  readonly ports: readonly ServicePort[];
+  readonly endpoints: readonly Endpoint[];
+  /** Whether they come after those of all others. */
+  readonly isLast?: boolean;
+}
+
+/** Whose export decides: `order` has all clusters that export the service, `kept` what is to be remembered of it. */
+export interface Order {
+  readonly order: readonly string[];
+  readonly kept: readonly string[];
+}
+
+/** Merges the exports of all clusters as if they were seen for the first time, together. */
+export function merge(constituents: readonly Constituent[], nowMs: number): ReadonlyMap<string, ImportedService> {
   const keys = new Set(constituents.flatMap(({ services }) => [...services.keys()]));
-  return new Map([...keys].sort().map((key) => [key, mergeService(key, constituents)]));
+  return new Map([...keys].sort().map((key) => [key, mergeService(key, constituents, { order: precedence([], sightings(key, constituents), nowMs), kept: [] })]));
 }
 
-/** One service, which at least one of the constituents exports. */
-export function mergeService(key: string, constituents: readonly Constituent[]): ImportedService {
-  const parts = constituents
-    .flatMap((constituent) => {
-      const record = constituent.services.get(key);
-      return record === undefined ? [] : [{ constituent, record }];
-    })
-    .sort((a, b) => a.record.exportedAt - b.record.exportedAt || (a.constituent.cluster < b.constituent.cluster ? -1 : 1));
-  const [oldest] = parts;
-  if (oldest === undefined) throw new RangeError(`nobody exports ${key}`);
-  const conflicts: string[] = [];
-  const decided = <K extends 'type' | 'sessionAffinity' | 'sessionAffinityTimeoutSeconds'>(field: K, compared = parts): ServiceRecord[K] => {
-    const others = compared.filter(({ record }) => record[field] !== oldest.record[field]).map(({ constituent }) => constituent.cluster);
-    if (others.length > 0) conflicts.push(`${field} is ${oldest.record[field] ?? 'not set'} as in ${oldest.constituent.cluster}, whose export is oldest; ${others.join(', ')} differ`);
-    return oldest.record[field];
-  };
-  return {
-    namespace: oldest.record.namespace,
-    name: oldest.record.name,
-    type: decided('type'),
-    sessionAffinity: decided('sessionAffinity'),
-    sessionAffinityTimeoutSeconds: decided('sessionAffinityTimeoutSeconds', parts.filter(({ record }) => record.sessionAffinity === oldest.record.sessionAffinity)),
-    ipFamilies: oldest.record.ipFamilies,
-    ports: mergePorts(parts.map(({ constituent, record }) => ({ cluster: constituent.cluster, ports: record.ports })), conflicts),
-    clusters: parts
-      .map(({ constituent: { cluster, trustDomain, network, endpoints } }) => ({ cluster, trustDomain, network, endpoints: endpoints.get(key) ?? [] }))
-      .sort((a, b) => (a.cluster < b.cluster ? -1 : 1)),
-    conflicts,
-  };
+export function sightings(key: string, constituents: readonly Constituent[]): readonly Sighting[] {
+  return constituents.flatMap(({ cluster, joinedAt, services }) => {
+    const record = services.get(key);
+    return record === undefined ? [] : [{ cluster, joinedAt, exportedAt: record.exportedAt }];
+  });
 }
 
 /**
- * The union of all ports. A later port that has an earlier one's name or number, but is another port, is left out.
- * So is one that can not stand beside the earlier ones because only a Service's single port may be without a name.
+ * One service, which at least one of the constituents exports (KEP-1645, "Constraints and Conflict Resolution"): ports are
+ * united; where clusters disagree, the first in the order decides. The result does not depend on the order of the constituents.
  */
-function mergePorts(parts: readonly { readonly cluster: string; readonly ports: readonly ServicePort[] }[], conflicts: string[]): ServicePort[] {
-  const merged: ServicePort[] = [];
-  for (const { cluster, ports } of parts) {
-    for (const port of ports) {
-      const same = merged.find((known) => known.name === port.name || known.name === '' || port.name === '' || (known.port === port.port && known.protocol === port.protocol));
-      if (same === undefined) merged.push(port);
-      else if (same.name !== port.name || same.port !== port.port || same.protocol !== port.protocol) conflicts.push(`port ${describe(port)} of ${cluster} is left out: ${describe(same)} of an older export is in its place`);
-      else if (same.appProtocol !== port.appProtocol) conflicts.push(`port ${describe(port)} of ${cluster} has application protocol ${port.appProtocol ?? 'none'}, an older export ${same.appProtocol ?? 'none'}`);
-    }
-  }
-  return merged;
+export function mergeService(key: string, constituents: readonly Constituent[], { order, kept }: Order): ImportedService {
+  const byCluster = new Map(constituents.map((constituent) => [constituent.cluster, constituent]));
+  const parts = order.flatMap((cluster): Part[] => {
+    const constituent = byCluster.get(cluster);
+    const record = constituent?.services.get(key);
+    return constituent === undefined || record === undefined ? [] : [{ constituent, record }];
+  });
+  const [first] = parts;
+  if (first === undefined) throw new RangeError(`nobody exports ${key}`);
+  const { record } = first;
+  const { ports, conflicts } = mergePorts(parts.map((part) => ({ cluster: part.constituent.cluster, ports: part.record.ports })));
+  return {
+    namespace: record.namespace,
+    name: record.name,
+    type: record.type,
+    ports,
+    sessionAffinity: record.sessionAffinity,
+    sessionAffinityTimeoutSeconds: record.sessionAffinityTimeoutSeconds,
+    ipFamilies: record.ipFamilies,
+    internalTrafficPolicy: record.internalTrafficPolicy,
+    trafficDistribution: record.trafficDistribution,
+    labels: record.exportedLabels ?? {},
+    annotations: record.exportedAnnotations ?? {},
+    clusters: keepShares(parts.map(({ constituent: { cluster, trustDomain, network, reach, endpoints, maxShares }, record: theirs }) => ({ cluster, trustDomain, network, ...(reach === undefined ? {} : { reach }), ports: theirs.ports, endpoints: endpoints.get(key) ?? [], maxSharePercent: maxShares?.get(key) })))
+      .toSorted((a, b) => (a.cluster < b.cluster ? -1 : 1)),
+    precedence: kept,
+    conflicts: [...conflicts, ...valueConflicts(first, parts)],
+  };
 }
 
-const describe = ({ name, port, protocol }: ServicePort): string => `${name === '' ? '' : `${name} `}${port}/${protocol}`;
+interface Part {
+  readonly constituent: Constituent;
+  readonly record: ServiceRecord;
+}
+
+/** As what values of a field are compared: what Kubernetes takes for the same is the same here. */
+const COMPARED: Readonly<Record<DecidedField, (record: ServiceRecord) => string>> = {
+  type: ({ type }) => type,
+  sessionAffinity: ({ sessionAffinity }) => sessionAffinity,
+  sessionAffinityConfig: ({ sessionAffinityTimeoutSeconds }) => `timeoutSeconds ${sessionAffinityTimeoutSeconds ?? 'not set'}`,
+  ipFamilies: ({ ipFamilies }) => [...ipFamilies].sort().join(' and ') || 'none',
+  // The API server's default.
+  internalTrafficPolicy: ({ internalTrafficPolicy }) => internalTrafficPolicy ?? 'Cluster',
+  trafficDistribution: ({ trafficDistribution }) => trafficDistribution ?? 'not set',
+  exportedLabels: ({ exportedLabels }) => sortedText(exportedLabels),
+  exportedAnnotations: ({ exportedAnnotations }) => sortedText(exportedAnnotations),
+};
+/** Of which the values are not told in a sentence. */
+const LONG: ReadonlySet<DecidedField> = new Set(['exportedLabels', 'exportedAnnotations']);
+
+const sortedText = (values: Readonly<Record<string, string>> = {}): string => JSON.stringify(Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+function valueConflicts(first: Part, parts: readonly Part[]): Conflict[] {
+  const winner = first.constituent.cluster;
+  return (Object.entries(COMPARED) as [DecidedField, (record: ServiceRecord) => string][]).flatMap(([field, of]) => {
+    const value = of(first.record);
+    // Who has no affinity, or another one, differs in that, and not in how long it lasts.
+    const compared = field === 'sessionAffinityConfig' ? parts.filter(({ record }) => record.sessionAffinity === first.record.sessionAffinity) : parts;
+    const losers = compared.filter(({ record }) => of(record) !== value).map(({ constituent }) => constituent.cluster).sort();
+    return losers.length === 0 ? [] : [{ kind: 'value', field, value: LONG.has(field) ? '' : value, winner, losers } as const];
+  });
+}
