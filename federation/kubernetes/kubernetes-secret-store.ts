@@ -42,6 +42,15 @@ export class KubernetesSecretStore implements SecretStore {
     }
   }
 
+  async readConfigMap(name: string): Promise<Readonly<Record<string, string>> | undefined> {
+    try {
+      return (await this.#core.readNamespacedConfigMap({ name, namespace: this.#namespace })).data ?? {};
+    } catch (thrown) {
+      if (codeOf(thrown) === NOT_FOUND) return undefined;
+      throw unreadable(`ConfigMap ${name}`, thrown);
+    }
+  }
+
   async writeConfigMap(name: string, data: Readonly<Record<string, string>>): Promise<void> {
     const namespace = this.#namespace;
     const body = { metadata: { name, namespace, labels: { 'app.kubernetes.io/managed-by': 'landbridge' } }, data: { ...data } };

@@ -25,6 +25,10 @@ export class MemorySecretStore implements SecretStore {
     this.#configMaps.set(name, { ...data });
   }
 
+  async readConfigMap(name: string): Promise<Readonly<Record<string, string>> | undefined> {
+    return this.configMap(name);
+  }
+
   configMap(name: string): Readonly<Record<string, string>> | undefined {
     return this.#configMaps.get(name);
   }

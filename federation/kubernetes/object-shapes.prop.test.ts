@@ -1,3 +1,4 @@
+import type { KubernetesObject } from '@kubernetes/client-node';
 import test from 'ava';
 import fc from 'fast-check';
 import { objectParser } from './object-shapes.ts';
@@ -25,6 +26,19 @@ test('of lists and members only what has the right type is left', (t) => {
   const parse = objectParser<never>({ apiVersion: 'v1', kind: 'Service', plural: 'services' });
   const parsed = parse({ metadata: { name: 'a', labels: { good: 'x', bad: 1 }, managedFields: [{}], annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}', kept: 'y' } }, spec: { ports: [{ port: '80' }, 'x', { port: 81, name: 5 }], clusterIPs: ['10.0.0.1', null], type: ['ClusterIP'] } });
   t.deepEqual(parsed, { ok: true, value: { apiVersion: 'v1', kind: 'Service', metadata: { name: 'a', labels: { good: 'x' }, annotations: { kept: 'y' } }, spec: { ports: [{}, { port: 81 }], clusterIPs: ['10.0.0.1'] } } as never });
+});
+
+test('of containers those with named ports are left, and are the same object where they are alike', (t) => {
+  const parse = objectParser<KubernetesObject & { spec: { containers?: object; initContainers?: object } }>({ apiVersion: 'v1', kind: 'Pod', plural: 'pods' });
+  const pod = (containers: unknown): unknown => ({ metadata: { name: 'a' }, spec: { containers, initContainers: [{ restartPolicy: 'Always', image: 'x', ports: [{ name: 'b', containerPort: 1 }] }, 'x'] } });
+  const specOf = (containers: unknown): { containers?: object; initContainers?: object } => {
+    const parsed = parse(pod(containers));
+    return parsed.ok ? parsed.value.spec : {};
+  };
+  const containers = [{ name: 'c', image: 'x', ports: [{ name: 'http', containerPort: 8080, protocol: 'TCP', hostPort: 1 }, 7] }, { name: 'd', ports: [{ containerPort: 1 }] }];
+  t.deepEqual(specOf(containers), { containers: [{ ports: [{ name: 'http', containerPort: 8080, protocol: 'TCP' }] }], initContainers: [{ restartPolicy: 'Always', ports: [{ name: 'b', containerPort: 1 }] }] });
+  t.is(specOf(containers).containers, specOf(structuredClone(containers)).containers);
+  for (const none of [[], [{ name: 'd', ports: [{ containerPort: 1 }] }], 'x', undefined]) t.is(specOf(none).containers, undefined);
 });
 
 test('a policy is kept with whatever its spec is, and with the conditions of others as they are', (t) => {

@@ -81,6 +81,19 @@ test('with its definition its objects go, and come back with it', async (t) => {
   t.deepEqual(setup.names, ['a', 'b']);
 });
 
+test('a definition is ours for as long as it says so', async (t) => {
+  using setup = new Setup();
+  const seen: boolean[] = [];
+  for (const categories of [undefined, ['istio-io', 'landbridge'], ['istio-io']]) {
+    setup.definitions.put({ ...definition({ v1: true }), spec: { names: { categories }, versions: [{ name: 'v1', served: true }] } } as KubernetesObject);
+    await turn();
+    seen.push(setup.source.isOurs);
+  }
+  setup.definitions.remove(undefined, NAME);
+  await turn();
+  t.deepEqual([...seen, setup.source.isOurs], [false, true, false, false]);
+});
+
 test('of the versions that are served the best is followed, another change of the definition changes nothing', async (t) => {
   using setup = new Setup();
   for (const versions of [{ v1: false, v1beta1: false, v2: true }, { v1beta1: true }, { v1beta1: true, v2: true }, { v1: true, v1beta1: true }, { v1: true }]) {

@@ -11,14 +11,18 @@ export interface OptionalKind extends Omit<ResourceKind, 'apiVersion'> {
 
 export const CRDS: ResourceKind = { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions' };
 
+/** Among the categories of definitions that we made ourselves, and that nobody has put his own in place of. */
+const OUR_CATEGORY = 'landbridge';
+
 interface Definition extends KubernetesObject {
-  readonly spec?: { readonly versions?: readonly { readonly name: string; readonly served?: boolean }[] };
+  readonly spec?: { readonly names?: { readonly categories?: readonly string[] }; readonly versions?: readonly { readonly name: string; readonly served?: boolean }[] };
 }
 
 /** Objects of a kind for as long as the API server knows the kind. Without it there are none, which is known as well. */
 export class OptionalSource<T extends KubernetesObject = KubernetesObject> {
   readonly #kind: OptionalKind;
   readonly #sourceOf: (kind: ResourceKind) => ObjectSource;
+  #isOurs = false;
   #current: { readonly apiVersion: string; readonly source: ObjectSource; readonly stop: AbortController } | undefined;
 
   constructor(kind: OptionalKind, sourceOf: (kind: ResourceKind) => ObjectSource) {
@@ -29,7 +33,9 @@ export class OptionalSource<T extends KubernetesObject = KubernetesObject> {
   /** Begins, or ends, to follow the kind as definitions have it now; to be called after each change of them. */
   follow(definitions: ObjectSource, onChange: OnChange, signal: AbortSignal): void {
     if (!definitions.synced) return;
-    const apiVersion = this.#servedBy(definitions.get(undefined, `${this.#kind.plural}.${this.#kind.group}`) as Definition | undefined);
+    const definition = definitions.get(undefined, `${this.#kind.plural}.${this.#kind.group}`) as Definition | undefined;
+    const apiVersion = this.#servedBy(definition);
+    this.#isOurs = definition?.spec?.names?.categories?.includes(OUR_CATEGORY) === true;
     if (this.#current?.apiVersion === apiVersion) return;
     this.#current?.stop.abort();
     this.#current = undefined;
@@ -50,6 +56,11 @@ export class OptionalSource<T extends KubernetesObject = KubernetesObject> {
   /** Undefined while the kind is not defined in a version that is understood. */
   get apiVersion(): string | undefined {
     return this.#current?.apiVersion;
+  }
+
+  /** Whether the definition is one that our charts have made, for want of another. */
+  get isOurs(): boolean {
+    return this.#isOurs;
   }
 
   /** Whether all objects are known, as far as there can be any. */

@@ -68,5 +68,6 @@ export function secretStoreContract(test: TestFn | SerialFn, name: string, open:
     await store.writeConfigMap('a', { one: '1', two: '2' });
     await store.writeConfigMap('a', { two: '3' });
     t.deepEqual(await configMap('a'), { two: '3' });
+    t.deepEqual([await store.readConfigMap('a'), await store.readConfigMap('b')], [{ two: '3' }, undefined]);
   });
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { CoreV1Api } from '@kubernetes/client-node';
 import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import test from 'ava';
+import { tokenStoreContract } from '../join/token-store.contract.ts';
 import type { StoredToken } from '../join/token-store.ts';
 import { KubernetesSecretStore } from './kubernetes-secret-store.ts';
 import { MemorySecretStore } from './memory-secret-store.ts';
@@ -31,6 +32,12 @@ secretStoreContract(test.serial, 'kubernetes', async () => {
     configMap: async (name) => (await core.readNamespacedConfigMap({ name, namespace }).catch(() => undefined))?.data,
   };
 });
+
+tokenStoreContract(test.serial, 'kubernetes', async () => {
+  const namespace = `t-${randomUUID().slice(0, 8)}`;
+  await core.createNamespace({ body: { metadata: { name: namespace } } });
+  return new SecretTokenStore(new KubernetesSecretStore(server.config, namespace));
+}, 1000);
 
 test.serial('kubernetes: what the service writes says whose it is', async (t) => {
   await new KubernetesSecretStore(server.config, 'default').write('labelled', {}, undefined);

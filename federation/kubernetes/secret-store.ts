@@ -13,8 +13,14 @@ export interface SecretStore {
    * @throws LandbridgeError `conflict` (retryable) where somebody else wrote or removed it meanwhile
    */
   write(name: string, values: Readonly<Record<string, string>>, resourceVersion: string | undefined): Promise<void>;
+  readConfigMap(name: string): Promise<Readonly<Record<string, string>> | undefined>;
   /** Makes a ConfigMap hold exactly these values. */
   writeConfigMap(name: string, data: Readonly<Record<string, string>>): Promise<void>;
+}
+
+/** Whether somebody else wrote meanwhile, what is kept in Secrets or of what was made of them. */
+export function isConflict(thrown: unknown): boolean {
+  return thrown instanceof LandbridgeError && thrown.code === 'conflict';
 }
 
 export function secretConflict(name: string, cause?: unknown): LandbridgeError {

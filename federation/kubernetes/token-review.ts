@@ -1,5 +1,5 @@
 import { AuthenticationV1Api, type KubeConfig } from '@kubernetes/client-node';
-import type { TokenReviewer } from '../ca/authenticator.ts';
+import type { TokenReviewer } from '../ca/token-reviews.ts';
 
 /** Extra claims of bound service account tokens (KEP-4193). */
 const NODE_NAME = 'authentication.kubernetes.io/node-name';

@@ -5,6 +5,7 @@ export const MCS_GROUP = 'multicluster.x-k8s.io';
 export const MCS_VERSION = `${MCS_GROUP}/v1beta1`;
 
 export interface ServiceExport extends KubernetesObject {
+  readonly spec?: { readonly exportedLabels?: Readonly<Record<string, string>>; readonly exportedAnnotations?: Readonly<Record<string, string>> };
   readonly status?: { readonly conditions?: readonly V1Condition[] };
 }
 
@@ -20,10 +21,13 @@ export interface ServiceImport extends KubernetesObject {
     readonly type?: string;
     readonly ports?: readonly ServiceImportPort[];
     readonly ips?: readonly string[];
+    readonly ipFamilies?: readonly string[];
+    readonly internalTrafficPolicy?: string;
+    readonly trafficDistribution?: string;
     readonly sessionAffinity?: string;
     readonly sessionAffinityConfig?: { readonly clientIP?: { readonly timeoutSeconds?: number } };
   };
-  readonly status?: { readonly clusters?: readonly { readonly cluster: string }[] };
+  readonly status?: { readonly clusters?: readonly { readonly cluster: string }[]; readonly conditions?: readonly V1Condition[] };
 }
 
 /** What this cluster's API server says: the inputs of everything that is computed. */

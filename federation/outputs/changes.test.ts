@@ -46,6 +46,9 @@ test('an empty list may be left out or be null', (t) => {
   t.true(covers({ ports: null }, { ports: [] }));
   t.false(covers({ ports: [{}] }, { ports: [] }));
   t.false(covers({}, { spec: {} }));
+  t.true(covers({}, { annotations: { away: undefined } }), 'what must not be there is not');
+  t.false(covers({ annotations: { away: 'x' } }, { annotations: { away: undefined } }));
+  t.false(covers({}, { annotations: { away: undefined, here: 'x' } }));
   t.false(covers({ ports: null }, { ports: [1] }));
 });
 

@@ -1,7 +1,8 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
 import { keyOf, MCS_SOURCE_LABEL } from '../kubernetes/types.ts';
 
-export type Change = { readonly verb: 'apply'; readonly object: KubernetesObject } | { readonly verb: 'delete'; readonly object: KubernetesObject };
+/** `create` fails where there is one of the name: it may be somebody else's. */
+export type Change = { readonly verb: 'apply' | 'create'; readonly object: KubernetesObject } | { readonly verb: 'delete'; readonly object: KubernetesObject };
 
 /** Says of which sources everything is known: only what such a source no longer has may be deleted. */
 export interface Knowledge {
@@ -9,6 +10,8 @@ export interface Knowledge {
   isComplete(cluster: string): boolean;
   /** Whether that holds for all clusters, and no cluster can be unknown. */
   readonly all: boolean;
+  /** Whether there may be something newer of the cluster than what is known. Of none where left out. */
+  isProvisional?(cluster: string): boolean;
 }
 
 /** What to write so that the objects in `existing` (all ours) become those in `desired`. */
@@ -17,7 +20,7 @@ export function changes(desired: readonly KubernetesObject[], existing: readonly
   const wanted = new Set(desired.map(identity));
   const applied = desired.filter((object) => {
     const known = have.get(identity(object));
-    return known === undefined || !covers(known, object);
+    return known === undefined || (!covers(known, object) && mayChange(object, knowledge));
   });
   const deleted = existing.filter((object) => !wanted.has(identity(object)) && object.metadata?.deletionTimestamp === undefined && mayDelete(object, knowledge));
   return [...applied.map((object) => ({ verb: 'apply', object }) as const), ...deleted.map((object) => ({ verb: 'delete', object }) as const)];
@@ -27,6 +30,12 @@ export function changes(desired: readonly KubernetesObject[], existing: readonly
 function mayDelete(object: KubernetesObject, knowledge: Knowledge): boolean {
   const source = object.metadata?.labels?.[MCS_SOURCE_LABEL];
   return source === undefined ? knowledge.all : knowledge.isComplete(source);
+}
+
+/** What was written of a cluster may be newer than what a mirror says of it. */
+function mayChange(object: KubernetesObject, { isProvisional }: Knowledge): boolean {
+  const source = object.metadata?.labels?.[MCS_SOURCE_LABEL];
+  return source === undefined || isProvisional?.(source) !== true;
 }
 
 export const identity = (object: KubernetesObject): string => `${object.apiVersion ?? ''} ${object.kind ?? ''} ${keyOf(object)}`;
@@ -43,5 +52,5 @@ export function covers(have: unknown, wanted: unknown): boolean {
   return Object.entries(wanted).every(([key, value]) => covers((have as Record<string, unknown>)[key], value));
 }
 
-/** The API server leaves empty lists out, or says null where a field has to be there, as for the ports of an EndpointSlice. */
-const isEmpty = (value: object): boolean => Array.isArray(value) && value.length === 0;
+/** The API server leaves empty lists out, or says null where a field has to be there, as for the ports of an EndpointSlice; and what only says what must not be there. */
+const isEmpty = (value: object): boolean => (Array.isArray(value) ? value.length === 0 : Object.keys(value).length > 0 && Object.values(value).every((member) => member === undefined));

@@ -5,7 +5,7 @@ import test from 'ava';
 import { DERIVED_SERVICE_ANNOTATION, MANAGED_BY_LABEL, MCS_SERVICE_LABEL, MCS_SOURCE_LABEL, SERVICE_NAME_LABEL, SLICE_MANAGER_LABEL } from '../kubernetes/types.ts';
 import type { ImportedService } from '../merge/merge.ts';
 import { endpoint } from '../records/example-records.ts';
-import { desiredObjects, importStatus } from './desired.ts';
+import { desiredObjects } from './desired.ts';
 import { ExampleApiServer, exampleImport, part } from './example-imports.ts';
 import { CLOSED_NAMESPACES, derivedServiceName } from './names.ts';
 
@@ -50,7 +50,7 @@ test('the import carries the address of its Service once there is one', (t) => {
   t.deepEqual(first?.spec?.['ips'], []);
   pass(server, imported);
   const [serviceImport, service] = pass(server, imported);
-  t.deepEqual(serviceImport?.spec, { type: 'ClusterSetIP', ports: [{ name: 'http', protocol: 'TCP', port: 80, appProtocol: 'h2c' }], ips: ['10.96.0.7'], sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } } });
+  t.deepEqual(serviceImport?.spec, { type: 'ClusterSetIP', ports: [{ name: 'http', protocol: 'TCP', port: 80, appProtocol: 'h2c' }], ips: ['10.96.0.7'], ipFamilies: ['IPv4'], internalTrafficPolicy: 'Cluster', trafficDistribution: undefined, sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } } });
   t.deepEqual(service?.spec?.['sessionAffinityConfig'], { clientIP: { timeoutSeconds: 60 } });
   t.is(service?.metadata?.name, derived);
 });
@@ -78,7 +78,14 @@ test('a slice says which service and cluster it is of, and belongs to no other c
   const [slice] = slicesOf(settled(exampleImport()));
   t.like(slice?.metadata?.labels, { [SERVICE_NAME_LABEL]: derived, [MCS_SERVICE_LABEL]: 'cart', [MCS_SOURCE_LABEL]: 'west', [SLICE_MANAGER_LABEL]: 'endpointslice-controller.landbridge.dev' });
   t.true(slice?.metadata?.name?.startsWith(`${derived}-west-`));
-  t.deepEqual(slice?.endpoints, [{ addresses: ['10.0.0.1'], conditions: { ready: true, serving: true, terminating: false }, hostname: undefined, zone: undefined }] as never);
+  t.deepEqual(slice?.endpoints, [{ addresses: ['10.0.0.1'], conditions: { ready: true, serving: true, terminating: false }, hostname: undefined, nodeName: undefined, zone: undefined }] as never);
+});
+
+test('endpoints of other networks are in no slice: who goes by slices does not reach them', (t) => {
+  for (const reach of ['gateway', 'none'] as const) {
+    const objects = settled(exampleImport({ clusters: [{ ...part('west', endpoint('a')), network: 'far', reach }, part('east', endpoint('b', '10.0.0.2'))] }));
+    t.deepEqual(slicesOf(objects).map(({ metadata }) => metadata?.labels?.[MCS_SOURCE_LABEL]), ['east'], reach);
+  }
 });
 
 test('2,500 endpoints need three slices of at most 1,000, and each address is in one', (t) => {
@@ -154,10 +161,7 @@ test('a ServiceEntry is made only where Istio has them', (t) => {
   t.deepEqual(entry?.spec?.['hosts'], ['cart.shop.svc.clusterset.local']);
   t.deepEqual(entry?.spec?.['addresses'], ['10.96.0.7']);
   t.deepEqual(entry?.spec?.['ports'], [{ number: 80, name: 'tcp-80', protocol: 'TCP' }]);
-  t.deepEqual(entry?.spec?.['endpoints'], [
-    { address: '10.0.0.1', ports: { 'tcp-80': 8080 }, labels: { 'topology.istio.io/cluster': 'west' }, network: 'n1', serviceAccount: 'default' },
-    { address: '10.0.0.3', ports: { 'tcp-80': 8080 }, labels: { 'topology.istio.io/cluster': 'east' }, network: undefined, serviceAccount: 'default' },
-  ]);
+  t.deepEqual(((entry?.spec?.['endpoints'] ?? []) as { address: string; network?: string }[]).map(({ address, network }) => [address, network]), [['10.0.0.3', undefined], ['10.0.0.1', 'n1']]);
 });
 
 test('the endpoints of a ServiceEntry have no ports but its own, which are TCP', (t) => {
@@ -166,10 +170,6 @@ test('the endpoints of a ServiceEntry have no ports but its own, which are TCP',
   const entry = settled(imported, true).find(({ kind }) => kind === 'ServiceEntry');
   t.deepEqual(entry?.spec?.['ports'], [{ number: 53, name: 'dns-tcp', protocol: 'TCP' }]);
   t.like((entry?.spec?.['endpoints'] as object[] | undefined)?.[0], { ports: { 'dns-tcp': 5354 } });
-});
-
-test('the status names the clusters', (t) => {
-  t.deepEqual(importStatus(exampleImport({ clusters: [part('east'), part('west')] })), { clusters: [{ cluster: 'east' }, { cluster: 'west' }] });
 });
 
 test('derived names are those of one service, and short enough for a Service', (t) => {

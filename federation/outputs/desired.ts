@@ -1,22 +1,31 @@
 import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import type { KubernetesObject, V1EndpointSlice, V1OwnerReference, V1Service } from '@kubernetes/client-node';
-import { clustersetHost } from '@landbridge/core/names.ts';
 import type { Endpoint } from '@landbridge/core/records.ts';
-import { DERIVED_SERVICE_ANNOTATION, keyOf, MANAGED_BY, MANAGED_BY_LABEL, MCS_SERVICE_LABEL, MCS_SOURCE_LABEL, MCS_VERSION, type ServiceImport, SERVICE_NAME_LABEL, SLICE_MANAGER, SLICE_MANAGER_LABEL } from '../kubernetes/types.ts';
+import { keyOf, MANAGED_BY, MANAGED_BY_LABEL, MCS_SERVICE_LABEL, MCS_SOURCE_LABEL, MCS_VERSION, type ServiceImport, SERVICE_NAME_LABEL, SLICE_MANAGER, SLICE_MANAGER_LABEL } from '../kubernetes/types.ts';
 import type { ImportedService } from '../merge/merge.ts';
+import { exposedPorts } from '../merge/merge-ports.ts';
+import { clustersetAddresses, familyOf } from './clusterset-addresses.ts';
+import { importMetadata } from './import-metadata.ts';
+import { ALONE_IN_ISTIO, type IstioContext } from './istio/istio-context.ts';
+import { istioObjects } from './istio/service-entry.ts';
+import { isPassedOverDirectly } from '../peers/standing.ts';
 import { CLOSED_NAMESPACES, derivedServiceName } from './names.ts';
 
 /** EndpointSlice v1: at most 1000 endpoints. */
 const MAX_ENDPOINTS = 1000;
 
 export interface ExistingObjects {
+  /** Whose objects they are: what of its endpoints is this cluster's own is said of no others. */
+  readonly cluster: string;
   /** By `<namespace>/<name>`. */
   readonly imports: Pick<ReadonlyMap<string, ServiceImport>, 'get'>;
   readonly services: Pick<ReadonlyMap<string, V1Service>, 'get'>;
   readonly namespaces: Pick<ReadonlySet<string>, 'has'>;
   /** Whether Istio's ServiceEntry is installed. */
   readonly serviceEntries: boolean;
+  /** How it is spoken to. */
+  readonly istio?: IstioContext;
 }
 
 export interface DesiredObjects {
@@ -55,7 +64,7 @@ function objectsOf(imported: ImportedService, existing: ExistingObjects): Kubern
   const { namespace, name } = imported;
   const derived = derivedServiceName(namespace, name);
   const service = existing.services.get(`${namespace}/${derived}`);
-  const ips = (service?.spec?.clusterIPs ?? []).filter((ip) => ip !== 'None' && ip !== '');
+  const ips = clustersetAddresses(imported, service);
   const serviceImport = makeImport(imported, derived, ips);
   const owner = existing.imports.get(`${namespace}/${name}`);
   if (owner?.metadata?.uid === undefined) return [serviceImport];
@@ -67,8 +76,8 @@ function objectsOf(imported: ImportedService, existing: ExistingObjects): Kubern
   return [
     serviceImport,
     derivedService,
-    ...makeSlices(imported, derived, ownerReferences),
-    ...(existing.serviceEntries && ips.length > 0 ? [makeServiceEntry(imported, ips, ownerReferences)] : []),
+    ...makeSlices(imported, derived, ownerReferences, existing.cluster),
+    ...(existing.serviceEntries && ips.length > 0 ? istioObjects(imported, ips, ownerReferences, existing.istio ?? ALONE_IN_ISTIO) : []),
   ];
 }
 
@@ -76,35 +85,36 @@ function objectsOf(imported: ImportedService, existing: ExistingObjects): Kubern
 const portsOf = ({ ports }: ImportedService): object[] => ports.map(({ name, protocol, port, appProtocol }) => ({ name: name === '' ? undefined : name, protocol, port, appProtocol }));
 
 function makeImport(imported: ImportedService, derived: string, ips: readonly string[]): KubernetesObject {
-  const { namespace, name, type, sessionAffinity, sessionAffinityTimeoutSeconds } = imported;
+  const { namespace, name, type, ipFamilies, sessionAffinity, sessionAffinityTimeoutSeconds, internalTrafficPolicy, trafficDistribution } = imported;
   return {
     apiVersion: MCS_VERSION,
     kind: 'ServiceImport',
-    metadata: { name, namespace, labels: { [MANAGED_BY_LABEL]: MANAGED_BY }, annotations: { [DERIVED_SERVICE_ANNOTATION]: derived } },
+    metadata: { name, namespace, ...importMetadata(imported, derived) },
     spec: {
       type,
       ports: portsOf(imported),
       ips: type === 'ClusterSetIP' ? [...ips] : undefined,
+      // Those that it has here, once it has any: an address for each, in the same order.
+      ipFamilies: ips.length > 0 ? ips.map(familyOf) : [...ipFamilies],
+      internalTrafficPolicy,
+      trafficDistribution,
       sessionAffinity,
       sessionAffinityConfig: sessionAffinityTimeoutSeconds === undefined ? undefined : { clientIP: { timeoutSeconds: sessionAffinityTimeoutSeconds } },
     },
   } as KubernetesObject;
 }
 
-/** The part of an import that only its status may say. */
-export function importStatus(imported: ImportedService): object {
-  return { clusters: imported.clusters.map(({ cluster }) => ({ cluster })) };
-}
-
 function makeService(imported: ImportedService, derived: string, ownerReferences: V1OwnerReference[]): KubernetesObject {
-  const { namespace, name, type, sessionAffinity, sessionAffinityTimeoutSeconds } = imported;
+  const { namespace, name, type, sessionAffinity, sessionAffinityTimeoutSeconds, internalTrafficPolicy = 'Cluster' } = imported;
   return {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name: derived, namespace, labels: { [MANAGED_BY_LABEL]: MANAGED_BY, [MCS_SERVICE_LABEL]: name }, ownerReferences },
     spec: {
       type: 'ClusterIP',
-      ...(type === 'Headless' ? { clusterIP: 'None' } : {}),
+      // An address of each family that the cluster has: which these are nothing else tells.
+      ...(type === 'Headless' ? { clusterIP: 'None' } : { ipFamilyPolicy: 'PreferDualStack' }),
+      internalTrafficPolicy,
       ports: portsOf(imported),
       sessionAffinity,
       ...(sessionAffinity === 'ClientIP' && sessionAffinityTimeoutSeconds !== undefined ? { sessionAffinityConfig: { clientIP: { timeoutSeconds: sessionAffinityTimeoutSeconds } } } : {}),
@@ -112,12 +122,20 @@ function makeService(imported: ImportedService, derived: string, ownerReferences
   } as KubernetesObject;
 }
 
-/** A slice for each cluster, family and set of target ports, since all endpoints of a slice share its ports. */
-function makeSlices(imported: ImportedService, derived: string, ownerReferences: V1OwnerReference[]): V1EndpointSlice[] {
-  return imported.clusters.flatMap(({ cluster, endpoints }) => {
+/**
+ * A slice for each cluster, family and set of target ports, since all endpoints of a slice share its ports. An endpoint
+ * that has none of the import's ports is left out: a slice without ports would lead every port to it. Who goes by slices has
+ * no way through a gateway: other networks have none.
+ */
+function makeSlices(imported: ImportedService, derived: string, ownerReferences: V1OwnerReference[], own: string): V1EndpointSlice[] {
+  return imported.clusters.filter(({ reach = 'direct' }) => reach === 'direct').flatMap((part) => {
+    const { cluster, ports: exposed, endpoints } = part;
+    const isReady = ({ ready }: Endpoint): boolean => ready && !isPassedOverDirectly(imported, part);
+    const exposedHere = exposedPorts(imported.ports, exposed);
     const groups = new Map<string, { addressType: string; ports: Endpoint['ports']; endpoints: { address: string; endpoint: Endpoint }[] }>();
     for (const endpoint of endpoints) {
-      const ports = imported.ports.flatMap(({ name, protocol }) => endpoint.ports.filter((port) => port.name === name && port.protocol === protocol));
+      const ports = exposedHere.flatMap(({ name, protocol }) => endpoint.ports.filter((port) => port.name === name && port.protocol === protocol));
+      if (ports.length === 0 && imported.ports.length > 0) continue;
       for (const address of endpoint.addresses) {
         const addressType = isIPv6(address) ? 'IPv6' : 'IPv4';
         const key = `${addressType} ${JSON.stringify(ports)}`;
@@ -142,37 +160,13 @@ function makeSlices(imported: ImportedService, derived: string, ownerReferences:
         ports: group.ports.map(({ name, protocol, port }) => ({ name, protocol, port })),
         endpoints: sorted.slice(index * MAX_ENDPOINTS, (index + 1) * MAX_ENDPOINTS).map(({ address, endpoint }) => ({
           addresses: [address],
-          conditions: { ready: endpoint.ready, serving: endpoint.serving, terminating: endpoint.terminating },
+          conditions: { ready: isReady(endpoint), serving: endpoint.serving, terminating: endpoint.terminating },
           hostname: endpoint.hostname,
+          // Another cluster's node may have the name of one of ours.
+          nodeName: cluster === own && endpoint.node !== '' ? endpoint.node : undefined,
           zone: endpoint.zone === '' ? undefined : endpoint.zone,
         })),
       } as V1EndpointSlice));
     });
   });
-}
-
-/** networking.istio.io/v1 ServiceEntry: Istio does not read EndpointSlices of imports. */
-function makeServiceEntry(imported: ImportedService, addresses: readonly string[], ownerReferences: V1OwnerReference[]): KubernetesObject {
-  const { namespace, name } = imported;
-  const tcpPorts = imported.ports.filter(({ protocol }) => protocol === 'TCP').map(({ name: port, port: number }) => ({ name: port, entryName: port || `tcp-${number}`, number }));
-  return {
-    apiVersion: 'networking.istio.io/v1',
-    kind: 'ServiceEntry',
-    metadata: { name: derivedServiceName(namespace, name), namespace, labels: { [MANAGED_BY_LABEL]: MANAGED_BY, [MCS_SERVICE_LABEL]: name }, ownerReferences },
-    spec: {
-      hosts: [clustersetHost(namespace, name)],
-      addresses: [...addresses],
-      location: 'MESH_INTERNAL',
-      resolution: 'STATIC',
-      ports: tcpPorts.map(({ number, entryName }) => ({ number, name: entryName, protocol: 'TCP' })),
-      endpoints: imported.clusters.flatMap(({ cluster, network, endpoints }) => endpoints.filter(({ ready }) => ready).map((endpoint) => ({
-        address: endpoint.addresses[0],
-        // Istio refuses an entry whose endpoints have ports that the entry itself has not.
-        ports: Object.fromEntries(tcpPorts.flatMap(({ name: port, entryName }) => endpoint.ports.filter((target) => target.name === port && target.protocol === 'TCP').map((target) => [entryName, target.port]))),
-        labels: { 'topology.istio.io/cluster': cluster },
-        network: network === '' ? undefined : network,
-        serviceAccount: endpoint.serviceAccount,
-      }))),
-    },
-  } as KubernetesObject;
 }

@@ -8,8 +8,11 @@ import { endpoint } from '../records/example-records.ts';
 import { type Change, identity } from './changes.ts';
 import type { ExistingObjects } from './desired.ts';
 
+/** Of a cluster that exposes what the import has. */
+const ALL_PORTS: readonly ServicePort[] = [];
+
 export function exampleImport(changes: Partial<ImportedService> = {}): ImportedService {
-  return {
+  return withPorts({
     namespace: 'shop',
     name: 'cart',
     type: 'ClusterSetIP',
@@ -17,14 +20,23 @@ export function exampleImport(changes: Partial<ImportedService> = {}): ImportedS
     sessionAffinity: 'None',
     sessionAffinityTimeoutSeconds: undefined,
     ipFamilies: ['IPv4'],
+    internalTrafficPolicy: 'Cluster',
+    trafficDistribution: undefined,
+    labels: {},
+    annotations: {},
     clusters: [part('west', endpoint('cart-1'))],
+    precedence: ['west'],
     conflicts: [],
     ...changes,
-  };
+  });
+}
+
+function withPorts(imported: ImportedService): ImportedService {
+  return { ...imported, clusters: imported.clusters.map((each) => (each.ports === ALL_PORTS ? { ...each, ports: imported.ports } : each)) };
 }
 
 export function part(cluster: string, ...endpoints: readonly Endpoint[]): ImportedService['clusters'][number] {
-  return { cluster, trustDomain: `${cluster}.landbridge`, network: '', endpoints };
+  return { cluster, trustDomain: `${cluster}.landbridge`, network: '', ports: ALL_PORTS, endpoints };
 }
 
 /** Holds what was applied as an API server does: completed with defaults, and without what an apply no longer says. */
@@ -48,6 +60,7 @@ export class ExampleApiServer {
   existing(serviceEntries = true, namespaces: readonly string[] = ['shop', 'bank']): ExistingObjects {
     const ofKind = (kind: string): [string, KubernetesObject][] => this.list().filter((object) => object.kind === kind).map((object) => [keyOf(object), object]);
     return {
+      cluster: 'east',
       imports: new Map(ofKind('ServiceImport') as [string, ServiceImport][]),
       services: new Map(ofKind('Service') as [string, V1Service][]),
       namespaces: new Set(namespaces),
@@ -64,7 +77,7 @@ export class ExampleApiServer {
     if (object.kind === 'Service' && spec !== undefined) {
       const clusterIP = spec['clusterIP'] ?? '10.96.0.7';
       const ports = (spec['ports'] as { port: number }[]).map((port) => ({ ...port, targetPort: port.port }));
-      Object.assign(spec, { clusterIP, clusterIPs: [clusterIP], ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack', internalTrafficPolicy: 'Cluster', ports });
+      Object.assign(spec, { clusterIP, clusterIPs: [clusterIP], ipFamilies: ['IPv4'], ipFamilyPolicy: spec['ipFamilyPolicy'] ?? 'SingleStack', internalTrafficPolicy: spec['internalTrafficPolicy'] ?? 'Cluster', ports });
     }
     return object;
   }
@@ -96,13 +109,18 @@ export const importedArbitrary: fc.Arbitrary<ImportedService> = fc.record({
   type: fc.constantFrom('ClusterSetIP' as const, 'Headless' as const),
   ports,
   affinity: fc.constantFrom(['None', undefined] as const, ['ClientIP', 10] as const, ['ClientIP', 20] as const),
-  clusters: fc.uniqueArray(fc.record({ cluster: fc.constantFrom('east', 'north', 'west'), network: fc.constantFrom('', 'n1'), endpoints: fc.uniqueArray(endpointArbitrary, { selector: ({ workload }) => workload, maxLength: 4 }) }), { selector: ({ cluster }) => cluster, minLength: 1 }),
-}).map(({ affinity: [sessionAffinity, sessionAffinityTimeoutSeconds], clusters, ...rest }) => ({
+  clusters: fc.uniqueArray(fc.record({ cluster: fc.constantFrom('east', 'north', 'west'), network: fc.constantFrom('', 'n1'), exposesAll: fc.boolean(), endpoints: fc.uniqueArray(endpointArbitrary, { selector: ({ workload }) => workload, maxLength: 4 }) }), { selector: ({ cluster }) => cluster, minLength: 1 }),
+  internalTrafficPolicy: fc.constantFrom('Cluster' as const, 'Local' as const, undefined),
+  trafficDistribution: fc.constantFrom('PreferSameZone', undefined),
+  labels: fc.constantFrom<Record<string, string>[]>({}, { team: 'a' }, { team: 'b', tier: 'front' }),
+  annotations: fc.constantFrom<Record<string, string>[]>({}, { 'example.org/note': 'n' }),
+  precedence: fc.constantFrom<string[][]>([], ['east', 'west'], ['west']),
+}).map(({ affinity: [sessionAffinity, sessionAffinityTimeoutSeconds], clusters, ...rest }) => withPorts({
   ...rest,
   sessionAffinity,
   sessionAffinityTimeoutSeconds,
   ipFamilies: ['IPv4'],
-  clusters: clusters.map(({ cluster, network, endpoints }) => ({ ...part(cluster, ...endpoints), network })).sort((a, b) => (a.cluster < b.cluster ? -1 : 1)),
+  clusters: clusters.map(({ cluster, network, exposesAll, endpoints }) => ({ ...part(cluster, ...endpoints), network, ...(exposesAll ? {} : { ports: rest.ports.slice(1) }) })).sort((a, b) => (a.cluster < b.cluster ? -1 : 1)),
   conflicts: [],
 }));
 

@@ -8,7 +8,7 @@ import { isOurs, keyOf, MCS_VERSION, type ServiceExport, type ServiceImport } fr
 import type { ImportedService } from '../merge/merge.ts';
 import { endpoint } from '../records/example-records.ts';
 import { type Change, changes, covers } from './changes.ts';
-import { desiredObjects, importStatus } from './desired.ts';
+import { desiredObjects } from './desired.ts';
 import { exampleImport, importsArbitrary, part } from './example-imports.ts';
 import { derivedServiceName } from './names.ts';
 import { Writer } from './writer.ts';
@@ -29,8 +29,10 @@ test.before(async () => {
   writer = new Writer(server.config, pino({ level: 'warn' }, { write: (line: string) => void refusals.push(line) }));
   for (const name of ['shop', 'bank']) await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   const schema = { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } } };
-  const spec = { group: 'networking.istio.io', scope: 'Namespaced', names: { kind: 'ServiceEntry', plural: 'serviceentries' }, versions: [{ name: 'v1', served: true, storage: true, schema }] };
-  await server.define({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: 'serviceentries.networking.istio.io' }, spec } as Definition);
+  for (const [kind, plural] of [['ServiceEntry', 'serviceentries'], ['WorkloadEntry', 'workloadentries']] as const) {
+    const spec = { group: 'networking.istio.io', scope: 'Namespaced', names: { kind, plural }, versions: [{ name: 'v1', served: true, storage: true, schema }] };
+    await server.define({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: `${plural}.networking.istio.io` }, spec } as Definition);
+  }
 });
 test.after.always(async () => {
   await server[Symbol.asyncDispose]();
@@ -42,19 +44,21 @@ async function list<T extends KubernetesObject>(apiVersion: string, kind: string
 }
 
 async function pending(imports: readonly ImportedService[]): Promise<{ readonly todo: Change[]; readonly desired: readonly KubernetesObject[] }> {
-  const [serviceImports, services, slices, entries] = await Promise.all([
+  const [serviceImports, services, slices, ...entries] = await Promise.all([
     list<ServiceImport>(MCS_VERSION, 'ServiceImport'),
     list<V1Service>('v1', 'Service'),
     list<V1EndpointSlice>('discovery.k8s.io/v1', 'EndpointSlice'),
     list(SERVICE_ENTRY, 'ServiceEntry'),
+    list(SERVICE_ENTRY, 'WorkloadEntry'),
   ]);
   const { objects: desired } = desiredObjects(imports, {
+    cluster: 'east',
     imports: new Map(serviceImports.map((object) => [keyOf(object), object])),
     services: new Map(services.map((object) => [keyOf(object), object])),
     namespaces: new Set(['shop', 'bank']),
     serviceEntries: true,
   });
-  return { todo: changes(desired, [...serviceImports, ...services, ...slices, ...entries].filter(isOurs), EVERYTHING), desired };
+  return { todo: changes(desired, [...serviceImports, ...services, ...slices, ...entries.flat()].filter(isOurs), EVERYTHING), desired };
 }
 
 /** Writes until there is nothing to do any more; returns what is there then. */
@@ -74,7 +78,7 @@ async function settle(t: ExecutionContext, imports: readonly ImportedService[]):
 const versions = async (objects: readonly KubernetesObject[]): Promise<(string | undefined)[]> => await Promise.all(objects.map(async (object) => (await client.read(object as never)).metadata?.resourceVersion));
 
 test.serial('an import is written in a few passes, once more changes nothing, and what is gone is removed', async (t) => {
-  const imported = exampleImport({ clusters: [part('east', endpoint('a'), endpoint('b')), part('west', endpoint('c'))] });
+  const imported = exampleImport({ clusters: [part('east', endpoint('a'), endpoint('b', '10.0.0.2')), part('west', endpoint('c', '10.0.0.3'))] });
   const objects = await settle(t, [imported]);
   t.deepEqual(objects.map(({ kind }) => kind), ['ServiceImport', 'Service', 'EndpointSlice', 'EndpointSlice', 'ServiceEntry']);
   const before = await versions(objects);
@@ -141,7 +145,7 @@ test.serial('an object that is another one by now is not deleted', async (t) => 
 });
 
 test.serial('a refused write is told and can be tried again', async (t) => {
-  const [object] = desiredObjects([exampleImport()], { imports: new Map(), services: new Map(), namespaces: new Set(['shop']), serviceEntries: false }).objects;
+  const [object] = desiredObjects([exampleImport()], { cluster: 'east', imports: new Map(), services: new Map(), namespaces: new Set(['shop']), serviceEntries: false }).objects;
   if (object === undefined) throw new Error('an import is wanted');
   refusals.length = 0;
   t.false(await writer.write({ verb: 'apply', object: { ...object, metadata: { ...object.metadata, namespace: 'nowhere' } } }));
@@ -154,7 +158,7 @@ test.serial('the status of an import is written beside its spec and stays when t
   await settle(t, [imported]);
   const read = async (): Promise<ServiceImport> => (await list<ServiceImport>(MCS_VERSION, 'ServiceImport'))[0] as ServiceImport;
   for (const wanted of [imported, exampleImport()]) {
-    const status = importStatus(wanted);
+    const status = { clusters: wanted.clusters.map(({ cluster }) => ({ cluster })), conditions: [{ type: 'Ready', status: 'True', reason: 'Ready', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' }] };
     t.false(covers((await read()).status, status));
     t.true(await writer.writeStatus('serviceimports', await read(), status));
     t.true(covers((await read()).status, status));

@@ -1,53 +1,64 @@
-import { CustomObjectsApi, type KubeConfig, KubernetesObjectApi, type KubernetesObject, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
+import type { KubeConfig, KubernetesObject } from '@kubernetes/client-node';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { ApiServerClient, ApiServerError } from '@landbridge/kubernetes/api-server-client.ts';
 import type { Logger } from 'pino';
+import { kubeConfigAccess } from '../kubernetes/kube-config-access.ts';
+import { objectPath, objectsPath } from '../kubernetes/object-paths.ts';
 import { keyOf } from '../kubernetes/types.ts';
+import { ALONE, type Leadership } from '../leadership/leadership.ts';
 import { metrics } from '../metrics.ts';
 import { type Change, covers } from './changes.ts';
 
 const FIELD_MANAGER = 'landbridge-federation';
+/** Writes under way at once: more would only wait at the API server, which others ask as well. */
+export const MAX_PARALLEL_WRITES = 4;
+/** The client gives up by itself, and what was not written is tried again. */
+const NEVER = new AbortController().signal;
 const NOT_FOUND = 404;
 const CONFLICT = 409;
 const INVALID = 422;
 
 /** Plurals of kinds of which the status is written. */
-export type StatusKind = 'serviceimports' | 'serviceexports' | 'authorizationpolicies' | 'peerauthentications';
+export type StatusKind = 'serviceimports' | 'serviceexports' | 'authorizationpolicies' | 'peerauthentications' | 'serviceentries' | 'workloadentries' | 'destinationrules' | 'importpolicies' | 'serviceroutes';
 
 /** Writes objects to the API server by server-side apply; what others own in them is left to them. */
 export class Writer {
-  readonly #objects: KubernetesObjectApi;
-  readonly #custom: CustomObjectsApi;
+  readonly #client: ApiServerClient;
   readonly #log: Logger;
+  readonly #leadership: Leadership;
 
-  constructor(config: KubeConfig, log: Logger) {
-    this.#objects = KubernetesObjectApi.makeApiClient(config);
-    this.#custom = config.makeApiClient(CustomObjectsApi);
+  constructor(config: KubeConfig, log: Logger, leadership: Leadership = ALONE) {
+    this.#client = new ApiServerClient(kubeConfigAccess(config, FIELD_MANAGER), { connections: MAX_PARALLEL_WRITES });
     this.#log = log;
+    this.#leadership = leadership;
   }
 
-  /** Makes one change; false where the API server refused it, to be tried again from a new look. */
+  /** Makes one change; false where the API server refused it, or another replica leads, to be tried again from a new look. */
   async write({ verb, object }: Change): Promise<boolean> {
+    if (!this.#leadership.isLeading) return false;
     const kind = object.kind ?? '';
     try {
       if (verb === 'apply') await this.#apply(object);
-      else await this.#objects.delete(object, undefined, undefined, undefined, undefined, 'Background', { preconditions: { ...(object.metadata?.uid === undefined ? {} : { uid: object.metadata.uid }) } });
+      else if (verb === 'create') await this.#client.create(objectsPath(object), object, NEVER, { fieldManager: FIELD_MANAGER });
+      else await this.#client.remove(objectPath(object), { propagationPolicy: 'Background', preconditions: { ...(object.metadata?.uid === undefined ? {} : { uid: object.metadata.uid }) } }, NEVER);
       metrics.outputWrites.inc({ kind, verb });
       this.#log.debug({ kind, object: keyOf(object), verb }, 'written');
       return true;
     } catch (thrown) {
-      if (verb === 'delete' && (thrown as { code?: unknown }).code === NOT_FOUND) return true;
+      if (verb === 'delete' && statusOf(thrown) === NOT_FOUND) return true;
       this.#failed(kind, keyOf(object), thrown);
       return false;
     }
   }
 
   async #apply(object: KubernetesObject): Promise<void> {
-    const applied = await this.#objects.patch(object, undefined, undefined, FIELD_MANAGER, true, PatchStrategy.ServerSideApply).catch((thrown: unknown) => {
-      if ((thrown as { code?: unknown }).code !== INVALID) throw thrown;
+    const path = objectPath(object);
+    const applied = await this.#client.apply(path, object, FIELD_MANAGER, NEVER).catch((thrown: unknown) => {
+      if (statusOf(thrown) !== INVALID) throw thrown;
       return undefined;
     });
     // An apply leaves entries of lists that others made, such as a port of a Service, and may then be invalid because of them. A merge replaces lists as a whole.
-    if (!covers(applied, object)) await this.#objects.patch(object, undefined, undefined, FIELD_MANAGER, undefined, PatchStrategy.MergePatch);
+    if (!covers(applied, object)) await this.#client.mergePatch(path, object, NEVER, { fieldManager: FIELD_MANAGER });
   }
 
   /**
@@ -55,14 +66,14 @@ export class Writer {
    * has written the object since, as a merge takes away what others have added to a list.
    */
   async writeStatus(plural: StatusKind, object: KubernetesObject, status: object, { asRead = false } = {}): Promise<boolean> {
+    if (!this.#leadership.isLeading) return false;
     const { name = '', namespace = '', resourceVersion } = object.metadata ?? {};
-    const [group = '', version = ''] = object.apiVersion?.split('/') ?? [];
     const body = { ...(asRead && resourceVersion !== undefined ? { metadata: { resourceVersion } } : {}), status };
     try {
-      await this.#custom.patchNamespacedCustomObjectStatus({ group, version, namespace, plural, name, body }, setHeaderOptions('Content-Type', PatchStrategy.MergePatch));
+      await this.#client.mergePatch(`${objectPath(object, plural)}/status`, body, NEVER);
       return true;
     } catch (thrown) {
-      const { code } = thrown as { code?: unknown };
+      const code = statusOf(thrown);
       if (code === NOT_FOUND) return true;
       // The next look has what is new.
       if (asRead && code === CONFLICT) return false;
@@ -71,9 +82,23 @@ export class Writer {
     }
   }
 
+  /** Applies the status of an object that is in no namespace, all of which is this service's own; false where it could not be written. */
+  async applyStatus(plural: 'members', object: KubernetesObject): Promise<boolean> {
+    if (!this.#leadership.isLeading) return false;
+    const { name = '' } = object.metadata ?? {};
+    try {
+      await this.#client.apply(`${objectPath(object, plural)}/status`, object, FIELD_MANAGER, NEVER);
+      return true;
+    } catch (thrown) {
+      this.#failed(plural, name, thrown);
+      return false;
+    }
+  }
+
   #failed(kind: string, object: string, thrown: unknown): void {
     metrics.outputFailures.inc({ kind });
-    const { body } = thrown as { body?: unknown };
-    this.#log.warn({ kind, object, error: typeof body === 'string' ? body.slice(0, 500) : LandbridgeError.from(thrown).message.slice(0, 500) }, 'the API server refused a write');
+    this.#log.warn({ kind, object, error: LandbridgeError.from(thrown).message.slice(0, 500) }, 'the API server refused a write');
   }
 }
+
+const statusOf = (thrown: unknown): number | undefined => (thrown instanceof ApiServerError ? thrown.status : undefined);
