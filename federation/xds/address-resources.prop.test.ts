@@ -1,3 +1,4 @@
+import { NO_TRAFFIC_POLICY } from '@landbridge/core/route-plan.ts';
 import { isIP } from 'node:net';
 import { fromBinary } from '@bufbuild/protobuf';
 import { type Endpoint, EndpointSchema } from '@landbridge/core/records.ts';
@@ -31,7 +32,7 @@ const foreignEndpoint: fc.Arbitrary<Endpoint> = fc.record({
 });
 
 function told(endpoints: readonly Endpoint[]): ReadonlyMap<string, Resource> {
-  return addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: '', domain: 'cluster.local', policiesOf: () => [], pods: [], nodes: [], services: new Map(), imports: [{ imported: exampleImport({ type: 'Headless', clusters: [part('east', ...endpoints)] }), addresses: ['10.96.0.1'] }] });
+  return addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: '', domain: 'cluster.local', policiesOf: () => [], trafficOf: () => NO_TRAFFIC_POLICY, pods: [], nodes: [], services: new Map(), imports: [{ imported: exampleImport({ type: 'Headless', clusters: [part('east', ...endpoints)] }), addresses: ['10.96.0.1'] }] });
 }
 
 test('whatever a peer says of its endpoints, agents are told something that they can read', (t) => {

@@ -2,10 +2,12 @@ import { fromBinary, type Message, type MessageShape } from '@bufbuild/protobuf'
 import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { Endpoint } from '@landbridge/core/records.ts';
+import { NO_TRAFFIC_POLICY } from '@landbridge/core/route-plan.ts';
 import { EndpointNamesSchema, NamedPort_Protocol, ServiceNamesSchema } from '@landbridge/wire/gen/names_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
+import { ServiceTraffic_Affinity, ServiceTrafficSchema } from '@landbridge/wire/gen/traffic_pb.js';
 import { AddressSchema, AppProtocol, IPFamilies, LoadBalancing_HealthPolicy, LoadBalancing_Mode, LoadBalancing_Scope, NetworkMode, type Service, TunnelProtocol, type Workload, WorkloadStatus } from '@landbridge/wire/gen/workload_pb.js';
-import { NAMES_EXTENSION, REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
+import { NAMES_EXTENSION, REDIRECTION_ANNOTATION, TRAFFIC_EXTENSION } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import { MANAGED_BY, MANAGED_BY_LABEL } from '../kubernetes/types.ts';
 import type { ImportedService } from '../merge/merge.ts';
@@ -22,7 +24,7 @@ const setHost = 'shop/cart.shop.svc.clusterset.local';
 
 function resourcesOf(objects: Parameters<typeof clusterObjects>[0], imports: readonly ImportedService[] = []): ReadonlyMap<string, Workload | Service> {
   const all = clusterObjects(objects);
-  const made = addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: 'n1', domain: 'cluster.local', policiesOf: (namespace, labels) => (labels['app'] === 'guarded' ? [`${namespace}/guard`] : []), pods: all.pods, nodes: all.nodes, services: localServices(all), imports: imports.map((imported) => ({ imported, addresses: ['10.96.9.9'] })) });
+  const made = addressResources({ cluster: 'west', trustDomain: 'west.landbridge', network: 'n1', domain: 'cluster.local', policiesOf: (namespace, labels) => (labels['app'] === 'guarded' ? [`${namespace}/guard`] : []), trafficOf: (namespace, hostname) => (hostname.startsWith('bounded.') ? { limits: { maxConnections: namespace.length, maxPending: undefined }, affinity: 'none' } : NO_TRAFFIC_POLICY), pods: all.pods, nodes: all.nodes, services: localServices(all), imports: imports.map((imported) => ({ imported, addresses: ['10.96.9.9'] })) });
   return new Map([...made].map(([name, { bytes }]) => [name, fromBinary(AddressSchema, bytes).type.value as Workload | Service]));
 }
 
@@ -75,6 +77,21 @@ test('a Service is told with the names of its ports, of every protocol', (t) => 
   t.like(namesOf(ServiceNamesSchema, found.get('shop/none.shop.svc.cluster.local')), { headless: true, ports: [] });
 });
 
+test('a Service, and an import, that keeps clients at one endpoint is told so', (t) => {
+  const affine = (resource: Workload | Service | undefined): boolean => {
+    const config = resource?.extensions.find(({ name }) => name === TRAFFIC_EXTENSION)?.config;
+    return config !== undefined && anyUnpack(config, ServiceTrafficSchema)?.affinity === ServiceTraffic_Affinity.CLIENT_ADDRESS;
+  };
+  const found = resourcesOf({ services: [exampleService('cart', { sessionAffinity: 'ClientIP' }), exampleService('free', { sessionAffinity: 'None' })] }, [exampleImport({ sessionAffinity: 'ClientIP' })]);
+  t.deepEqual([host, setHost, 'shop/free.shop.svc.cluster.local'].map((name) => affine(found.get(name))), [true, true, false]);
+});
+
+test('a rule for a Service bounds it, and leaves it the affinity that it has', (t) => {
+  const found = resourcesOf({ services: [exampleService('bounded', { sessionAffinity: 'ClientIP' })] });
+  const config = found.get('shop/bounded.shop.svc.cluster.local')?.extensions.find(({ name }) => name === TRAFFIC_EXTENSION)?.config;
+  t.like(config === undefined ? undefined : anyUnpack(config, ServiceTrafficSchema), { affinity: ServiceTraffic_Affinity.CLIENT_ADDRESS, maxConnections: 4, maxPending: 0 });
+});
+
 test('an endpoint of a headless Service is told with its name, and with the families and ports that it has there', (t) => {
   const services = [exampleService('web', { clusterIP: 'None', clusterIPs: ['None'], ports: [] }), exampleService('cart')];
   const slices = [
@@ -98,7 +115,7 @@ test('an endpoint of another cluster is named as that cluster says, where that i
 
 test('the cluster has the domain that it is said to have, the clusterset its own', (t) => {
   const objects = clusterObjects({ services: [exampleService('cart')] });
-  const made = addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'west.internal', policiesOf: () => [], pods: [], nodes: [], services: localServices(objects), imports: [{ imported: exampleImport(), addresses: [] }] });
+  const made = addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'west.internal', policiesOf: () => [], trafficOf: () => NO_TRAFFIC_POLICY, pods: [], nodes: [], services: localServices(objects), imports: [{ imported: exampleImport(), addresses: [] }] });
   t.deepEqual([...made.keys()].filter((name) => !name.includes('//')), ['shop/cart.shop.svc.west.internal', setHost]);
 });
 
@@ -161,7 +178,7 @@ test('a cluster can not take the place of another’s workloads by a name', (t) 
 });
 
 test('a version changes with what is said, and with nothing else', (t) => {
-  const version = (address: string): string | undefined => addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], pods: [examplePod('a', address)], nodes: [], services: new Map(), imports: [] }).get('west//Pod/shop/a')?.version;
+  const version = (address: string): string | undefined => addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], trafficOf: () => NO_TRAFFIC_POLICY, pods: [examplePod('a', address)], nodes: [], services: new Map(), imports: [] }).get('west//Pod/shop/a')?.version;
   t.is(version('10.0.0.1'), version('10.0.0.1'));
   t.not(version('10.0.0.1'), version('10.0.0.2'));
 });
@@ -170,7 +187,7 @@ test('the order of the API server’s lists does not change what is told', (t) =
   const services = [exampleService('cart'), exampleService('pay', { ports: [{ port: 81 }] })];
   const slices = services.map((service) => exampleSlice(service.metadata?.name ?? '', [exampleEndpoint('a', '10.0.0.1'), exampleEndpoint('b', '10.0.0.2')]));
   const pods = [examplePod('a'), examplePod('b', '10.0.0.2')];
-  const versions = (flip: <T>(list: readonly T[]) => T[]): unknown => [...addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], pods: flip(pods), nodes: [], services: localServices(clusterObjects({ services: flip(services), slices: flip(slices), pods })), imports: [] })].map(([name, { version }]) => [name, version]).sort();
+  const versions = (flip: <T>(list: readonly T[]) => T[]): unknown => [...addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], trafficOf: () => NO_TRAFFIC_POLICY, pods: flip(pods), nodes: [], services: localServices(clusterObjects({ services: flip(services), slices: flip(slices), pods })), imports: [] })].map(([name, { version }]) => [name, version]).sort();
   t.deepEqual(versions((list) => list.toReversed()), versions((list) => [...list]));
 });
 

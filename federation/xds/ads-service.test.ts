@@ -2,9 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import type { DeltaDiscoveryResponse } from '@landbridge/wire/gen/discovery_pb.js';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE } from '@landbridge/wire/protocol.ts';
+import type { DialReport } from '@landbridge/wire/dial-report.ts';
+import { DIAL_REPORT_TYPE } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import { pino } from 'pino';
-import { Authenticator, type TokenReviewer } from '../ca/authenticator.ts';
+import { Authenticator } from '../ca/authenticator.ts';
+import type { TokenReviewer } from '../ca/token-reviews.ts';
 import { metrics } from '../metrics.ts';
 import { AdsService } from './ads-service.ts';
 import { AnswerBudget } from './answer-budget.ts';
@@ -316,4 +319,22 @@ test.serial('of addresses an agent is told what changed since its last answer, o
   ads.publish(addresses({ 'shop/a': '2', 'shop/c': '1' }));
   await sleep(QUIET_MS);
   t.is(agent.answers.length, 2);
+});
+
+test.serial('what agents of nodes say of their dials is passed on by the node of the token, is no subscription, and comes as often as it may', async (t) => {
+  const heard: [string, DialReport][] = [];
+  const accounts: Readonly<Record<string, string>> = { good: 'landbridge-agent', gateway: 'landbridge-gateway' };
+  const review: TokenReviewer = async (token) => ({ username: `system:serviceaccount:landbridge-system:${accounts[token]}`, node: 'node-1', pod: token });
+  const ads = new AdsService(new Authenticator(review, 'landbridge-system', Date.now), pino({ level: 'silent' }), { onDials: (node, report) => void heard.push([node, report]) });
+  ads.publish(snapshot({ a: '1' }));
+  await using server = await serveDiscovery(ads);
+  using agent = new ExampleAgent(server.address);
+  using gateway = new ExampleAgent(server.address, 'gateway');
+  const report = { typeUrl: DIAL_REPORT_TYPE, initialResourceVersions: { 'west': '1 2', 'Not a cluster': '1 2', 'north': 'x' } };
+  gateway.send(report);
+  for (let i = 0; i < 100; i++) agent.send(report);
+  for (const each of [gateway, agent]) each.send({ typeUrl: TYPE });
+  t.deepEqual([...(await gateway.wait(1)), ...(await agent.wait(1))].map(({ typeUrl }) => typeUrl), [TYPE, TYPE]);
+  t.deepEqual(heard[0], ['node-1', new Map([['west', { opened: 1, failed: 2 }]])]);
+  t.true(heard.length >= 5 && heard.length <= 15, `${heard.length} were passed on`);
 });

@@ -1,7 +1,10 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { type handleBidiStreamingCall, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { DeltaDiscoveryRequestSchema, type DeltaDiscoveryRequest } from '@landbridge/wire/gen/discovery_pb.js';
-import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
+import { CLUSTER_DOMAIN } from '@landbridge/core/names.ts';
+import { TokenBucket } from '@landbridge/core/token-bucket.ts';
+import { decodeDialReport, type DialReport } from '@landbridge/wire/dial-report.ts';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, DIAL_REPORT_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import type { Logger } from 'pino';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { Authenticator } from '../ca/authenticator.ts';
@@ -13,7 +16,7 @@ import { Asking } from './asking.ts';
 import { Following } from './following.ts';
 import { OnDemandIndex } from './on-demand-index.ts';
 import { ResourceLog } from './resource-log.ts';
-import { type Delta, delta, mayRemove, type Snapshot } from './snapshot.ts';
+import { type Delta, delta, mayRemove, mayReplace, type Snapshot } from './snapshot.ts';
 
 /** One agent asks for this many types at most. */
 const MAX_TYPES = 16;
@@ -22,6 +25,9 @@ const NOTHING: Delta = { updated: [], removed: [] };
 const LARGE_ANSWER_BYTES = 1024 * 1024;
 /** An agent that takes longer to confirm an answer is cut off, so that others have its place; it comes again with what it has. */
 const CONFIRM_MS = 60_000;
+
+/** Of one agent, which sends one in 5 s; more say nothing. */
+const DIAL_REPORTS = { burst: 5, perSecond: 1 };
 
 interface Subscription {
   readonly progress: Progress;
@@ -54,9 +60,20 @@ interface Stream {
   /** Of answers that are not confirmed, by type. */
   readonly timers: Map<string, NodeJS.Timeout>;
   node: string;
+  /** As the agent names its cluster. */
+  readonly cluster: string;
   isCut: boolean;
   /** The answers that are being written. */
   written: Promise<void>;
+}
+
+export interface AdsOptions {
+  readonly budget?: AnswerBudget;
+  readonly confirmMs?: number;
+  /** The cluster's own, such as `cluster.local`. */
+  readonly clusterDomain?: string;
+  /** Called with what a node's agent says of its connections into other clusters. */
+  readonly onDials?: (node: string, report: DialReport) => void;
 }
 
 /** Delta ADS (envoy.service.discovery.v3) with wildcard subscriptions, as node proxies use it. */
@@ -74,20 +91,24 @@ export class AdsService {
   readonly #unindexed = new Set<string>();
   readonly #budget: AnswerBudget;
   readonly #confirmMs: number;
+  readonly #clusterDomain: string;
+  readonly #onDials: AdsOptions['onDials'];
   #nonce = 0;
 
-  constructor(authenticator: Authenticator, log: Logger, { budget = new AnswerBudget(), confirmMs = CONFIRM_MS }: { readonly budget?: AnswerBudget; readonly confirmMs?: number } = {}) {
+  constructor(authenticator: Authenticator, log: Logger, { budget = new AnswerBudget(), confirmMs = CONFIRM_MS, clusterDomain = CLUSTER_DOMAIN, onDials }: AdsOptions = {}) {
+    this.#onDials = onDials;
     this.#authenticator = authenticator;
     this.#log = log;
     this.#budget = budget;
     this.#confirmMs = confirmMs;
+    this.#clusterDomain = clusterDomain;
   }
 
   /** Tells all streams what changed. Nothing is told before the first snapshot. */
   publish(snapshot: Snapshot): void {
     this.#snapshot = snapshot;
     this.#addresses.update(snapshot.types.get(ADDRESS_TYPE) ?? new Map(), (name) => mayRemove(snapshot, ADDRESS_TYPE, name), snapshot.changed?.get(ADDRESS_TYPE));
-    this.#index(snapshot.changed?.get(ADDRESS_TYPE) ?? this.#addresses.resources.keys());
+    this.#index(snapshot.changed?.get(ADDRESS_TYPE));
     for (const [type, resources] of snapshot.types) metrics.discoveryResources.set({ type: type.slice(type.lastIndexOf('.') + 1) }, resources.size);
     for (const stream of this.#streams) stream.push();
   }
@@ -99,7 +120,7 @@ export class AdsService {
     return { connected: following.length, confirmed: following.filter(({ progress, nonce, isRefused }) => nonce === undefined && !isRefused && version !== undefined && progress.kind === 'versions' && progress.known.get(name) === version).length };
   }
 
-  /** Called whenever an agent has answered to roots. */
+  /** Called whenever an agent has answered to roots, or has left. */
   onTrustAnswered(answered: () => void): Disposable {
     this.#trustConfirmed.add(answered);
     return { [Symbol.dispose]: () => this.#trustConfirmed.delete(answered) };
@@ -115,9 +136,9 @@ export class AdsService {
 
   async #serve(call: Call): Promise<void> {
     const subscriptions = new Map<string, Subscription>();
-    const stream: Stream = { call, subscriptions, push: () => this.#push(stream), timers: new Map(), node: '', isCut: false, written: Promise.resolve() };
+    const stream: Stream = { call, subscriptions, push: () => this.#push(stream), timers: new Map(), node: '', cluster: String(call.metadata.get('clusterid')[0] ?? ''), isCut: false, written: Promise.resolve() };
     // Requests may come while the token is reviewed: the stream keeps them until it is read.
-    const caller = await this.#authenticator.agent(call.metadata);
+    const caller = await this.#authenticator.agent(call.metadata, call.getPeer());
     if (call.cancelled) return;
     stream.node = caller.node;
     this.#streams.add(stream);
@@ -129,6 +150,7 @@ export class AdsService {
       for (const timer of stream.timers.values()) clearTimeout(timer);
       for (const subscription of subscriptions.values()) this.#confirmed(subscription);
       metrics.agents.set(this.#streams.size);
+      for (const confirmed of this.#trustConfirmed) confirmed();
       this.#log.info({ node: caller.node }, 'agent left');
     };
     call.on('cancelled', end);
@@ -139,12 +161,17 @@ export class AdsService {
       call.end();
     });
     this.#log.info({ node: caller.node }, 'agent follows');
+    const dialBudget = new TokenBucket(DIAL_REPORTS, performance.now());
     call.on('data', (bytes: Buffer) => {
       let request: DeltaDiscoveryRequest;
       try {
         request = fromBinary(DeltaDiscoveryRequestSchema, bytes);
       } catch (thrown) {
         call.emit('error', { code: status.INVALID_ARGUMENT, details: `not a DeltaDiscoveryRequest: ${String(thrown)}` });
+        return;
+      }
+      if (request.typeUrl === DIAL_REPORT_TYPE) {
+        if (caller.role === 'node' && dialBudget.take(performance.now())) this.#onDials?.(caller.node, decodeDialReport(request.initialResourceVersions));
         return;
       }
       this.#request(request, stream);
@@ -158,10 +185,9 @@ export class AdsService {
     const { resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: unsubscribe } = request;
     if (subscription === undefined) {
       if (subscriptions.size >= MAX_TYPES) return;
-      subscription = { progress: this.#progressOf(request, stream), nonce: undefined, answered: false, isRefused: false, largeBytes: 0 };
+      subscription = { progress: this.#progressOf(request), nonce: undefined, answered: false, isRefused: false, largeBytes: 0 };
       subscriptions.set(request.typeUrl, subscription);
-    }
-    if (subscription.progress.kind === 'asking') subscription.progress.asking.ask(subscribe, unsubscribe);
+    } else if (subscription.progress.kind === 'asking') subscription.progress.asking.ask(subscribe, unsubscribe);
     if (request.responseNonce === '' || request.responseNonce !== subscription.nonce) return;
     subscription.nonce = undefined;
     clearTimeout(stream.timers.get(request.typeUrl));
@@ -175,26 +201,36 @@ export class AdsService {
   }
 
   /** Who asks for names follows these alone; `*` that is taken back in the same request means that names will come (XDS_ON_DEMAND of ztunnel). */
-  #progressOf({ typeUrl, resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: unsubscribe, initialResourceVersions }: DeltaDiscoveryRequest, stream: Stream): Progress {
+  #progressOf({ typeUrl, resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: unsubscribe, initialResourceVersions }: DeltaDiscoveryRequest): Progress {
     const known = new Map(Object.entries(initialResourceVersions));
     if (typeUrl !== ADDRESS_TYPE) return { kind: 'versions', known };
     const remove = (name: string): boolean => this.#snapshot !== undefined && mayRemove(this.#snapshot, ADDRESS_TYPE, name);
+    const replace = (name: string): boolean => this.#snapshot === undefined || mayReplace(this.#snapshot, name);
     const followsAll = (subscribe.length === 0 && unsubscribe.length === 0) || (subscribe.includes('*') && !unsubscribe.includes('*'));
-    if (followsAll) return { kind: 'log', following: new Following(this.#addresses, known, remove) };
-    const index = (this.#onDemand ??= new OnDemandIndex());
-    void this.#makeIndex(index).then(stream.push);
-    return { kind: 'asking', asking: new Asking(index, () => this.#addresses.resources, known, remove) };
+    if (followsAll) return { kind: 'log', following: new Following(this.#addresses, known, remove, replace) };
+    const index = (this.#onDemand ??= new OnDemandIndex(this.#clusterDomain));
+    void this.#makeIndex(index);
+    return { kind: 'asking', asking: new Asking(index, () => this.#addresses.resources, { known, asked: subscribe }, remove, replace) };
   }
 
-  #index(names: Iterable<string>): void {
+  /** ztunnel does not know by what names to ask for its own pods, and waits until it is told of them, as istiod does unasked. Our agents ask for them by their addresses, and are told the hosts that nobody can ask for. */
+  #unasked({ cluster, node, subscriptions }: Stream): Iterable<string> {
+    return (subscriptions.has(TRUST_BUNDLE_TYPE) ? this.#onDemand?.hosts : this.#onDemand?.onNode(cluster, node)) ?? [];
+  }
+
+  /** Before all is indexed what is there would be answered as absent, and a first answer is taken for all that there is unasked. */
+  #isTooEarly(progress: Progress): boolean {
+    return progress.kind === 'asking' && (this.#isIndexing || this.#unindexed.size > 0);
+  }
+
+  /** `names` are those that changed; all may have where they are not known. */
+  #index(names: Iterable<string> | undefined): void {
     if (this.#onDemand === undefined) return;
-    for (const name of names) this.#unindexed.add(name);
-    void this.#makeIndex(this.#onDemand).then(() => {
-      for (const stream of this.#streams) stream.push();
-    });
+    for (const name of names ?? [...this.#onDemand.names(), ...this.#addresses.resources.keys()]) this.#unindexed.add(name);
+    void this.#makeIndex(this.#onDemand);
   }
 
-  /** Brings the index up to date, all of it at first. */
+  /** Brings the index up to date, all of it at first, and tells what waits for it. */
   async #makeIndex(index: OnDemandIndex): Promise<void> {
     if (this.#isIndexing) return;
     this.#isIndexing = true;
@@ -205,6 +241,7 @@ export class AdsService {
       await inSlices(index.update(this.#addresses.resources, names));
     }
     this.#isIndexing = false;
+    for (const stream of this.#streams) stream.push();
   }
 
   #push(stream: Stream): void {
@@ -216,8 +253,7 @@ export class AdsService {
       const progress = subscriptions.get(typeUrl)?.progress;
       if (progress === undefined) return NOTHING;
       if (progress.kind === 'versions') return delta(snapshot, typeUrl, progress.known);
-      // Before all is indexed what is there would be answered as absent.
-      if (progress.kind === 'asking') return this.#isIndexing || this.#unindexed.size > 0 ? NOTHING : progress.asking.missing();
+      if (progress.kind === 'asking') return this.#isTooEarly(progress) ? NOTHING : progress.asking.missing(this.#unasked(stream));
       const found = progress.following.missing();
       if (found === undefined) this.#cut(stream, 'too much has changed since the last answer');
       return found ?? NOTHING;
@@ -228,7 +264,7 @@ export class AdsService {
     const isNamedTooEarly = missing(AUTHORIZATION_TYPE).updated.length > 0;
     for (const [typeUrl, subscription] of subscriptions) {
       // What is missing is not even looked for while an answer is under way.
-      if (typeUrl !== AUTHORIZATION_TYPE && subscription.nonce === undefined && !(typeUrl === ADDRESS_TYPE && isNamedTooEarly)) tell(typeUrl, subscription, missing(typeUrl));
+      if (typeUrl !== AUTHORIZATION_TYPE && subscription.nonce === undefined && !this.#isTooEarly(subscription.progress) && !(typeUrl === ADDRESS_TYPE && isNamedTooEarly)) tell(typeUrl, subscription, missing(typeUrl));
     }
     if (policies === undefined || missing(AUTHORIZATION_TYPE).removed.length === 0) return;
     const addresses = missing(ADDRESS_TYPE);

@@ -5,7 +5,24 @@ import type { Delta } from './snapshot.ts';
 /** What one agent may ask for; further names are answered as if there was nothing. */
 export const MAX_ASKED = 10_000;
 
-/** What an agent asked for that does not follow everything, and what it was told of it. */
+/** What an agent takes back beyond these was long before. */
+const MAX_RELEASED = 1000;
+/** Of what an agent has, and is told again all the same. */
+const NO_VERSION = '';
+
+/** What an agent comes with on a new stream. */
+export interface AskingStart {
+  /** Versions of what it has. */
+  readonly known: ReadonlyMap<string, string>;
+  /** What it asks for, besides. */
+  readonly asked: readonly string[];
+}
+
+/**
+ * What an agent asked for that does not follow everything, and what it was told of it. A resource that was told is
+ * followed until the agent takes its name back, whether or not anything that it asks for still leads there: it would
+ * keep it as it was.
+ */
 export class Asking {
   readonly #index: OnDemandIndex;
   readonly #resources: () => ReadonlyMap<string, Resource>;
@@ -15,53 +32,101 @@ export class Asking {
   readonly #absent = new Set<string>();
   readonly #refused = new Set<string>();
   readonly #known: Map<string, string>;
+  /** Of these what it came with, which may be newer than what is known here. */
+  readonly #brought: Set<string>;
+  readonly #mayReplace: (name: string) => boolean;
+  /** Taken back, with the version that was told last: an answer may have been under way, for which the agent has found another use meanwhile. What becomes of them is told once more. */
+  readonly #released = new Map<string, string>();
+  #hasFollowedKnown = false;
 
-  constructor(index: OnDemandIndex, resources: () => ReadonlyMap<string, Resource>, initial: ReadonlyMap<string, string>, mayRemove: (name: string) => boolean) {
+  constructor(index: OnDemandIndex, resources: () => ReadonlyMap<string, Resource>, { known, asked }: AskingStart, mayRemove: (name: string) => boolean, mayReplace: (name: string) => boolean = () => true) {
     this.#index = index;
     this.#resources = resources;
-    this.#known = new Map(initial);
+    this.#known = new Map(known);
+    this.#brought = new Set(known.keys());
     this.#mayRemove = mayRemove;
-    // What it comes with it has asked for before.
-    this.ask([...initial.keys()], []);
+    this.#mayReplace = mayReplace;
+    // It is told what differs from what it has, and no more.
+    for (const name of asked) this.#follow(name);
+  }
+
+  /** ztunnel says by what it has what it has asked for before. The index may not have been there when it came. */
+  #followKnown(): void {
+    if (this.#hasFollowedKnown) return;
+    this.#hasFollowedKnown = true;
+    const names = [...this.#known.keys()];
+    // Names by which it asked for other resources.
+    for (const name of names) if (!this.#resources().has(name) && this.#index.resolve(name).size > 0) this.#known.delete(name);
+    for (const name of names) if (!this.#index.isWorkload(name)) this.#follow(name);
+    // Those that come with a service have no need of a place of their own.
+    for (const name of names) if (this.#index.isWorkload(name) && !this.#index.servicesOf(name).some((service) => this.#asked.has(service))) this.#follow(name);
   }
 
   ask(subscribe: readonly string[], unsubscribe: readonly string[]): void {
     for (const name of unsubscribe) {
       this.#asked.delete(name);
       this.#absent.delete(name);
+      this.#release(name);
     }
     for (const name of subscribe) {
       if (name === '*') continue;
       // Who asks again has to be answered again, or waits for ever.
       this.#absent.delete(name);
-      this.#known.delete(name);
-      for (const found of this.#index.resolve(name)) if (found !== name) this.#known.delete(found);
-      if (this.#asked.has(name) || this.#asked.size < MAX_ASKED) this.#asked.add(name);
-      else this.#refused.add(name);
+      for (const found of [name, ...this.#index.resolve(name)]) {
+        this.#brought.delete(found);
+        if (this.#known.has(found)) this.#known.set(found, NO_VERSION);
+      }
+      this.#follow(name);
     }
   }
 
-  missing(): Delta & { readonly aliases: (name: string) => readonly string[] } {
+  #release(name: string): void {
+    const version = this.#known.get(name);
+    if (version === undefined) return;
+    this.#known.delete(name);
+    this.#released.set(name, version);
+    if (this.#released.size > MAX_RELEASED) for (const oldest of this.#released.keys()) {
+      this.#released.delete(oldest);
+      break;
+    }
+  }
+
+  #follow(name: string): void {
+    if (name === '*') return;
+    if (this.#asked.has(name) || this.#asked.size < MAX_ASKED) this.#asked.add(name);
+    else this.#refused.add(name);
+  }
+
+  /** `unasked`: names of resources that it is told all the same. */
+  missing(unasked: Iterable<string> = []): Delta & { readonly aliases: (name: string) => readonly string[] } {
+    this.#followKnown();
     const resources = this.#resources();
-    const wanted = new Set<string>();
+    const had = new Map([...this.#released, ...this.#known]);
+    const followed = new Set([...this.#known.keys(), ...unasked]);
+    for (const [name, version] of this.#released) if (resources.get(name)?.version !== version) followed.add(name);
     const absent: string[] = [...this.#refused];
     for (const name of this.#asked) {
       const found = this.#index.resolve(name);
-      for (const each of found) wanted.add(each);
+      for (const each of found) followed.add(each);
       if (found.size === 0 && !this.#absent.has(name) && this.#mayRemove(name)) absent.push(name);
     }
     const updated: (readonly [string, Resource])[] = [];
-    for (const name of wanted) {
+    for (const name of followed) {
       const resource = resources.get(name);
-      if (resource !== undefined && this.#known.get(name) !== resource.version) updated.push([name, resource]);
+      if (resource !== undefined && this.#known.get(name) !== resource.version && !(this.#brought.has(name) && !this.#mayReplace(name))) updated.push([name, resource]);
     }
-    const removed = [...this.#known.keys()].filter((name) => !resources.has(name) && this.#mayRemove(name));
+    const removed = [...had.keys()].filter((name) => !resources.has(name) && this.#mayRemove(name));
     return { updated, removed: [...new Set([...removed, ...absent])], aliases: (name) => this.#index.aliasesOf(name) };
   }
 
   told({ updated, removed }: Delta): void {
-    for (const [name, { version }] of updated) this.#known.set(name, version);
+    for (const [name, { version }] of updated) {
+      this.#known.set(name, version);
+      this.#brought.delete(name);
+      this.#released.delete(name);
+    }
     for (const name of removed) {
+      this.#released.delete(name);
       this.#known.delete(name);
       this.#refused.delete(name);
       if (this.#asked.has(name)) this.#absent.add(name);

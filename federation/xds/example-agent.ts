@@ -7,6 +7,8 @@ import { type DeltaDiscoveryRequest, DeltaDiscoveryRequestSchema, type DeltaDisc
 import type { AdsService } from './ads-service.ts';
 
 const PATH = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
+/** The one that the federation service has a certificate for. */
+const SERVER_NAME = 'landbridge-federation';
 const same = (bytes: Buffer): Buffer => bytes;
 
 export async function serveDiscovery(ads: AdsService): Promise<AsyncDisposable & { readonly address: string }> {
@@ -24,10 +26,11 @@ export class ExampleAgent implements Disposable {
   readonly #client: Client;
   readonly #call: ClientDuplexStream<Buffer, Buffer>;
 
-  constructor(address: string, token = 'good') {
-    this.#client = new Client(address, credentials.createInsecure());
+  constructor(address: string, token = 'good', rootPem?: string, cluster = '') {
+    this.#client = rootPem === undefined ? new Client(address, credentials.createInsecure()) : new Client(address, credentials.createSsl(Buffer.from(rootPem)), { 'grpc.ssl_target_name_override': SERVER_NAME });
     const metadata = new Metadata();
     if (token !== '') metadata.set('authorization', `Bearer ${token}`);
+    if (cluster !== '') metadata.set('clusterid', cluster);
     this.#call = this.#client.makeBidiStreamRequest(PATH, same, same, metadata);
     this.#call.on('data', (bytes: Buffer) => this.answers.push(fromBinary(DeltaDiscoveryResponseSchema, bytes)));
     this.ended = new Promise((resolve) => {

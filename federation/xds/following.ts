@@ -12,10 +12,16 @@ export class Following {
   #initial: ReadonlyMap<string, string> | undefined;
   /** Of those what is not known here, and may be as soon as more is known. */
   readonly #held = new Set<string>();
+  /** Versions of what it came with, and keeps, while what is known here may be older. */
+  readonly #brought = new Map<string, string>();
+  /** By what {@link missing} said last. */
+  #takenAway: ReadonlySet<string> = new Set();
+  readonly #mayReplace: (name: string) => boolean;
   #revision = 0;
 
-  constructor(log: ResourceLog, initial: ReadonlyMap<string, string>, mayRemove: (name: string) => boolean) {
+  constructor(log: ResourceLog, initial: ReadonlyMap<string, string>, mayRemove: (name: string) => boolean, mayReplace: (name: string) => boolean = () => true) {
     this.#log = log;
+    this.#mayReplace = mayReplace;
     this.#initial = initial;
     this.#mayRemove = mayRemove;
   }
@@ -26,11 +32,11 @@ export class Following {
     const initial = this.#initial;
     if (initial !== undefined) {
       return {
-        updated: [...resources].filter(([name, { version }]) => initial.get(name) !== version),
+        updated: [...resources].filter(([name, { version }]) => initial.get(name) !== version && (!initial.has(name) || this.#mayReplace(name))),
         removed: [...initial.keys()].filter((name) => !resources.has(name) && this.#mayRemove(name)),
       };
     }
-    if (this.#revision === this.#log.revision && this.#held.size === 0) return NOTHING;
+    if (this.#revision === this.#log.revision && this.#held.size === 0 && this.#brought.size === 0) return NOTHING;
     const names = this.#log.since(this.#revision);
     if (names === undefined) return undefined;
     const updated: (readonly [string, Resource])[] = [];
@@ -38,16 +44,25 @@ export class Following {
     for (const name of names) {
       const resource = resources.get(name);
       if (resource === undefined) removed.add(name);
-      else updated.push([name, resource]);
+      else if (!this.#brought.has(name)) updated.push([name, resource]);
+    }
+    for (const [name, version] of this.#brought) {
+      const resource = resources.get(name);
+      if (resource !== undefined && resource.version !== version && this.#mayReplace(name)) updated.push([name, resource]);
     }
     for (const name of this.#held) if (!resources.has(name) && this.#mayRemove(name)) removed.add(name);
+    this.#takenAway = removed;
     return { updated, removed: [...removed] };
   }
 
   /** The agent is told what was missing at this moment. */
   told(): void {
     const { resources } = this.#log;
-    for (const name of this.#initial?.keys() ?? []) if (!resources.has(name) && !this.#mayRemove(name)) this.#held.add(name);
+    for (const [name, version] of this.#initial ?? []) {
+      if (!resources.has(name) && !this.#mayRemove(name)) this.#held.add(name);
+      this.#brought.set(name, version);
+    }
+    for (const name of this.#brought.keys()) if (this.#mayReplace(name) || this.#takenAway.has(name)) this.#brought.delete(name);
     for (const name of this.#held) if (resources.has(name) || this.#mayRemove(name)) this.#held.delete(name);
     this.#initial = undefined;
     this.#revision = this.#log.revision;

@@ -8,9 +8,9 @@ import type { Workload } from './workload.ts';
 
 /** What a pod of this cluster is to agents; nothing before it has an address, and after it has ended. */
 export function podWorkload(pod: V1Pod, { cluster, trustDomain, network }: ClusterIdentity, locality: Locality, authorizationPolicies: readonly string[]): Workload | undefined {
-  const { metadata, spec, status } = pod;
-  const addresses = (status?.podIPs ?? []).map(({ ip }) => ip).filter((ip) => ip !== undefined);
-  if (addresses.length === 0 || status?.phase === 'Succeeded' || status?.phase === 'Failed') return undefined;
+  const { metadata, spec } = pod;
+  const addresses = podAddresses(pod);
+  if (addresses.length === 0) return undefined;
   const { namespace = '', name = '' } = metadata ?? {};
   return {
     uid: podUid(cluster, namespace, name),
@@ -25,10 +25,20 @@ export function podWorkload(pod: V1Pod, { cluster, trustDomain, network }: Clust
     node: spec?.nodeName ?? '',
     cluster,
     hostNetwork: spec?.hostNetwork === true,
-    healthy: status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false,
+    healthy: isPodReady(pod),
     locality,
     capacity: undefined,
     authorizationPolicies,
     ...workloadNames(pod),
   };
+}
+
+/** None before it has any, and after it has ended. */
+export function podAddresses({ status }: V1Pod): readonly string[] {
+  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return [];
+  return (status?.podIPs ?? []).map(({ ip }) => ip).filter((ip) => ip !== undefined);
+}
+
+export function isPodReady({ status }: V1Pod): boolean {
+  return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
 }

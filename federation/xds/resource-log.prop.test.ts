@@ -12,20 +12,33 @@ const moment = fc.record({ resources, eastKnown: fc.boolean(), told: fc.subarray
 class Agent {
   readonly has: Map<string, string>;
   following: Following;
-  behind = false;
+  /** What it came with, and was told nothing else of since. */
+  brought: Set<string>;
 
-  constructor(log: ResourceLog, initial: ReadonlyMap<string, string>, mayRemove: (name: string) => boolean) {
+  constructor(log: ResourceLog, initial: ReadonlyMap<string, string>, isKnown: (name: string) => boolean) {
     this.has = new Map(initial);
-    this.following = new Following(log, initial, mayRemove);
+    this.brought = new Set(initial.keys());
+    this.following = new Following(log, initial, isKnown, isKnown);
   }
 
   tell(log: ResourceLog, mayRemove: (name: string) => boolean): void {
     const missing = this.following.missing();
     // It comes again with what it has.
-    if (missing === undefined) return void (this.following = new Following(log, new Map(this.has), mayRemove));
-    for (const [name, { version }] of missing.updated) this.has.set(name, version);
-    for (const name of missing.removed) this.has.delete(name);
+    if (missing === undefined) {
+      this.brought = new Set(this.has.keys());
+      return void (this.following = new Following(log, new Map(this.has), mayRemove, mayRemove));
+    }
+    for (const [name, { version }] of missing.updated) {
+      if (this.brought.has(name) && !mayRemove(name) && this.has.get(name) !== version) throw new Error(`${name} was replaced by what may be older`);
+      this.has.set(name, version);
+      this.brought.delete(name);
+    }
+    for (const name of missing.removed) {
+      this.has.delete(name);
+      this.brought.delete(name);
+    }
     this.following.told();
+    for (const name of this.brought) if (mayRemove(name)) this.brought.delete(name);
   }
 }
 

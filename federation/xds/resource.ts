@@ -9,8 +9,10 @@ export interface Resource {
   readonly isProvisional?: boolean;
 }
 
+const VERSION_BYTES = 12;
+
 export function resource(bytes: Uint8Array): Resource {
-  return { version: createHash('sha256').update(bytes).digest('base64url').slice(0, 16), bytes };
+  return { version: createHash('sha256').update(bytes).digest().toString('base64url', 0, VERSION_BYTES), bytes };
 }
 
 /** What is no address is left out. */

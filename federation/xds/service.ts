@@ -1,11 +1,13 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { formatPrefix, type IpPrefix } from '@landbridge/core/ip-address.ts';
 import type { LoadBalancing } from '@landbridge/core/load-balancing.ts';
+import type { TrafficPolicy } from '@landbridge/core/route-plan.ts';
 import { AddressSchema, IPFamilies, LoadBalancing_HealthPolicy, LoadBalancing_Mode, LoadBalancing_Scope, PortSchema, ServiceSchema, Visibility } from '@landbridge/wire/gen/workload_pb.js';
 import { applicationProtocol } from '../registry/application-protocol.ts';
 import { type Port as NamedPort, serviceNames } from './name-extensions.ts';
 import { addressBytes, type Resource, resource } from './resource.ts';
 import { serviceKey } from './resource-names.ts';
+import { trafficExtension } from './traffic-extension.ts';
 import { PROTOCOLS, type Serving, type ServingPort, type Workload } from './workload.ts';
 
 export interface MeshPort extends NamedPort {
@@ -24,6 +26,7 @@ export interface MeshService {
   /** Empty where it does not say. */
   readonly families: readonly string[];
   readonly loadBalancing: LoadBalancing | undefined;
+  readonly traffic: TrafficPolicy;
   /** The one to prefer where several namespaces define the hostname. */
   readonly canonical: boolean;
   readonly visibility: 'public' | 'namespace';
@@ -64,6 +67,11 @@ const HEALTH = { 'only-healthy': LoadBalancing_HealthPolicy.ONLY_HEALTHY, 'allow
 
 export const keyOfService = ({ namespace, hostname }: MeshService): string => serviceKey(namespace, hostname);
 
+/** With what a rule says of the service besides; what the service says of itself stays where the rule does not. */
+export function withRule(service: MeshService, { limits, affinity }: TrafficPolicy): MeshService {
+  return { ...service, traffic: { limits, affinity: affinity === 'none' ? service.traffic.affinity : affinity } };
+}
+
 const isTcp = ({ protocol }: { readonly protocol?: string }): boolean => (protocol ?? 'TCP') === 'TCP';
 
 /** The ports of a service at an endpoint that has them, in the order of the service's. Connections are TCP. */
@@ -91,7 +99,7 @@ export function encodeService(service: MeshService, network: string): Resource {
     ipFamilies: familiesOf(service.families),
     canonical: service.canonical,
     visibility: service.visibility === 'namespace' ? Visibility.NAMESPACE : Visibility.PUBLIC,
-    extensions: [serviceNames(headless, ports)],
+    extensions: [serviceNames(headless, ports), ...trafficExtension(service.traffic)],
   });
   return resource(toBinary(AddressSchema, create(AddressSchema, { type: { case: 'service', value } })));
 }

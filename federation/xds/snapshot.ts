@@ -11,6 +11,8 @@ export interface Snapshot {
   /** Whether everything of a cluster is known; names of other clusters are not taken away from agents that have them. */
   readonly isComplete: (cluster: string) => boolean;
   readonly allComplete: boolean;
+  /** Whether there may be something newer of a cluster than what is known here: agents that have anything of it keep that. Of none where left out. */
+  readonly isProvisional?: (cluster: string) => boolean;
   /** Whether no member can be unknown: only then is a trust domain gone that none has. */
   readonly allListed: boolean;
 }
@@ -38,4 +40,10 @@ export function mayRemove(snapshot: Snapshot, typeUrl: string, name: string): bo
   const source = sourceOf(name);
   if (source === undefined) return true;
   return source === '*' ? snapshot.allComplete : snapshot.isComplete(source);
+}
+
+/** Whether what an agent came with may be replaced by what is known here. */
+export function mayReplace({ isProvisional }: Snapshot, name: string): boolean {
+  const source = sourceOf(name);
+  return source === undefined || source === '*' || isProvisional?.(source) !== true;
 }

@@ -1,6 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { EndpointName } from '@landbridge/wire/gen/names_pb.js';
-import { AddressSchema, AppProtocol, NetworkMode, PortListSchema, PortSchema, TunnelProtocol, WorkloadSchema, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
+import { AddressSchema, AppProtocol, GatewayAddressSchema, NamespacedHostnameSchema, NetworkMode, PortListSchema, PortSchema, TunnelProtocol, WorkloadSchema, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
 import type { ApplicationProtocol } from '../registry/application-protocol.ts';
 import type { Locality } from '../registry/placement.ts';
 import type { WorkloadNames } from '../registry/workload-names.ts';
@@ -17,7 +17,11 @@ export interface Workload extends WorkloadNames {
   /** To be resolved where there are no addresses; empty otherwise. */
   readonly hostname: string;
   readonly network: string;
+  /** How other networks reach it. */
+  readonly networkGateway?: { readonly namespace: string; readonly hostname: string; readonly port: number };
   readonly tunnel: boolean;
+  /** Whether it speaks HBONE itself, without an agent. */
+  readonly nativeTunnel?: boolean;
   readonly trustDomain: string;
   readonly serviceAccount: string;
   readonly node: string;
@@ -59,7 +63,7 @@ const TYPES = { deployment: WorkloadType.DEPLOYMENT, cronjob: WorkloadType.CRONJ
 
 /** As an istio.workload.Address; `services` by key. The order in which they come makes no difference. */
 export function encodeWorkload(workload: Workload, services: ReadonlyMap<string, Serving>): Resource {
-  const { uid, name, namespace, hostname, network, trustDomain, serviceAccount, node, canonicalName, canonicalRevision, workloadName, locality, capacity } = workload;
+  const { uid, name, namespace, hostname, network, trustDomain, serviceAccount, node, canonicalName, canonicalRevision, workloadName, locality, capacity, networkGateway } = workload;
   const sorted = [...services].sort(([a], [b]) => (a < b ? -1 : 1));
   const served = sorted.filter(([, { ports }]) => ports.length > 0);
   const value = create(WorkloadSchema, {
@@ -70,6 +74,7 @@ export function encodeWorkload(workload: Workload, services: ReadonlyMap<string,
     hostname,
     network,
     tunnelProtocol: workload.tunnel ? TunnelProtocol.HBONE : TunnelProtocol.NONE,
+    nativeTunnel: workload.nativeTunnel === true,
     trustDomain,
     serviceAccount,
     node,
@@ -86,6 +91,7 @@ export function encodeWorkload(workload: Workload, services: ReadonlyMap<string,
     networkMode: workload.hostNetwork ? NetworkMode.HOST_NETWORK : NetworkMode.STANDARD,
     extensions: endpointNames(new Map(sorted.flatMap(([key, each]) => (each.name === undefined ? [] : [[key, each.name]])))),
     ...(capacity === undefined ? {} : { capacity }),
+    ...(networkGateway === undefined ? {} : { networkGateway: create(GatewayAddressSchema, { destination: { case: 'hostname', value: create(NamespacedHostnameSchema, { namespace: networkGateway.namespace, hostname: networkGateway.hostname }) }, hboneMtlsPort: networkGateway.port }) }),
   });
   return resource(toBinary(AddressSchema, create(AddressSchema, { type: { case: 'workload', value } })));
 }
