@@ -24,6 +24,11 @@ function start(changes: Partial<AdminBackend> = {}) {
     services: () => [{ namespace: 'shop', name: 'cart', address: '10.0.0.9', clusters: [{ cluster: 'east', endpoints: 2, ready: 1 }], conflicts: [] }],
     createToken: async ({ cluster, ttlSeconds }) => ({ token: `lb1.${cluster}`, expiresAt: ttlSeconds ?? 0 }),
     join: async (token) => ({ cluster: token, members: ['east'] }),
+    leave: async ({ force }) => ({ cluster: 'west', state: force ? 'done' : 'waits' }),
+    planLeave: () => ({ cluster: 'west', changes: [], notes: [] }),
+    planJoin: async (token) => ({ cluster: token, changes: [], notes: [] }),
+    rotateKeys: async () => ({ cluster: 'west', state: 'done' }),
+    revoke: async (cluster) => ({ cluster, removedAt: 7, hub: 'told' }),
     rotation: async () => ({ phase: 'none', next: 'add', obstacles: [] }),
     rotate: async ({ force }) => ({ phase: 'distributing', since: 1, next: 'sign', obstacles: [String(force)] }),
     ...changes,
@@ -55,6 +60,11 @@ test('each route answers', async (t) => {
   t.is(((await ask(port, 'GET', '/v1/services')).body as { services: unknown[] }).services.length, 1);
   t.deepEqual(await ask(port, 'POST', '/v1/tokens', '{"cluster":"west","ttlSeconds":60}'), { status: 200, body: { token: 'lb1.west', expiresAt: 60 } });
   t.deepEqual(await ask(port, 'POST', '/v1/join', '{"token":"abc"}'), { status: 200, body: { cluster: 'abc', members: ['east'] } });
+  t.deepEqual(await ask(port, 'POST', '/v1/leave', '{"force":true}'), { status: 200, body: { cluster: 'west', state: 'done' } });
+  t.deepEqual(await ask(port, 'GET', '/v1/leave/plan'), { status: 200, body: { cluster: 'west', changes: [], notes: [] } });
+  t.deepEqual(await ask(port, 'POST', '/v1/join/plan', '{"token":"west"}'), { status: 200, body: { cluster: 'west', changes: [], notes: [] } });
+  t.deepEqual(await ask(port, 'POST', '/v1/keys/rotation', '{}'), { status: 200, body: { cluster: 'west', state: 'done' } });
+  t.deepEqual(await ask(port, 'POST', '/v1/revoke', '{"cluster":"west"}'), { status: 200, body: { cluster: 'west', removedAt: 7, hub: 'told' } });
 });
 
 test('errors keep code, message and hint, and have a fitting status', async (t) => {

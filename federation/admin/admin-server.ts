@@ -3,13 +3,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { Logger } from 'pino';
 import {
+  type AdminChangeAnswer,
   type AdminJoinAnswer,
+  type AdminPlan,
+  type AdminRevokeAnswer,
   type AdminTokenAnswer,
   type AdminTokenRequest,
   encodeError,
   JoinRequestSchema,
+  LeaveRequestSchema,
   MAX_BODY_BYTES,
   parseRequest,
+  RevokeRequestSchema,
   RotationRequestSchema,
   type RotationStatus,
   type ServiceStatus,
@@ -23,6 +28,11 @@ export interface AdminBackend {
   services(): ServiceStatus[];
   createToken(request: AdminTokenRequest, signal: AbortSignal): Promise<AdminTokenAnswer>;
   join(token: string, signal: AbortSignal): Promise<AdminJoinAnswer>;
+  leave(request: { readonly force: boolean }, signal: AbortSignal): Promise<AdminChangeAnswer>;
+  planLeave(): AdminPlan;
+  planJoin(token: string, signal: AbortSignal): Promise<AdminPlan>;
+  rotateKeys(signal: AbortSignal): Promise<AdminChangeAnswer>;
+  revoke(cluster: string, signal: AbortSignal): Promise<AdminRevokeAnswer>;
   rotation(): Promise<RotationStatus>;
   rotate(request: { readonly force: boolean }): Promise<RotationStatus>;
 }
@@ -50,6 +60,11 @@ const ROUTES: Readonly<Record<string, Readonly<Partial<Record<string, Route>>>>>
   '/v1/services': { GET: (backend) => ({ services: backend.services() }) },
   '/v1/tokens': { POST: (backend, body, signal) => backend.createToken(accepted(parseRequest(TokenRequestSchema, body)), signal) },
   '/v1/ca/rotation': { GET: (backend) => backend.rotation(), POST: (backend, body) => backend.rotate(accepted(parseRequest(RotationRequestSchema, body))) },
+  '/v1/revoke': { POST: (backend, body, signal) => backend.revoke(accepted(parseRequest(RevokeRequestSchema, body)).cluster, signal) },
+  '/v1/leave': { POST: (backend, body, signal) => backend.leave(accepted(parseRequest(LeaveRequestSchema, body)), signal) },
+  '/v1/join/plan': { POST: (backend, body, signal) => backend.planJoin(accepted(parseRequest(JoinRequestSchema, body)).token, signal) },
+  '/v1/leave/plan': { GET: (backend) => backend.planLeave() },
+  '/v1/keys/rotation': { POST: (backend, _body, signal) => backend.rotateKeys(signal) },
   '/v1/join': { POST: (backend, body, signal) => backend.join(accepted(parseRequest(JoinRequestSchema, body)).token, signal) },
 };
 

@@ -1,19 +1,23 @@
 import { X509Certificate } from 'node:crypto';
 import { fromBinary } from '@bufbuild/protobuf';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { KubernetesObject, V1EndpointSlice, V1Service } from '@kubernetes/client-node';
 import type { MetaRecord, ServicePort, ServiceRecord } from '@landbridge/core/records.ts';
+import { ServiceTrafficSchema } from '@landbridge/wire/gen/traffic_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
 import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
-import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, REDIRECTION_ANNOTATION, TRAFFIC_EXTENSION, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import { MCS_SOURCE_LABEL, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
+import { metrics as registered } from '../metrics.ts';
 import { derivedServiceName } from '../outputs/names.ts';
 import { exampleAuthentication, exampleAuthorization } from '../policy/example-policies.ts';
 import { endpoint, exampleKeys, exampleMember } from '../records/example-records.ts';
 import type { ClusterView } from '../records/peer-table.ts';
 import { exampleEndpoint, exampleExport, examplePod, exampleService, exampleSlice } from '../registry/example-objects.ts';
 import { makeRoot } from '../ca/own-root.ts';
-import { ExampleCluster, exampleView } from './example-cluster.ts';
+import { boundedBy, exampleRule } from '../traffic/example-rules.ts';
+import { ExampleCluster, exampleView, exporting, settled } from './example-cluster.ts';
 import { delta, type Snapshot } from '../xds/snapshot.ts';
 import { bundleDigest } from './trust-distribution.ts';
 import { MAX_STATUSES_PER_PASS } from './policy-statuses.ts';
@@ -29,25 +33,10 @@ function west(ports: ServicePort[] = [http, metrics], more: Partial<ServiceRecor
   return new Map([['west', exampleView('west', { services: new Map([['shop/cart', record]]), endpoints: new Map([['shop/cart', [theirs]]]), ...view })]]);
 }
 
-function exporting(): ExampleCluster {
-  const cluster = new ExampleCluster();
-  cluster.put(exampleService('cart', { ports: [{ name: 'http', port: 80, protocol: 'TCP' }] }));
-  cluster.put(examplePod('cart-1'));
-  cluster.put(exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.1')], { ports: [{ name: 'http', port: 8080, protocol: 'TCP' }] }));
-  cluster.put(exampleExport('cart'));
-  return cluster;
-}
-
-async function settled(cluster: ExampleCluster): Promise<ExampleCluster> {
-  cluster.start();
-  await cluster.settle();
-  return cluster;
-}
-
 const derivedSlices = (cluster: ExampleCluster): V1EndpointSlice[] => (cluster.list('EndpointSlice') as V1EndpointSlice[]).filter(({ metadata }) => metadata?.labels?.[MCS_SOURCE_LABEL] !== undefined);
 const sources = (cluster: ExampleCluster): string[] => derivedSlices(cluster).map(({ metadata }) => metadata?.labels?.[MCS_SOURCE_LABEL] ?? '').sort();
 const servicePorts = (cluster: ExampleCluster): string[] => ((cluster.list('Service') as V1Service[]).find(({ metadata }) => metadata?.name === derived)?.spec?.ports ?? []).map(({ name = '' }) => name);
-const statusOf = (cluster: ExampleCluster): unknown => (cluster.list('ServiceImport')[0] as ServiceImport | undefined)?.status;
+const exportersOf = (cluster: ExampleCluster): unknown => (cluster.list('ServiceImport')[0] as ServiceImport | undefined)?.status?.clusters;
 const conditions = (cluster: ExampleCluster): Record<string, string> => Object.fromEntries(((cluster.list('ServiceExport')[0] as ServiceExport | undefined)?.status?.conditions ?? []).map(({ type, status }) => [type, status]));
 
 function toldPorts(cluster: ExampleCluster): number[] {
@@ -61,8 +50,9 @@ test('an export is published and becomes an import with an address, endpoints an
   t.deepEqual([...cluster.membership.published.keys()], ['meta', 'svc.shop.cart', 'eps.shop.cart.0']);
   t.deepEqual((cluster.list('ServiceImport')[0] as ServiceImport).spec?.ips, ['10.96.0.7']);
   t.deepEqual(sources(cluster), ['east']);
-  t.deepEqual(statusOf(cluster), { clusters: [{ cluster: 'east' }] });
-  t.deepEqual(conditions(cluster), { Valid: 'True', Conflict: 'False' });
+  t.deepEqual(exportersOf(cluster), [{ cluster: 'east' }]);
+  t.like((cluster.list('ServiceImport')[0] as ServiceImport).status?.conditions, [{ type: 'Ready', status: 'True', reason: 'Ready' }]);
+  t.deepEqual(conditions(cluster), { Valid: 'True', Ready: 'True', Conflict: 'False' });
   t.deepEqual(toldPorts(cluster), [80]);
   const before = cluster.written.length;
   await cluster.settle();
@@ -86,8 +76,19 @@ test('clusters that export the same are one import; where they differ the export
   await using _ = await settled(cluster);
   t.deepEqual(sources(cluster), ['east', 'west']);
   t.deepEqual(servicePorts(cluster), ['http', 'metrics']);
-  t.deepEqual(conditions(cluster), { Valid: 'True', Conflict: 'True' });
-  t.deepEqual(statusOf(cluster), { clusters: [{ cluster: 'east' }, { cluster: 'west' }] });
+  t.deepEqual(conditions(cluster), { Valid: 'True', Ready: 'True', Conflict: 'True' });
+  t.deepEqual(exportersOf(cluster), [{ cluster: 'east' }, { cluster: 'west' }]);
+});
+
+test.serial('metrics count imports of which clusters do not export the same', async (t) => {
+  const cluster = exporting();
+  cluster.membership.views = west([http]);
+  await using _ = await settled(cluster);
+  const count = async (): Promise<number | undefined> => (await registered.importConflicts.get()).values[0]?.value;
+  t.is(await count(), 0);
+  cluster.membership.views = west([http, metrics]);
+  await cluster.settle();
+  t.is(await count(), 1);
 });
 
 test('a cluster that withdraws its export takes its slices along, the last one everything', async (t) => {
@@ -103,22 +104,26 @@ test('a cluster that withdraws its export takes its slices along, the last one e
   t.deepEqual([cluster.list('ServiceImport').length, derivedSlices(cluster).length, servicePorts(cluster).length], [0, 0, 0]);
 });
 
-test('after a restart without the hub, shared imports stay as they were, ports and ServiceEntry included', async (t) => {
+for (const how of ['in an entry', 'selected by an entry'] as const) test(`after a restart without the hub, shared imports stay as they were, ports and endpoints ${how} for Istio included`, async (t) => {
   const cluster = exporting();
-  cluster.put({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: 'serviceentries.networking.istio.io' }, spec: { versions: [{ name: 'v1', served: true }] } } as KubernetesObject);
+  // Istio knows of a whole entry, and not of an endpoint of it, whether it takes tunnels.
+  if (how === 'in an entry') cluster.put(examplePod('cart-1', '10.0.0.1', { annotations: { [REDIRECTION_ANNOTATION]: 'enabled' } }));
+  for (const name of ['serviceentries', 'workloadentries']) cluster.put({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: `${name}.networking.istio.io` }, spec: { versions: [{ name: 'v1', served: true }] } } as KubernetesObject);
   cluster.membership.views = west();
   await using _ = await settled(cluster);
-  const entries = JSON.stringify(cluster.list('ServiceEntry'));
+  const entriesNow = (): string => JSON.stringify([cluster.list('ServiceEntry'), cluster.list('WorkloadEntry')]);
+  const entries = entriesNow();
   t.regex(entries, /10\.2\.0\.1/);
+  t.is(cluster.list('WorkloadEntry').length, how === 'in an entry' ? 0 : 2);
   t.deepEqual(toldPorts(cluster), [80, 9090]);
   for (const views of [new Map<string, ClusterView>(), west([], {}, { services: new Map(), endpoints: new Map(), complete: false })]) {
     await cluster.restart({ views, allListed: false });
     t.deepEqual(cluster.written, []);
     t.deepEqual(sources(cluster), ['east', 'west']);
     t.deepEqual(servicePorts(cluster), ['http', 'metrics']);
-    t.is(JSON.stringify(cluster.list('ServiceEntry')), entries);
+    t.is(entriesNow(), entries);
     t.deepEqual(toldPorts(cluster), [80, 9090], 'agents go on with all ports as well');
-    t.deepEqual(statusOf(cluster), { clusters: [{ cluster: 'east' }, { cluster: 'west' }] });
+    t.deepEqual(exportersOf(cluster), [{ cluster: 'east' }, { cluster: 'west' }]);
   }
 });
 
@@ -182,7 +187,7 @@ test('an export of what can not be exported says so and publishes nothing', asyn
   cluster.put(exampleExport('cart'));
   await using _ = await settled(cluster);
   t.deepEqual([...cluster.membership.published.keys()], ['meta']);
-  t.deepEqual(conditions(cluster), { Valid: 'False', Conflict: 'False' });
+  t.deepEqual(conditions(cluster), { Valid: 'False', Ready: 'False', Conflict: 'False' });
 });
 
 test('a node’s agent may ask for the identities of pods that run there, not of those that ended or share the host’s network', async (t) => {
@@ -230,6 +235,29 @@ test('policies come and go with their definitions, and pods name those that sele
   cluster.remove('CustomResourceDefinition', 'authorizationpolicies.security.istio.io', '');
   await cluster.settle();
   t.deepEqual(policyNames(cluster), ['landbridge-system/istio_converted_static_strict']);
+});
+
+test('DestinationRules bound Services and imports as they come and go, and say what became of them', async (t) => {
+  const cluster = new ExampleCluster();
+  cluster.put(exampleService('cart'));
+  cluster.put(definition('destinationrules', 'networking.istio.io'));
+  await using _ = await settled(cluster);
+  const bounds = (): number | undefined => {
+    const { type } = fromBinary(AddressSchema, cluster.told.at(-1)?.types.get(ADDRESS_TYPE)?.get('shop/cart.shop.svc.cluster.local')?.bytes ?? new Uint8Array());
+    const config = type.case === 'service' ? type.value.extensions.find(({ name }) => name === TRAFFIC_EXTENSION)?.config : undefined;
+    return config === undefined ? undefined : anyUnpack(config, ServiceTrafficSchema)?.maxConnections;
+  };
+  t.is(bounds(), undefined);
+  cluster.put(exampleRule(boundedBy('cart', 7)));
+  cluster.put(exampleRule({ host: 'cart', subsets: [] }, { name: 'younger', creationTimestamp: new Date('2026-02-01T00:00:00Z') }));
+  await cluster.settle();
+  t.is(bounds(), 7);
+  const said = (cluster.list('DestinationRule') as ServiceExport[]).map(({ metadata, status }) => `${metadata?.name}: ${status?.conditions?.find(({ type }) => type === 'Accepted')?.reason}`);
+  t.deepEqual(said.sort(), ['rule: Accepted', 'younger: UnsupportedValue']);
+  t.deepEqual(cluster.clusterset.judgedPolicies, [], 'they are no policies');
+  cluster.remove('DestinationRule', 'rule');
+  await cluster.settle();
+  t.is(bounds(), undefined);
 });
 
 test('while policies are defined and not listed nothing is told: without them more would be allowed', async (t) => {
@@ -299,7 +327,7 @@ test('roots that a member says it has are told to agents, and once these have th
   cluster.confirmation = { connected: 2, confirmed: 2 };
   await cluster.settle();
   t.deepEqual(published().trusted, [{ cluster: 'west', digest: bundleDigest({ roots: roots.map((each) => Buffer.from(each, 'base64')) }) }]);
-  t.deepEqual(cluster.clusterset.rootsToldTo(), { agents: { connected: 2, confirmed: 2 }, membersBehind: ['west'], allListed: true });
+  t.deepEqual(cluster.clusterset.rootsToldTo(), { agents: { connected: 2, confirmed: 2, replicasBehind: [] }, membersBehind: ['west'], allListed: true });
 });
 
 test('a service that begins anew takes no roots from agents before it has read what their cluster says of them', async (t) => {

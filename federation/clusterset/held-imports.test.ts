@@ -22,9 +22,9 @@ test('an import is held while one of its clusters is not complete', (t) => {
 });
 
 test('what the clusters decide together stays as the API server has it; endpoints are those that are known', (t) => {
-  const spec = { type: 'Headless', ports: [{ port: 80 }], sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 9 } } };
+  const spec = { type: 'Headless', ports: [{ port: 80 }], ipFamilies: ['IPv6'], internalTrafficPolicy: 'Local', trafficDistribution: 'PreferClose', sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 9 } } };
   const now = exampleImport({ ports: [{ name: 'http', protocol: 'TCP', port: 8080 }], clusters: [part('east')] });
-  t.deepEqual(asHeld(now, heldImports([serviceImport(['west'], spec)], east)), { ...now, type: 'Headless', ports: [{ name: '', protocol: 'TCP', port: 80 }], sessionAffinity: 'ClientIP', sessionAffinityTimeoutSeconds: 9 });
+  t.deepEqual(asHeld(now, heldImports([serviceImport(['west'], spec)], east)), { ...now, type: 'Headless', ports: [{ name: '', protocol: 'TCP', port: 80 }], ipFamilies: ['IPv6'], internalTrafficPolicy: 'Local', trafficDistribution: 'PreferClose', sessionAffinity: 'ClientIP', sessionAffinityTimeoutSeconds: 9 });
   t.is(asHeld(now, new Map()), now);
 });
 

@@ -1,11 +1,19 @@
-import type { KubernetesObject, V1Namespace, V1Service } from '@kubernetes/client-node';
+import type { V1Namespace, V1Service } from '@kubernetes/client-node';
 import { waitFor } from '@landbridge/core/retry-delay.ts';
 import type { Logger } from 'pino';
-import { withCondition } from '../kubernetes/conditions.ts';
+import { exportConditions, type Publication } from '../conditions/export-conditions.ts';
+import { importConditions } from '../conditions/import-conditions.ts';
+import { type Leadership, whileLeading } from '../leadership/leadership.ts';
 import { isOurs, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
+import type { Constituent } from '../merge/merge.ts';
 import { changes, covers, type Knowledge } from '../outputs/changes.ts';
-import { desiredObjects, type ExistingObjects, importStatus } from '../outputs/desired.ts';
-import type { Writer } from '../outputs/writer.ts';
+import { desiredObjects, type ExistingObjects } from '../outputs/desired.ts';
+import type { IstioShape } from '../outputs/istio/istio-context.ts';
+import { SERVICE_ENTRY_VERSION } from '../outputs/istio/service-entry.ts';
+import { type PlannedChange, plannedChanges } from '../outputs/plan.ts';
+import { MAX_PARALLEL_WRITES, type Writer } from '../outputs/writer.ts';
+import type { LabelledServices } from '../exports/labelled-services.ts';
+import { exportedMetadata } from '../registry/exported-metadata.ts';
 import { exportValidity } from '../registry/exports.ts';
 import type { ClusterRegistry } from './cluster-registry.ts';
 import { isHeld } from './held-imports.ts';
@@ -17,17 +25,28 @@ export interface ImportOutputsOptions {
   readonly objects: ObjectSources;
   readonly registry: ClusterRegistry;
   readonly writer: Writer;
+  readonly labelled: Pick<LabelledServices, 'change' | 'due'>;
   readonly knowledge: () => Knowledge;
+  /** The name of this cluster. */
+  readonly cluster: string;
+  /** Of an export, by `<namespace>/<name>`. */
+  readonly publicationOf: (key: string) => Publication;
+  readonly istioShape: IstioShape;
+  readonly leadership: Leadership;
   readonly log: Logger;
 }
 
 /**
- * Writes what follows from imports and exports, one after the other, beside everything else: an API server that takes its
- * time makes nobody wait but those who look there. What is to be written is known by its key only, and looked up when its turn comes.
+ * Writes what follows from imports and exports, a few of them at a time, beside everything else: an API server that takes its
+ * time makes nobody wait but those who look there. What is to be written is known by its key only, and looked up when its
+ * turn comes: what changes again before that is written once. One that changes again meanwhile has its next turn after all others.
+ * A replica that does not lead writes nothing, and looks at everything once it does.
  */
 export class ImportOutputs {
   readonly #options: ImportOutputsOptions;
   readonly #due = new Set<string>();
+  /** Those that are being written: two writes of one import could arrive the other way round. */
+  readonly #writing = new Map<string, Promise<void>>();
   #added = Promise.withResolvers<void>();
 
   constructor(options: ImportOutputsOptions) {
@@ -36,34 +55,70 @@ export class ImportOutputs {
 
   /** Something about these changed. */
   add(keys: Iterable<string>): void {
+    if (!this.#options.leadership.isLeading) return;
     for (const key of keys) this.#due.add(key);
     if (this.#due.size > 0) this.#added.resolve();
   }
 
   /** Runs until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    const { leadership, registry, labelled } = this.#options;
+    await whileLeading(leadership, signal, async (term) => {
+      this.#due.clear();
+      this.add(registry.keys());
+      this.add(labelled.due());
+      await this.#write(term);
+    });
+  }
+
+  plan(others: readonly Constituent[]): readonly PlannedChange[] {
+    const { registry } = this.#options;
+    return plannedChanges(registry.mergedWith(others, Date.now()), this.#existing(), [...registry.keys()].flatMap((key) => registry.own.of(key)));
+  }
+
+  async #write(signal: AbortSignal): Promise<void> {
     const wake = (): void => this.#added.resolve();
     signal.addEventListener('abort', wake, { once: true });
     while (!signal.aborted) {
-      const [key] = this.#due;
+      const key = this.#writing.size < MAX_PARALLEL_WRITES ? this.#next() : undefined;
       if (key === undefined) {
         await this.#added.promise;
         this.#added = Promise.withResolvers();
         continue;
       }
       this.#due.delete(key);
-      if (!(await this.#attempt(key))) void waitFor(RETRY_MS, signal).then(() => this.add([key]));
+      const written = this.#writeOne(key, signal).finally(() => {
+        this.#writing.delete(key);
+        wake();
+      });
+      this.#writing.set(key, written);
     }
+    // Who leads next may not find one of these still under way.
+    await Promise.all(this.#writing.values());
+  }
+
+  #next(): string | undefined {
+    for (const key of this.#due) if (!this.#writing.has(key)) return key;
+    return undefined;
+  }
+
+  async #writeOne(key: string, signal: AbortSignal): Promise<void> {
+    if (!(await this.#attempt(key))) void waitFor(RETRY_MS, signal).then(() => this.add([key]));
   }
 
   async #attempt(key: string): Promise<boolean> {
     try {
-      const written = [await this.#writeObjects(key), await this.#writeImportStatus(key), await this.#writeExportStatus(key)];
+      const written = [await this.#writeLabelExport(key), await this.#writeObjects(key), await this.#writeImportStatus(key), await this.#writeExportStatus(key)];
       return written.every((isWritten) => isWritten);
     } catch (thrown) {
       this.#options.log.error({ err: thrown, stack: thrown instanceof Error ? thrown.stack : undefined, import: key }, 'an import could not be written');
       return false;
     }
+  }
+
+  async #writeLabelExport(key: string): Promise<boolean> {
+    const change = this.#options.labelled.change(key);
+    return change === undefined || (await this.#options.writer.write(change));
   }
 
   async #writeObjects(key: string): Promise<boolean> {
@@ -78,9 +133,16 @@ export class ImportOutputs {
     return complete;
   }
 
-  #existing(): ExistingObjects {
+  /** For Istio, which has its own definition: agents are told of imports without. */
+  get isIstioThere(): boolean {
     const { objects } = this.#options;
+    return objects.versionOf('serviceEntries') === SERVICE_ENTRY_VERSION && !objects.isOurs('serviceEntries');
+  }
+
+  #existing(): ExistingObjects {
+    const { objects, registry, cluster, istioShape } = this.#options;
     return {
+      cluster,
       imports: { get: (key) => objects.at<ServiceImport>('imports', key) },
       services: { get: (key) => objects.at<V1Service>('services', key) },
       namespaces: {
@@ -89,7 +151,8 @@ export class ImportOutputs {
           return namespace !== undefined && namespace.metadata?.deletionTimestamp === undefined;
         },
       },
-      serviceEntries: objects.isDefined('serviceEntries'),
+      serviceEntries: this.isIstioThere,
+      istio: { shape: istioShape, cluster, rulesOf: (key) => registry.rulesOf(key), gatewaysOf: (name) => registry.gateways.get(name)?.gateways ?? [] },
     };
   }
 
@@ -98,26 +161,23 @@ export class ImportOutputs {
     const object = objects.at<ServiceImport>('imports', key);
     const imported = registry.imports.get(key);
     if (object === undefined || !isOurs(object) || imported === undefined || registry.held.has(key)) return true;
-    const status = importStatus(imported);
-    return covers(object.status, status) || (await writer.writeStatus('serviceimports', object as KubernetesObject, status));
+    const clusters = imported.clusters.map(({ cluster }) => ({ cluster }));
+    const conditions = importConditions(object, imported, registry.derivedService(imported), new Date());
+    if (conditions === undefined && covers(object.status?.clusters, clusters)) return true;
+    return await writer.writeStatus('serviceimports', object, { clusters, ...(conditions === undefined ? {} : { conditions }) });
   }
 
   async #writeExportStatus(key: string): Promise<boolean> {
-    const { objects, registry, writer } = this.#options;
+    const { objects, registry, writer, publicationOf } = this.#options;
     const object = objects.at<ServiceExport>('exports', key);
     if (object === undefined) return true;
-    const validity = exportValidity(registry.local.services.get(key));
-    const conflicts = registry.imports.get(key)?.conflicts ?? [];
-    const now = new Date();
-    const { generation } = object.metadata ?? {};
-    const observed = generation === undefined ? {} : { observedGeneration: generation };
-    let conditions = [...(object.status?.conditions ?? [])];
-    for (const condition of [
-      validity.valid ? { type: 'Valid', status: 'True', reason: 'Valid', message: '', ...observed } : { type: 'Valid', status: 'False', reason: validity.reason, message: validity.message, ...observed },
+    const conditions = exportConditions(object, {
+      validity: exportValidity(registry.local.services.get(key)),
+      publication: publicationOf(key),
       // Who differs is not known before all are.
-      ...(registry.held.has(key) ? [] : [conflicts.length === 0 ? { type: 'Conflict', status: 'False', reason: 'NoConflicts', message: '', ...observed } : { type: 'Conflict', status: 'True', reason: 'ClusterConflict', message: conflicts.join('. ').slice(0, 1000), ...observed }]),
-    ]) conditions = withCondition(conditions, condition, now) ?? conditions;
-    if (JSON.stringify(conditions) === JSON.stringify(object.status?.conditions ?? [])) return true;
-    return await writer.writeStatus('serviceexports', object, { conditions });
+      conflicts: registry.held.has(key) ? undefined : (registry.imports.get(key)?.conflicts ?? []),
+      leftOut: exportedMetadata(object).leftOut,
+    }, new Date());
+    return conditions === undefined || (await writer.writeStatus('serviceexports', object, { conditions }));
   }
 }

@@ -1,6 +1,7 @@
 import type { ResourceKind } from '../kubernetes/object-source.ts';
 import type { OptionalKind } from '../kubernetes/optional-source.ts';
-import { MANAGED_BY, MANAGED_BY_LABEL, MCS_VERSION } from '../kubernetes/types.ts';
+import { MCS_VERSION } from '../kubernetes/types.ts';
+import { MEMBER_GROUP } from '../peers/member-object.ts';
 
 /** What is read of every cluster. */
 export const KINDS = {
@@ -13,11 +14,18 @@ export const KINDS = {
   imports: { apiVersion: MCS_VERSION, kind: 'ServiceImport', plural: 'serviceimports' },
 } as const satisfies Record<string, ResourceKind>;
 
-/** Of Istio, which may be installed later than we are, and go again. */
+/** Of Istio, the Gateway API and the About API (KEP-2149), which may be installed later than we are, and go again; and our own that older charts have not brought. */
 export const OPTIONAL_KINDS = {
-  serviceEntries: { group: 'networking.istio.io', versions: ['v1'], kind: 'ServiceEntry', plural: 'serviceentries', labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` },
+  clusterProperties: { group: 'about.k8s.io', versions: ['v1beta1'], kind: 'ClusterProperty', plural: 'clusterproperties' },
+  serviceEntries: { group: 'networking.istio.io', versions: ['v1', 'v1beta1'], kind: 'ServiceEntry', plural: 'serviceentries' },
+  workloadEntries: { group: 'networking.istio.io', versions: ['v1', 'v1beta1'], kind: 'WorkloadEntry', plural: 'workloadentries' },
   authorizationPolicies: { group: 'security.istio.io', versions: ['v1', 'v1beta1'], kind: 'AuthorizationPolicy', plural: 'authorizationpolicies' },
+  importPolicies: { group: 'landbridge.dev', versions: ['v1alpha1'], kind: 'ImportPolicy', plural: 'importpolicies' },
+  destinationRules: { group: 'networking.istio.io', versions: ['v1', 'v1beta1'], kind: 'DestinationRule', plural: 'destinationrules' },
+  members: { group: MEMBER_GROUP, versions: ['v1alpha1'], kind: 'Member', plural: 'members' },
   peerAuthentications: { group: 'security.istio.io', versions: ['v1', 'v1beta1'], kind: 'PeerAuthentication', plural: 'peerauthentications' },
+  gateways: { group: 'gateway.networking.k8s.io', versions: ['v1', 'v1beta1'], kind: 'Gateway', plural: 'gateways' },
+  serviceRoutes: { group: 'landbridge.dev', versions: ['v1alpha1'], kind: 'ServiceRoute', plural: 'serviceroutes' },
 } as const satisfies Record<string, OptionalKind>;
 
 export type Kind = keyof typeof KINDS | keyof typeof OPTIONAL_KINDS;

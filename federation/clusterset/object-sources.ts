@@ -52,9 +52,9 @@ export class ObjectSources {
   /** Follows kinds as they are defined now. */
   follow(notify: () => void, signal: AbortSignal): void {
     for (const [name, source] of Object.entries(this.#optional) as [OptionalName, OptionalSource][]) {
-      const before = source.apiVersion;
+      const [before, wasOurs] = [source.apiVersion, source.isOurs];
       source.follow(this.#definitions, this.#noting(name, notify), signal);
-      if (source.apiVersion === before) continue;
+      if (source.apiVersion === before && source.isOurs === wasOurs) continue;
       this.#redefined.add(name);
       this.#pending.add(name, source.list().map(keyOf));
     }
@@ -86,7 +86,13 @@ export class ObjectSources {
     return this.#sources[kind].list() as readonly T[];
   }
 
-  isDefined(kind: OptionalName): boolean {
-    return this.#optional[kind].apiVersion !== undefined;
+  /** The version in which the kind is read; undefined while it is not defined. */
+  versionOf(kind: OptionalName): string | undefined {
+    return this.#optional[kind].apiVersion;
+  }
+
+  /** Whether the definition is one of ours: then nobody else reads its objects. */
+  isOurs(kind: OptionalName): boolean {
+    return this.#optional[kind].isOurs;
   }
 }

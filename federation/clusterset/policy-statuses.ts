@@ -5,7 +5,7 @@ import type { JudgedPolicy } from '../policy/policy-view.ts';
 /** In one pass; the next has what is left. A write takes a few milliseconds. */
 export const MAX_STATUSES_PER_PASS = 50;
 
-const PLURALS: Readonly<Record<string, StatusKind>> = { AuthorizationPolicy: 'authorizationpolicies', PeerAuthentication: 'peerauthentications' };
+const PLURALS: Readonly<Record<string, StatusKind>> = { AuthorizationPolicy: 'authorizationpolicies', PeerAuthentication: 'peerauthentications', DestinationRule: 'destinationrules', ServiceRoute: 'serviceroutes' };
 
 /** Says on each policy what became of it, where it does not say so already. */
 export async function writePolicyStatuses(judged: readonly JudgedPolicy[], writer: Pick<Writer, 'writeStatus'>, now: Date): Promise<{ readonly isWritten: boolean; readonly hasMore: boolean }> {

@@ -73,4 +73,6 @@ test('of a cluster whose records were not all read yet roots are told with reser
   const incomplete = new Map([...views].map(([name, view]) => [name, { ...view, complete: false }]));
   t.true(trustBundles(east, incomplete).get('west')?.isProvisional);
   t.false(trustBundles(east, incomplete).get('east')?.isProvisional);
+  const mirrored = new Map([...views].map(([name, view]) => [name, { ...view, isProvisional: true }]));
+  t.true(trustBundles(east, mirrored).get('west')?.isProvisional, 'a mirror may have older ones');
 });

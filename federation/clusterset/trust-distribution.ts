@@ -6,7 +6,7 @@ export interface TrustBundle {
   readonly trustDomain: string;
   /** DER, in an order that does not depend on who tells them. */
   readonly roots: readonly Buffer[];
-  /** Not all of the cluster's records were read in the life of this process: it may have other roots by now. */
+  /** Not all of the cluster's records were read from the hub in the life of this process: it may have other roots by now. */
   readonly isProvisional: boolean;
 }
 
@@ -21,25 +21,26 @@ export interface OwnTrust {
 export function trustBundles({ cluster, trustDomain, roots }: OwnTrust, views: ReadonlyMap<string, ClusterView>): ReadonlyMap<string, TrustBundle> {
   const bundles = new Map<string, TrustBundle>([[cluster, { trustDomain, roots: sorted(roots), isProvisional: false }]]);
   for (const view of views.values()) {
-    if (view.cluster !== cluster && view.member.trustDomain !== trustDomain) bundles.set(view.cluster, { trustDomain: view.member.trustDomain, roots: rootsOf(view), isProvisional: !view.complete });
+    if (view.cluster !== cluster && view.member.trustDomain !== trustDomain) bundles.set(view.cluster, { trustDomain: view.member.trustDomain, roots: rootsOf(view), isProvisional: !view.complete || view.isProvisional === true });
   }
   return bundles;
 }
 
-/** A view never changes, so neither does what it says of roots. */
-const read = new WeakMap<ClusterView, readonly Buffer[]>();
+/** Neither a member nor what a cluster says of itself ever changes, and a view with the same ones has the same roots. */
+const read = new WeakMap<ClusterView['member'], { readonly meta: ClusterView['meta']; readonly roots: readonly Buffer[] }>();
+const digests = new WeakMap<readonly Buffer[], string>();
 
 /**
  * Roots as the cluster itself says them, signed by the record key that the founder bound to it; as they were at its join
  * where it says nothing that makes sense. One that is no authority's would have agents refuse the others with it.
  */
 function rootsOf(view: ClusterView): readonly Buffer[] {
-  const known = read.get(view);
-  if (known !== undefined) return known;
   const { meta, member } = view;
+  const known = read.get(member);
+  if (known !== undefined && known.meta === meta) return known.roots;
   const said = meta?.trustDomain === member.trustDomain ? meta.roots?.map((root) => Buffer.from(root, 'base64')) : undefined;
   const roots = sorted(said !== undefined && said.length > 0 && said.every(isAuthority) ? said : member.roots.map((root) => Buffer.from(root, 'base64')));
-  read.set(view, roots);
+  read.set(member, { meta, roots });
   return roots;
 }
 
@@ -56,9 +57,13 @@ const sorted = (roots: readonly Buffer[]): Buffer[] => [...roots].sort((a, b) =>
 
 /** SHA-256, hexadecimal, over the fingerprints of the roots in order: by it clusters tell each other which they have. */
 export function bundleDigest({ roots }: Pick<TrustBundle, 'roots'>): string {
+  const known = digests.get(roots);
+  if (known !== undefined) return known;
   const hash = createHash('sha256');
   for (const root of sorted(roots)) hash.update(createHash('sha256').update(root).digest());
-  return hash.digest('hex');
+  const digest = hash.digest('hex');
+  digests.set(roots, digest);
+  return digest;
 }
 
 /** Which roots of others all agents here have: told to the others, so that none of them goes on before they are everywhere. */
