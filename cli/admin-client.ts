@@ -2,12 +2,18 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import {
   ADMIN_PORT,
+  type AdminChangeAnswer,
   type AdminJoinAnswer,
+  type AdminPlan,
+  type AdminRevokeAnswer,
   type AdminTokenAnswer,
   type AdminTokenRequest,
+  ChangeAnswerSchema,
   JoinAnswerSchema,
   MAX_ANSWER_BYTES,
   parseAnswer,
+  PlanSchema,
+  RevokeAnswerSchema,
   type RotationStatus,
   RotationStatusSchema,
   type ServiceStatus,
@@ -28,6 +34,11 @@ export interface AdminClient {
   services(signal: AbortSignal): Promise<ServiceStatus[]>;
   createToken(request: AdminTokenRequest, signal: AbortSignal): Promise<AdminTokenAnswer>;
   join(token: string, signal: AbortSignal): Promise<AdminJoinAnswer>;
+  leave(force: boolean, signal: AbortSignal): Promise<AdminChangeAnswer>;
+  planLeave(signal: AbortSignal): Promise<AdminPlan>;
+  planJoin(token: string, signal: AbortSignal): Promise<AdminPlan>;
+  rotateKeys(signal: AbortSignal): Promise<AdminChangeAnswer>;
+  revoke(cluster: string, signal: AbortSignal): Promise<AdminRevokeAnswer>;
   rotation(signal: AbortSignal): Promise<RotationStatus>;
   /** Makes the next step of a change of the root. */
   rotate(force: boolean, signal: AbortSignal): Promise<RotationStatus>;
@@ -43,6 +54,11 @@ export function makeAdminClient(open: OpenTunnel): AdminClient {
     status: async (signal) => read(parseAnswer(StatusSchema, await ask(open, 'GET', '/v1/status', undefined, signal))),
     services: async (signal) => read(parseAnswer(ServicesSchema, await ask(open, 'GET', '/v1/services', undefined, signal))).services,
     createToken: async (request, signal) => read(parseAnswer(TokenAnswerSchema, await ask(open, 'POST', '/v1/tokens', request, signal))),
+    leave: async (force, signal) => read(parseAnswer(ChangeAnswerSchema, await ask(open, 'POST', '/v1/leave', { force }, signal))),
+    planLeave: async (signal) => read(parseAnswer(PlanSchema, await ask(open, 'GET', '/v1/leave/plan', undefined, signal))),
+    planJoin: async (token, signal) => read(parseAnswer(PlanSchema, await ask(open, 'POST', '/v1/join/plan', { token }, signal))),
+    rotateKeys: async (signal) => read(parseAnswer(ChangeAnswerSchema, await ask(open, 'POST', '/v1/keys/rotation', {}, signal))),
+    revoke: async (cluster, signal) => read(parseAnswer(RevokeAnswerSchema, await ask(open, 'POST', '/v1/revoke', { cluster }, signal))),
     rotation: async (signal) => read(parseAnswer(RotationStatusSchema, await ask(open, 'GET', '/v1/ca/rotation', undefined, signal))),
     rotate: async (force, signal) => read(parseAnswer(RotationStatusSchema, await ask(open, 'POST', '/v1/ca/rotation', { force }, signal))),
     join: async (token, signal) => read(parseAnswer(JoinAnswerSchema, await ask(open, 'POST', '/v1/join', { token }, signal))),

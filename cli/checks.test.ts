@@ -5,10 +5,11 @@ import type { Status } from '@landbridge/federation/admin/admin-api.ts';
 import test from 'ava';
 import { type CheckState, DEFINITIONS, type Facts, foundProblems, judge } from './checks.ts';
 
-const member = (cluster: string, changes = {}) => ({ cluster, trustDomain: `${cluster}.landbridge`, network: '', joinedAt: 1, complete: true, revoked: false, ...changes });
+const WELL = { state: 'Ready', since: 1, heard: 2, records: 3, exports: 1, version: '0.1.0', faults: [] };
+const member = (cluster: string, changes = {}) => ({ cluster, trustDomain: `${cluster}.landbridge`, network: '', joinedAt: 1, complete: true, revoked: false, health: WELL, ...changes });
 const DAY_MS = 24 * 3600 * 1000;
 const NOW = Date.UTC(2026, 0, 1);
-const status: Status = { cluster: 'east', trustDomain: 'east.landbridge', network: '', hub: { state: 'connected' }, authority: false, members: [member('east'), member('west')], exports: 0, imports: 0, ca: { place: 'Secret cacerts', subject: 'CN=x', notAfter: NOW + 30 * DAY_MS, roots: [{ subject: 'CN=r', fingerprint: 'AB', notAfter: NOW + 90 * DAY_MS }] }, policies: { accepted: 2, partial: 0, refused: 0, faults: [] } };
+const status: Status = { cluster: 'east', trustDomain: 'east.landbridge', network: '', hub: { state: 'connected', version: '2.14.3' }, authority: false, members: [member('east'), member('west')], exports: 0, imports: 0, ca: { place: 'Secret cacerts', subject: 'CN=x', notAfter: NOW + 30 * DAY_MS, roots: [{ subject: 'CN=r', fingerprint: 'AB', notAfter: NOW + 90 * DAY_MS }] }, policies: { accepted: 2, partial: 0, refused: 0, faults: [] } };
 const fault = { kind: 'AuthorizationPolicy', namespace: 'shop', name: 'guard', reason: 'Invalid', message: 'It denies everything.' };
 const corefile = '.:53 {\n    kubernetes cluster.local clusterset.local {\n        multicluster clusterset.local\n    }\n}\n';
 const healthy: Facts = {
@@ -18,6 +19,7 @@ const healthy: Facts = {
   agents: ok({ wanted: 3, ready: 3 }),
   kernels: ok(['a', 'b', 'c'].map((node) => ({ kind: 'fit', node }))),
   status: ok(status),
+  istiod: ok(undefined),
   corefile: ok(corefile),
 };
 
@@ -27,13 +29,14 @@ function states(changes: Partial<Facts>): Record<string, CheckState> {
 
 test('a healthy cluster has no findings', (t) => {
   const results = judge(healthy, NOW);
-  t.deepEqual(results.map(({ id }) => id), ['cluster-reachable', 'crds-installed', 'federation-ready', 'agents-ready', 'kernels-fit', 'hub-connected', 'members-synced', 'certificates-issued', 'policies-accepted', 'coredns-clusterset']);
+  t.deepEqual(results.map(({ id }) => id), ['cluster-reachable', 'crds-installed', 'federation-ready', 'agents-ready', 'kernels-fit', 'hub-connected', 'hub-version', 'members-synced', 'members-healthy', 'certificates-issued', 'policies-accepted', 'istio-networks', 'coredns-clusterset']);
   t.true(results.every(({ state }) => state === 'ok'));
   t.false(foundProblems(results));
 });
 
 test('each fault is found by its own check, with a hint', (t) => {
-  const faults: [Partial<Facts>, string][] = [
+  /** With the checks that then can not look. */
+  const faults: [Partial<Facts>, string, string?][] = [
     [{ definitions: ok(new Map()) }, 'crds-installed'],
     [{ definitions: ok(new Map(DEFINITIONS.map((name) => [name, ['v1alpha1']]))) }, 'crds-installed'],
     [{ federation: ok(undefined) }, 'federation-ready'],
@@ -41,17 +44,21 @@ test('each fault is found by its own check, with a hint', (t) => {
     [{ agents: ok({ wanted: 3, ready: 2 }) }, 'agents-ready'],
     [{ agents: ok({ wanted: 0, ready: 0 }) }, 'agents-ready'],
     [{ kernels: ok([{ kind: 'unfit', node: 'a', lacks: 'this kernel lacks what capture needs:\n- x' }, { kind: 'unknown', node: 'b' }]) }, 'kernels-fit'],
-    [{ status: ok({ ...status, hub: { state: 'connecting', lastError: 'ECONNREFUSED' } }) }, 'hub-connected'],
+    [{ status: ok({ ...status, hub: { state: 'connecting', lastError: 'ECONNREFUSED' } }) }, 'hub-connected', 'hub-version'],
+    [{ status: ok({ ...status, hub: { state: 'connecting', lastError: 'Authorization Violation', isRefused: true } }) }, 'hub-connected', 'hub-version'],
+    [{ status: ok({ ...status, hub: { state: 'connected', version: '2.14.2' } }) }, 'hub-version'],
     [{ status: ok({ ...status, members: [member('east'), member('west', { complete: false })] }) }, 'members-synced'],
     [{ status: ok({ ...status, members: [member('west')] }) }, 'members-synced'],
     [{ status: ok({ ...status, members: [member('east', { revoked: true }), member('west')] }) }, 'members-synced'],
+    [{ status: ok({ ...status, members: [member('east'), member('west', { health: { ...WELL, state: 'Suspect' } })] }) }, 'members-healthy'],
+    [{ status: ok({ ...status, members: [member('east'), member('west', { health: { ...WELL, faults: ['12 of its exports vanished at once; they are kept for a minute.'] } })] }) }, 'members-healthy'],
     [{ status: ok({ ...status, policies: { accepted: 1, partial: 0, refused: 1, faults: [fault] } }) }, 'policies-accepted'],
     [{ status: ok({ ...status, policies: { accepted: 1, partial: 30, refused: 0, faults: [fault] } }) }, 'policies-accepted'],
     [{ corefile: ok('.:53 {\n kubernetes cluster.local {\n  # multicluster clusterset.local\n }\n}') }, 'coredns-clusterset'],
   ];
-  for (const [changes, id] of faults) {
+  for (const [changes, id, blind] of faults) {
     const results = judge({ ...healthy, ...changes }, NOW);
-    t.deepEqual(results.filter(({ state }) => state !== 'ok').map((result) => result.id), [id]);
+    t.deepEqual(results.filter(({ state }) => state !== 'ok').map((result) => result.id), blind === undefined ? [id] : [id, blind]);
     t.truthy(results.find((result) => result.id === id)?.hint);
     t.true(foundProblems(results));
   }
@@ -63,8 +70,8 @@ test('a removed member need not be complete', (t) => {
 
 test('what can not be seen is unknown, and unknown is no finding', (t) => {
   const hidden = err(new LandbridgeError('not-permitted', 'No.'));
-  const results = judge({ cluster: ok('v1'), definitions: hidden, federation: hidden, agents: hidden, kernels: hidden, status: hidden, corefile: ok(undefined) }, NOW);
-  t.deepEqual(results.map(({ state }) => state), ['ok', ...Array.from({ length: 9 }, () => 'unknown')]);
+  const results = judge({ cluster: ok('v1'), definitions: hidden, federation: hidden, agents: hidden, kernels: hidden, status: hidden, istiod: hidden, corefile: ok(undefined) }, NOW);
+  t.deepEqual(results.map(({ state }) => state), ['ok', ...Array.from({ length: 12 }, () => 'unknown')]);
   t.false(foundProblems(results));
 });
 
@@ -100,8 +107,23 @@ test('an authority that has ended, is about to, or whose replacement is of no us
   t.is(says(undefined)[0], 'unknown');
 });
 
+test('an ImportPolicy that can not be read is named', (t) => {
+  const consent = { policies: { accepted: 0, refused: 2, faults: [{ name: 'imports', message: '/spec/allow must be array' }] }, members: [] };
+  const found = judge({ ...healthy, status: ok({ ...status, consent }) }, NOW).find(({ id }) => id === 'policies-accepted');
+  t.is(found?.state, 'failed');
+  t.is(found?.message, '2 ImportPolicies can not be read; nothing is imported that such a policy governs. imports: /spec/allow must be array.');
+});
+
 test('policies that are not in force as they are written are named with what became of them', (t) => {
   const found = judge({ ...healthy, status: ok({ ...status, policies: { accepted: 1, partial: 30, refused: 1, faults: [fault] } }) }, NOW).find(({ id }) => id === 'policies-accepted');
   t.is(found?.message, 'Of 32 policies 31 are not in force as they are written. AuthorizationPolicy shop/guard: It denies everything. And 30 more.');
   t.is(states({ status: ok({ ...status, hub: { state: 'none' }, members: [] }) })['policies-accepted'], 'ok', 'a cluster that has not joined has policies too');
+});
+
+test('istiod may not look for other networks’ pods itself where a member is in another one', (t) => {
+  const far = ok({ ...status, members: [member('east'), member('west', { network: 'far' })] });
+  t.is(states({ istiod: ok({ multiNetwork: true }), status: far })['istio-networks'], 'failed');
+  t.is(states({ istiod: ok({ multiNetwork: false }), status: far })['istio-networks'], 'ok');
+  t.is(states({ istiod: ok({ multiNetwork: true }) })['istio-networks'], 'ok', 'all are in one network');
+  t.is(states({ istiod: ok({ multiNetwork: true }), status: ok({ ...status, members: [member('east'), member('west', { network: 'far', revoked: true })] }) })['istio-networks'], 'ok');
 });

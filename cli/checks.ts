@@ -3,6 +3,7 @@ import type { LandbridgeError } from '@landbridge/core/errors.ts';
 import { CLUSTERSET_DOMAIN } from '@landbridge/core/names.ts';
 import type { Result } from '@landbridge/core/result.ts';
 import type { Status } from '@landbridge/federation/admin/admin-api.ts';
+import { judgeServerVersion } from './hub-lint/server-version.ts';
 import type { NodeKernel } from './node-kernels.ts';
 
 export type CheckState = 'ok' | 'failed' | 'unknown';
@@ -22,6 +23,11 @@ export interface Replicas {
   readonly ready: number;
 }
 
+export interface IstiodSettings {
+  /** AMBIENT_ENABLE_MULTI_NETWORK. */
+  readonly multiNetwork: boolean;
+}
+
 export interface Facts {
   /** Version of the API server. */
   readonly cluster: Seen<string>;
@@ -33,6 +39,8 @@ export interface Facts {
   /** Of nodes that have an agent, or are to have one. */
   readonly kernels: Seen<readonly NodeKernel[]>;
   readonly status: Seen<Status>;
+  /** Undefined: Istio is not installed. */
+  readonly istiod: Seen<IstiodSettings | undefined>;
   /** Undefined: there is no ConfigMap of CoreDNS. */
   readonly corefile: Seen<string | undefined>;
 }
@@ -50,7 +58,7 @@ const failed = (id: string, message: string, hint: string): CheckResult => ({ id
 export function judge(facts: Facts, nowMs: number): CheckResult[] {
   const { cluster } = facts;
   if (!cluster.ok) {
-    const skipped = ['crds-installed', 'federation-ready', 'agents-ready', 'kernels-fit', 'hub-connected', 'members-synced', 'certificates-issued', 'policies-accepted', 'coredns-clusterset'];
+    const skipped = ['crds-installed', 'federation-ready', 'agents-ready', 'kernels-fit', 'hub-connected', 'hub-version', 'members-synced', 'members-healthy', 'certificates-issued', 'policies-accepted', 'istio-networks', 'coredns-clusterset'];
     return [withError('cluster-reachable', 'failed', cluster.error), ...skipped.map((id): CheckResult => ({ id, state: 'unknown', message: 'Not looked at, because the cluster can not be reached.' }))];
   }
   return [
@@ -60,9 +68,12 @@ export function judge(facts: Facts, nowMs: number): CheckResult[] {
     seen('agents-ready', facts.agents, (replicas) => judgeReplicas('agents-ready', 'landbridge-agent', 'daemonset', replicas)),
     seen('kernels-fit', facts.kernels, judgeKernels),
     seen('hub-connected', facts.status, judgeHub),
+    seen('hub-version', facts.status, ({ hub }) => judgeServerVersion(hub.version)),
     seen('members-synced', facts.status, judgeMembers),
+    seen('members-healthy', facts.status, judgeHealth),
     seen('certificates-issued', facts.status, (status) => judgeAuthority(status, nowMs)),
     seen('policies-accepted', facts.status, judgePolicies),
+    seen('istio-networks', facts.istiod, (istiod) => judgeIstio(istiod, facts.status)),
     seen('coredns-clusterset', facts.corefile, judgeCorefile),
   ];
 }
@@ -118,9 +129,10 @@ function judgeHub({ hub, cluster }: Status): CheckResult {
   const id = 'hub-connected';
   if (hub.state === 'connected') return ok(id, `Connected to the hub${hub.url === undefined ? '' : ` at ${hub.url}`}.`);
   if (hub.state === 'none') {
-    return failed(id, `Cluster "${cluster}" has not joined a federation.`, 'Join one with landbridge join, or found one: landbridge hub init, then apply authority-secret.yaml.');
+    return failed(id, `Cluster "${cluster}" has not joined a federation${hub.lastError === undefined ? '' : `: ${hub.lastError}`}.`, 'Join one with landbridge join, or found one: landbridge hub init, then apply authority-secret.yaml.');
   }
   const reason = hub.lastError === undefined ? '' : `: ${hub.lastError}`;
+  if (hub.isRefused === true) return failed(id, `The hub does not let this cluster in${reason}.`, 'It was revoked, or the hub was made anew: landbridge status in the founder tells which. landbridge leave ends the membership here.');
   return failed(id, `Not connected to the hub${reason}.`, 'See that the hub runs and that pods of this cluster can reach it. What was imported stays as it is meanwhile.');
 }
 
@@ -134,6 +146,18 @@ function judgeMembers({ hub, members, cluster }: Status): CheckResult {
   const waiting = live.filter(({ complete }) => !complete).map((member) => member.cluster);
   if (waiting.length === 0) return ok(id, `All records of ${live.length === 1 ? 'the only member' : `${live.length} members`} have been read.`);
   return failed(id, `Not all records have been read of: ${waiting.join(', ')}.`, 'See in those clusters that landbridge-federation runs and is connected: landbridge check.');
+}
+
+function judgeHealth({ hub, members }: Status): CheckResult {
+  const id = 'members-healthy';
+  if (hub.state === 'none') return { id, state: 'unknown', message: 'There are no members, because this cluster has not joined.' };
+  const live = members.filter(({ revoked }) => !revoked);
+  if (live.every(({ health }) => health === undefined)) return { id, state: 'unknown', message: 'This version of the federation service does not tell how members are.' };
+  const unwell = live.filter(({ health }) => health !== undefined && (health.faults.length > 0 || !['Ready', 'Syncing'].includes(health.state)));
+  if (unwell.length === 0) return ok(id, 'Every member is heard, and its records are those that it means.');
+  const named = unwell.slice(0, MAX_NAMES).map(({ cluster, health }) => `${cluster} is ${health?.state ?? ''}: ${health?.faults.join(' ') || 'some of its heartbeats are missing.'}`);
+  const more = unwell.length - named.length;
+  return failed(id, [...named, ...(more > 0 ? [`And ${more} more.`] : [])].join(' '), 'What each state means, and what to do: docs/troubleshooting.md#members-healthy. kubectl describe member shows when it changed.');
 }
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -151,13 +175,26 @@ function judgeAuthority({ ca }: Status, nowMs: number): CheckResult {
   return ok(id, `Certificates are issued by ${ca.subject} until ${day}, under ${ca.roots.length === 1 ? 'one root' : `${ca.roots.length} roots`}.`);
 }
 
-function judgePolicies({ policies: { accepted, partial, refused, faults } }: Status): CheckResult {
+function judgePolicies({ policies: { accepted, partial, refused, faults }, consent }: Status): CheckResult {
   const id = 'policies-accepted';
+  const [wrong] = consent?.policies.faults ?? [];
+  if (wrong !== undefined) return failed(id, `${consent?.policies.refused === 1 ? 'An ImportPolicy' : `${consent?.policies.refused} ImportPolicies`} can not be read; nothing is imported that such a policy governs. ${wrong.name}: ${wrong.message}.`, 'Correct it; each says so in its condition Accepted: kubectl get importpolicies');
   const all = accepted + partial + refused;
   if (partial + refused === 0) return ok(id, all === 0 ? 'There are no policies: every enrolled pod of every member may call every enrolled pod.' : `${all === 1 ? 'The only policy is' : `All ${all} policies are`} in force as written.`);
   const named = faults.slice(0, MAX_NAMED_POLICIES).map(({ kind, namespace, name, message }) => `${kind} ${namespace}/${name}: ${message}`);
   const more = partial + refused - named.length;
   return failed(id, [`Of ${all} policies ${partial + refused} are not in force as they are written.`, ...named, ...(more > 0 ? [`And ${more} more.`] : [])].join(' '), 'Correct them; each says so in its condition Accepted: kubectl get authorizationpolicies,peerauthentications -A');
+}
+
+/** With the setting, istiod tells ztunnel of other networks' pods only where a Service of its own is global, and never of those that a ServiceEntry has. */
+function judgeIstio(istiod: IstiodSettings | undefined, status: Seen<Status>): CheckResult {
+  const id = 'istio-networks';
+  if (istiod?.multiNetwork !== true) return ok(id, istiod === undefined ? 'Istio is not installed.' : 'istiod takes what it is told of other networks.');
+  if (!status.ok) return withError(id, 'unknown', status.error);
+  const { network, members } = status.value;
+  const others = members.filter((member) => !member.revoked && member.network !== network).map(({ cluster }) => cluster);
+  if (others.length === 0) return ok(id, 'No member is in another network.');
+  return failed(id, `istiod does not tell ztunnel of pods of ${others.join(', ')}, which are in other networks.`, 'Set AMBIENT_ENABLE_MULTI_NETWORK=false for istiod.');
 }
 
 /** The option of CoreDNS' plugin `kubernetes`. */

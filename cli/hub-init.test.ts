@@ -53,7 +53,7 @@ test.after.always(async () => {
 });
 
 test('the files are private, and the Secret holds the authority', async (t) => {
-  for (const name of ['nats.conf', 'tls/ca.pem', 'tls/hub.pem', 'tls/hub-key.pem', 'authority-secret.yaml']) {
+  for (const name of ['nats.conf', 'tls/ca.pem', 'tls/hub.pem', 'tls/hub-key.pem', 'authority-secret.yaml', 'operator.json']) {
     t.is(statSync(path.join(hub.directory, name)).mode & 0o777, 0o600, name);
   }
   t.deepEqual(hub.authority.urls, [hub.url]);

@@ -1,71 +1,95 @@
 /** Everything that a new hub needs, made in one go: keys, certificates, the server's configuration, the founder's Secret. */
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { makeEd25519Keys } from '@landbridge/federation/join/ed25519.ts';
 import type { HubAuthority } from '@landbridge/federation/join/credentials.ts';
-import { makeHubTls } from '@landbridge/federation/join/hub-material.ts';
-import type { Account, OperatorLimits } from '@nats-io/jwt';
-import { encodeAccount, encodeOperator } from '@nats-io/jwt';
-import { createAccount, createOperator, type KeyPair } from '@nats-io/nkeys';
+import { type HubAccounts, makeFederation, makeHubAccounts } from '@landbridge/federation/join/hub-accounts.ts';
+import { makeHubCertificates, type ServerTls } from '@landbridge/federation/join/hub-material.ts';
+import { type HubOperatorFile, parseHubOperatorFile } from '@landbridge/federation/join/hub-operator.ts';
 import { type HubUrl, hostsOf } from './hub-url.ts';
 import { natsConfig } from './nats-config.ts';
 
 export interface HubPlan {
-  /** At least one. The hub listens on the port of the first. */
+  /** At least one. The hub listens on the port of the first; a hub of several servers has one for each. */
   readonly urls: readonly HubUrl[];
-  /** Further DNS names and IP addresses for the certificate. */
+  /** Further DNS names and IP addresses for the certificate of each server. */
   readonly sans: readonly string[];
   /** Absolute. */
   readonly directory: string;
   readonly namespace: string;
+  /** Where each server hears leaf nodes; nowhere where left out. */
+  readonly leafPort?: number;
+  /** How many servers, and where they hear each other; one where left out. */
+  readonly servers?: { readonly count: 3 | 5; readonly routePorts: readonly number[] };
 }
 
 /** File contents by path relative to the plan's directory. */
 export type HubFiles = ReadonlyMap<string, string>;
 
 export const AUTHORITY_SECRET = 'landbridge-hub-authority';
-/** -1 is "no limit" in NATS' JWTs; a missing number is 0, which is "none". */
-const NO_LIMIT = -1;
-const ACCOUNT_LIMITS: OperatorLimits = { data: NO_LIMIT, payload: NO_LIMIT, subs: NO_LIMIT, conn: NO_LIMIT, leaf: 0, imports: 0, exports: 0, wildcards: false };
-const JETSTREAM_LIMITS: OperatorLimits = { mem_storage: NO_LIMIT, disk_storage: NO_LIMIT, streams: NO_LIMIT, consumer: NO_LIMIT };
+const SECRET_FILE = 'authority-secret.yaml';
+/** Whoever has it may add federations, and do anything to those that are there. */
+export const OPERATOR_FILE = 'operator.json';
 
-/** The operator's and the accounts' own keys are not kept: users are made by the signing key, and the accounts never change. */
+/** @throws LandbridgeError `hub-plan-invalid` where the addresses do not fit the servers */
 export async function makeHub(plan: HubPlan, now: Date): Promise<HubFiles> {
-  const [operator, account, signing, system] = [createOperator(), createAccount(), createAccount(), createAccount()];
-  const accountClaims: Partial<Account> = { limits: { ...ACCOUNT_LIMITS, ...JETSTREAM_LIMITS }, signing_keys: [signing.getPublicKey()] };
-  const [tls, operatorJwt, accountJwt, systemJwt] = await Promise.all([
-    makeHubTls(hostsOf(plan.urls, plan.sans), now),
-    encodeOperator('landbridge', operator, { system_account: system.getPublicKey() }),
-    encodeAccount('landbridge', account, accountClaims, { signer: operator }),
-    encodeAccount('SYS', system, { limits: ACCOUNT_LIMITS }, { signer: operator }),
-  ]);
-  const keys = makeEd25519Keys();
-  const authority: HubAuthority = {
-    urls: plan.urls.map((url) => url.text),
-    caPem: tls.caPem,
-    accountPublicKey: account.getPublicKey(),
-    accountSigningSeed: seedOf(signing),
-    authorityPrivateKeyPem: keys.privateKeyPem,
-    authorityPublicKey: keys.publicKey,
-  };
-  const config = natsConfig({
-    port: (plan.urls[0] as HubUrl).port,
-    storeDirectory: path.join(plan.directory, 'jetstream'),
-    certificateFile: path.join(plan.directory, 'tls', 'hub.pem'),
-    keyFile: path.join(plan.directory, 'tls', 'hub-key.pem'),
-    operatorJwt,
-    systemAccount: system.getPublicKey(),
-    accounts: new Map([[account.getPublicKey(), accountJwt], [system.getPublicKey(), systemJwt]]),
-  });
-  return new Map([
-    ['nats.conf', config],
-    ['tls/ca.pem', tls.caPem],
-    ['tls/hub.pem', tls.certificatePem],
-    ['tls/hub-key.pem', tls.keyPem],
-    ['authority-secret.yaml', authoritySecret(authority, plan.namespace)],
-  ]);
+  const { urls, sans, servers } = plan;
+  if (servers !== undefined && urls.length !== servers.count) {
+    throw new LandbridgeError('hub-plan-invalid', `A hub of ${servers.count} servers needs ${servers.count} addresses, there are ${urls.length}.`, { hint: 'Repeat --url, once for each server.' });
+  }
+  const hosts = servers === undefined ? [hostsOf(urls, sans)] : urls.map((url) => hostsOf([url], sans));
+  const [tls, { authority: accountKeys, operator, ...accounts }] = await Promise.all([makeHubCertificates(hosts, now), makeHubAccounts()]);
+  const place = { urls: urls.map((url) => url.text), caPem: tls.caPem, ...(servers === undefined ? {} : { replicas: servers.count }) };
+  const operatorFile: HubOperatorFile = { v: 1, ...place, ...operator };
+  const files = tls.servers.flatMap((server, index) => serverFiles(plan, index, server, tls.caPem, accounts));
+  return new Map([...files, [OPERATOR_FILE, `${JSON.stringify(operatorFile)}\n`], [SECRET_FILE, authoritySecret(withAuthorityKeys({ ...place, ...accountKeys }), plan.namespace)]]);
 }
+
+/** The Secret that founds one more federation at a hub that is there: nothing of the hub's own files changes. */
+export async function addFederation({ urls, caPem, replicas, ...operator }: HubOperatorFile, namespace: string): Promise<HubFiles> {
+  const authority = withAuthorityKeys({ urls, caPem, ...(replicas === undefined ? {} : { replicas }), ...(await makeFederation(operator)) });
+  return new Map([[SECRET_FILE, authoritySecret(authority, namespace)]]);
+}
+
+/** @throws LandbridgeError `hub-operator-unreadable` */
+export async function readOperatorFile(directory: string): Promise<HubOperatorFile> {
+  const file = path.join(directory, OPERATOR_FILE);
+  const text = await readFile(file, 'utf8').catch((thrown: unknown) => {
+    throw new LandbridgeError('hub-operator-unreadable', `${file} can not be read.`, { hint: 'Name the directory that landbridge hub init wrote. Hubs that version 0.1 made have no such file, and are for one federation.', cause: thrown });
+  });
+  const parsed = parseHubOperatorFile(text);
+  if (!parsed.ok) throw new LandbridgeError('hub-operator-unreadable', `${file} is not what landbridge hub init writes: ${parsed.error}.`, { hint: 'Bring it back from a copy: without it no federation can be added to this hub.' });
+  return parsed.value;
+}
+
+function withAuthorityKeys(place: Omit<HubAuthority, 'authorityPrivateKeyPem' | 'authorityPublicKey'>): HubAuthority {
+  const keys = makeEd25519Keys();
+  return { ...place, authorityPrivateKeyPem: keys.privateKeyPem, authorityPublicKey: keys.publicKey };
+}
+
+/** Of one server: in a folder of its own where there are several, which goes as it is to the same place on its machine. */
+function serverFiles({ urls, directory, servers, leafPort }: HubPlan, index: number, tls: ServerTls, caPem: string, { operatorJwt, systemAccount, accounts }: Omit<HubAccounts, 'authority' | 'operator'>): (readonly [string, string])[] {
+  const folder = servers === undefined ? '' : `server-${index + 1}`;
+  const at = (...parts: readonly string[]): string => path.join(directory, folder, ...parts);
+  const routes = servers?.routePorts.map((port, each) => `tls://${bracketed((urls[each] as HubUrl).host)}:${port}`) ?? [];
+  const config = natsConfig({
+    port: (urls[index] as HubUrl).port,
+    leafPort,
+    storeDirectory: at('jetstream'),
+    accountsDirectory: at('accounts'),
+    certificateFile: at('tls', 'hub.pem'),
+    keyFile: at('tls', 'hub-key.pem'),
+    operatorJwt,
+    systemAccount,
+    accounts,
+    cluster: servers === undefined ? undefined : { serverName: `landbridge-hub-${index + 1}`, port: servers.routePorts[index] as number, routes, caFile: at('tls', 'ca.pem') },
+  });
+  const files = [['nats.conf', config], ['tls/ca.pem', caPem], ['tls/hub.pem', tls.certificatePem], ['tls/hub-key.pem', tls.keyPem]] as const;
+  return files.map(([name, content]) => [path.join(folder, name), content]);
+}
+
+const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 
 /** Never over the files of another hub: a second set of keys would lock every member out. */
 export async function writeHub(directory: string, files: HubFiles): Promise<void> {
@@ -95,8 +119,4 @@ type: Opaque
 stringData:
   hub.json: ${JSON.stringify(JSON.stringify(authority))}
 `;
-}
-
-function seedOf(keys: KeyPair): string {
-  return new TextDecoder().decode(keys.getSeed());
 }

@@ -50,7 +50,7 @@ export async function startHub(): Promise<RunningHub> {
     stopServer = undefined;
   };
   const start = async (): Promise<void> => {
-    stopServer = await run(binary, path.join(directory, 'nats.conf'));
+    stopServer = await startNatsServer(binary, path.join(directory, 'nats.conf'));
   };
   await start();
   return {
@@ -66,7 +66,8 @@ export async function startHub(): Promise<RunningHub> {
   };
 }
 
-async function run(binary: string, config: string): Promise<() => Promise<void>> {
+/** @returns what stops it, however often that is called */
+export async function startNatsServer(binary: string, config: string): Promise<() => Promise<void>> {
   // The address is the test's choice; a real hub listens on all.
   const child = spawn(binary, ['-c', config, '-a', '127.0.0.1'], { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';

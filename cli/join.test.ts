@@ -7,13 +7,15 @@ import { parseHubCredentials } from '@landbridge/federation/join/credentials.ts'
 import { makeFounderCredentials } from '@landbridge/federation/join/founder-credentials.ts';
 import { connectHub } from '@landbridge/federation/join/hub-connection.ts';
 import { makeHubTls } from '@landbridge/federation/join/hub-material.ts';
-import { bootstrapInboxPrefix, REDEEM_SUBJECT, userPublicKeyOf } from '@landbridge/federation/join/hub-users.ts';
+import { bootstrapInboxPrefix, REDEEM_SUBJECT, senderOf, userPublicKeyOf } from '@landbridge/federation/join/hub-users.ts';
 import { makeJoinKeys } from '@landbridge/federation/join/join-keys.ts';
 import { encodeJoinToken, type JoinToken, parseJoinToken } from '@landbridge/federation/join/join-token.ts';
 import { type JoinRequest, joinWithToken } from '@landbridge/federation/join/redeem.ts';
-import { serveRedeem } from '@landbridge/federation/join/redeem-service.ts';
+import { serveRequests } from '@landbridge/federation/join/request-service.ts';
 import { makeMemoryTokenStore } from '@landbridge/federation/join/token-store.ts';
 import { openMember } from '@landbridge/federation/records/members.ts';
+import { MemorySecretStore } from '@landbridge/federation/kubernetes/memory-secret-store.ts';
+import { RemovedMembers } from '@landbridge/federation/removal/removed-members.ts';
 import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { type RunningHub, startHub } from './hub-process.ts';
@@ -36,7 +38,7 @@ function serve(): void {
   serving = new AbortController();
   const until = AbortSignal.any([serving.signal, signal]);
   void (async () => {
-    while (!until.aborted) await serveRedeem(await bus.connection(until), authority, until);
+    while (!until.aborted) await serveRequests(await bus.connection(until), REDEEM_SUBJECT, ({ bytes, reply }, each) => authority.redeem(bytes, senderOf(reply), each), until);
   })().catch(() => undefined);
 }
 
@@ -72,7 +74,7 @@ test.before(async () => {
   // The bus needs the founder's credentials before there is an authority over it.
   const credentials = await makeFounderCredentials(hub.authority, 'east');
   bus = await openNatsBus({ credentials, createBucket: true, clusterName: 'east', log, signal });
-  authority = new JoinAuthority({ authority: hub.authority, store, bus, members: () => new Map(), clock, log });
+  authority = new JoinAuthority({ founder: 'east', authority: hub.authority, store, bus, members: () => new Map(), removed: new RemovedMembers(new MemorySecretStore(), hub.authority.authorityPublicKey), clock, log });
   await authority.admitFounder({ credentials, trustDomain: 'east.landbridge', roots: [await makeRoot()], network: '' }, AbortSignal.timeout(20_000));
   serve();
 });

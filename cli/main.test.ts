@@ -11,7 +11,7 @@ import type { Status } from '@landbridge/federation/admin/admin-api.ts';
 import { type AdminBackend, startAdminServer } from '@landbridge/federation/admin/admin-server.ts';
 import { exampleToken } from '@landbridge/federation/join/example-token.ts';
 import { encodeJoinToken } from '@landbridge/federation/join/join-token.ts';
-import { tokenExpired, tokenForAnotherCluster, tokenUsed, hubUnreachable } from '@landbridge/federation/join/join-errors.ts';
+import { tokenExpired, tokenForAnotherCluster, tokenUsed, hubUnreachable, memberUnknown } from '@landbridge/federation/join/join-errors.ts';
 import test from 'ava';
 import { pino } from 'pino';
 import { makeAdminClient, tunnelToFederation } from './admin-client.ts';
@@ -68,13 +68,14 @@ const status: Status = {
   cluster: 'east',
   trustDomain: 'east.landbridge',
   network: '',
-  hub: { state: 'connected', url: 'tls://hub:4222', since: Date.now() - 45_000 },
+  hub: { state: 'connected', url: 'tls://hub:4222', since: Date.now() - 45_000, version: '2.14.3' },
   authority: true,
   members: [
-    { cluster: 'west', trustDomain: 'west.landbridge', network: '', joinedAt: Date.now() - 3 * 86_400_000, complete: false, revoked: false },
+    { cluster: 'west', trustDomain: 'west.landbridge', network: '', joinedAt: Date.now() - 3 * 86_400_000, complete: false, revoked: false, health: { state: 'Stale', since: Date.now() - 125_000, heard: Date.now() - 185_000, records: 3, exports: 1, version: '0.1.0', faults: ['It has been silent.'] } },
     { cluster: 'east', trustDomain: 'east.landbridge', network: '', joinedAt: 1, complete: true, revoked: false },
   ],
   policies: { accepted: 2, partial: 0, refused: 0, faults: [] },
+  consent: { policies: { accepted: 1, refused: 0, faults: [] }, members: [{ cluster: 'west', refused: [{ reason: 'policy', count: 2 }], dropped: [{ reason: 'node', count: 1 }, { reason: 'not-declared', count: 3 }], gateways: [{ reason: 'other-cluster', count: 2 }], held: 1, waiting: 7, overflow: 0, faults: ['it declares addresses of north, which joined before: 10.3.0.0/16'] }] },
   exports: 1,
   imports: 2,
   ca: { place: 'Secret landbridge-ca', subject: 'CN=root', notAfter: Date.now() + 100 * 86_400_000, roots: [{ subject: 'CN=root', fingerprint: 'AB', notAfter: Date.now() + 100 * 86_400_000 }] },
@@ -95,10 +96,15 @@ async function startWorld(): Promise<World> {
   const world: { backend: Partial<AdminBackend> } = { backend: {} };
   const backend: AdminBackend = {
     status: () => status,
-    services: () => [{ namespace: 'shop', name: 'cart', address: '10.96.0.9', clusters: [{ cluster: 'east', endpoints: 3, ready: 2 }], conflicts: ['west exports other ports'] }],
+    services: () => [{ namespace: 'shop', name: 'cart', address: '10.96.0.9', clusters: [{ cluster: 'east', endpoints: 3, ready: 2 }], conflicts: ['west exports other ports'], refused: [{ cluster: 'north', reason: 'policy', message: 'ImportPolicy imports does not allow it' }] }],
     createToken: (request, signal) => world.backend.createToken?.(request, signal) ?? Promise.resolve({ token: `lb1.${request.cluster}.${request.ttlSeconds}`, expiresAt: 1_900_000_000_000 }),
     rotation: () => world.backend.rotation?.() ?? Promise.resolve({ phase: 'retiring', since: Date.now() - 3 * 3_600_000, next: 'remove', obstacles: ['It is too early.'] }),
     rotate: (request) => world.backend.rotate?.(request) ?? Promise.resolve({ phase: 'distributing', since: Date.now(), next: 'sign', obstacles: [] }),
+    leave: (request, signal) => world.backend.leave?.(request, signal) ?? Promise.resolve({ cluster: 'west', state: 'done' }),
+    planLeave: () => ({ cluster: 'west', changes: [{ verb: 'delete', apiVersion: 'v1', kind: 'Service', namespace: 'shop', name: 'derived-1' }], notes: ['And more.'] }),
+    planJoin: async (text) => ({ cluster: 'west', changes: [], notes: [`A token of ${text.length}.`] }),
+    rotateKeys: (signal) => world.backend.rotateKeys?.(signal) ?? Promise.resolve({ cluster: 'west', state: 'done' }),
+    revoke: (cluster, signal) => world.backend.revoke?.(cluster, signal) ?? Promise.resolve({ cluster, removedAt: 1_800_000_000_000, hub: 'told' }),
     join: (text, signal) => world.backend.join?.(text, signal) ?? Promise.resolve({ cluster: 'west', members: ['west', 'east'] }),
   };
   const admin = startAdminServer({ port: 0, host: '127.0.0.1', backend, log: pino({ level: 'silent' }) });
@@ -119,10 +125,13 @@ test('status and services are tables for people and JSON for programs', async (t
   const [text, json, services] = await Promise.all([run(['status', ...world.cluster]), run(['status', '-o', 'json', ...world.cluster]), run(['services', ...world.cluster])]);
   t.is(text.code, 0, text.stderr);
   t.regex(text.stdout, /^Hub: +connected for \d+s, tls:\/\/hub:4222$/m);
-  t.regex(text.stdout, /^MEMBER +TRUST DOMAIN +NETWORK +AGE +STATE\neast .* in sync\nwest .* 3d +incomplete$/m);
+  t.regex(text.stdout, /^MEMBER +TRUST DOMAIN +NETWORK +AGE +STATE +HEARD +VERSION\neast .* in sync +- +-\nwest .* 3d +stale for 2m +3m ago +0\.1\.0$/m);
   t.deepEqual(JSON.parse(json.stdout), status);
   t.regex(services.stdout, /^shop +cart +10\.96\.0\.9 +east:2\/3 +1$/m);
   t.regex(services.stdout, /^shop\/cart: west exports other ports$/m);
+  t.regex(services.stdout, /^shop\/cart of north is not imported: ImportPolicy imports does not allow it$/m);
+  t.regex(text.stdout, /^Import policies: +1 in force$/m);
+  t.regex(text.stdout, /^west: exports not imported \(policy 2\); endpoints left out \(node 1, not-declared 3\); gateways left out \(other-cluster 2\); exports that change too often: 1; writes too fast: 7 records wait; it declares addresses of north, which joined before: 10\.3\.0\.0\/16$/m);
 });
 
 test('a new token stands alone on standard output', async (t) => {
@@ -141,6 +150,8 @@ test('a join takes the token as an argument or from standard input', async (t) =
   t.deepEqual(await run(['join', token, ...world.cluster]), { code: 0, stdout: 'Cluster west has joined; other members: east.\n', stderr: '' });
   t.is((await run(['join', '-', ...world.cluster], `${token.slice(0, 70)}\n${token.slice(70)}\n`)).code, 0);
   t.deepEqual(seen, [token, token]);
+  t.regex((await run(['join', token, '--plan', ...world.cluster])).stdout, /^No object .*\nA token of \d+\.\nNothing was written\.\n$/);
+  t.is(seen.length, 2, 'a plan is no join');
 });
 
 test('each reason why a join fails has its own sentence, hint and exit code', async (t) => {
@@ -161,6 +172,42 @@ test('each reason why a join fails has its own sentence, hint and exit code', as
   const cut = await run(['join', token.slice(0, token.length / 2), '--kubeconfig', '/nonexistent']);
   t.is(cut.code, 65);
   t.regex(cut.stderr, /its end is missing/);
+});
+
+test('a member that is revoked is told of with the time, and whether the hub knows', async (t) => {
+  await using world = await startWorld();
+  const told = await run(['revoke', 'west', ...world.cluster]);
+  t.deepEqual([told.code, told.stderr], [0, '']);
+  t.regex(told.stdout, /^Cluster west is no member since 2027-01-15T08:00:00\.000Z: [^\n]*\nThe hub has closed its connection/);
+  world.backend = { revoke: async (cluster) => ({ cluster, removedAt: 1, hub: 'later' }) };
+  t.regex((await run(['revoke', 'west', ...world.cluster])).stdout, /could not be told/);
+  t.deepEqual(JSON.parse((await run(['revoke', 'west', '-o', 'json', ...world.cluster])).stdout), { cluster: 'west', removedAt: 1, hub: 'later' });
+  world.backend = { revoke: () => Promise.reject(memberUnknown('west')) };
+  t.is((await run(['revoke', 'west', ...world.cluster])).code, 65);
+});
+
+test('a cluster leaves, or says what it waits for; a plan writes nothing', async (t) => {
+  await using world = await startWorld();
+  const asked: boolean[] = [];
+  world.backend = { leave: async ({ force }) => { asked.push(force); return { cluster: 'west', state: 'done' }; } };
+  t.deepEqual(await run(['leave', ...world.cluster]), { code: 0, stdout: 'Cluster west has left.\n', stderr: '' });
+  t.is((await run(['leave', '--force', ...world.cluster])).code, 0);
+  const plan = await run(['leave', '--plan', ...world.cluster]);
+  t.regex(plan.stdout, /^WOULD +KIND +NAMESPACE +NAME\ndelete +Service +shop +derived-1\nAnd more\.\nNothing was written\.\n$/);
+  t.is((JSON.parse((await run(['leave', '--plan', '-o', 'json', ...world.cluster])).stdout) as { changes: unknown[] }).changes.length, 1);
+  t.deepEqual(asked, [false, true]);
+  world.backend = { leave: async () => ({ cluster: 'west', state: 'waits', reason: 'The founder is away.' }) };
+  const waits = await run(['leave', ...world.cluster]);
+  t.is(waits.code, 69);
+  t.regex(waits.stdout, /as soon as the founder has let it go\. Until now: The founder is away\.\nWith --force/);
+});
+
+test('keys are rotated, or go on until the founder agrees', async (t) => {
+  await using world = await startWorld();
+  t.regex((await run(['rotate', ...world.cluster])).stdout, /^Cluster west has other keys\./);
+  world.backend = { rotateKeys: async () => ({ cluster: 'west', state: 'waits', reason: 'The hub is away.' }) };
+  const waits = await run(['rotate', ...world.cluster]);
+  t.deepEqual([waits.code, /Until now: The hub is away\./.test(waits.stdout)], [69, true]);
 });
 
 test('a token that is wanted from a cluster without the authority needs another cluster', async (t) => {
@@ -203,7 +250,7 @@ test('a cluster that does not answer is unreachable, to check it is a finding', 
   const check = await run(['check', '-o', 'json', '--kubeconfig', kept.kubeconfig]);
   t.is(check.code, 79);
   const { checks } = JSON.parse(check.stdout) as { checks: { id: string; state: string }[] };
-  t.deepEqual(checks.map(({ state }) => state), ['failed', ...Array.from({ length: 9 }, () => 'unknown')]);
+  t.deepEqual(checks.map(({ state }) => state), ['failed', ...Array.from({ length: 12 }, () => 'unknown')]);
   await kept[Symbol.asyncDispose]();
 });
 
@@ -216,6 +263,7 @@ test('check looks at everything and ends with 79 when something is wrong', async
   objects.set('/apis/apps/v1/namespaces/landbridge-system/deployments/landbridge-federation', { spec: { replicas: 1 }, status: { readyReplicas: 1 } });
   objects.set('/apis/apps/v1/namespaces/landbridge-system/daemonsets/landbridge-agent', { status: { desiredNumberScheduled: 3, numberReady: 2 } });
   objects.set('/api/v1/namespaces/kube-system/configmaps/coredns', { data: { Corefile: '.:53 {\n  kubernetes cluster.local clusterset.local {\n    multicluster clusterset.local\n  }\n}\n' } });
+  objects.set('/apis/apps/v1/namespaces/istio-system/deployments/istiod', { spec: { template: { spec: { containers: [{ env: [{ name: 'AMBIENT_ENABLE_MULTI_NETWORK', value: 'false' }] }] } } } });
   objects.set(pods, { kind: 'PodList', items: [pod('fed', true), agentPod('a', 'one', { ready: true })] });
   const outcome = await run(['check', ...world.cluster]);
   t.is(outcome.code, 79, outcome.stderr);
@@ -227,7 +275,8 @@ test('check looks at everything and ends with 79 when something is wrong', async
   t.regex(outcome.stdout, /^ok +hub-connected /m);
   t.regex(outcome.stdout, /^failed +members-synced .*of: west\.$/m);
   t.regex(outcome.stdout, /^ok +coredns-clusterset /m);
-  t.regex(outcome.stdout, /8 ok, 2 failed, 0 unknown\n$/);
+  t.regex(outcome.stdout, /^ok +istio-networks +istiod takes/m);
+  t.regex(outcome.stdout, /10 ok, 3 failed, 0 unknown\n$/);
 });
 
 test('check --node tells of the kernel of a node, by its agent or by what that left', async (t) => {
@@ -275,8 +324,8 @@ test('hub init writes its files once', async (t) => {
   const args = ['hub', 'init', '--url', 'tls://hub.example:4222', '--url', 'tls://[::1]:4222', '--san', '192.0.2.1', '--out', path.join(parent, 'hub')];
   const first = await run(args);
   t.is(first.code, 0, first.stderr);
-  t.is(first.stdout.trimEnd().split('\n').length, 5);
-  t.deepEqual(readdirSync(path.join(parent, 'hub')).sort(), ['authority-secret.yaml', 'nats.conf', 'tls']);
+  t.is(first.stdout.trimEnd().split('\n').length, 6);
+  t.deepEqual(readdirSync(path.join(parent, 'hub')).sort(), ['authority-secret.yaml', 'nats.conf', 'operator.json', 'tls']);
   const second = await run(args);
   t.is(second.code, 1);
   t.regex(second.stderr, /exists already\. \[hub-files-exist\]/);

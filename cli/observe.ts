@@ -4,7 +4,7 @@ import { err, ok } from '@landbridge/core/result.ts';
 import type { Status } from '@landbridge/federation/admin/admin-api.ts';
 import { abortable } from './abortable-request.ts';
 import { makeAdminClient, tunnelToFederation } from './admin-client.ts';
-import { DEFINITIONS, type Facts, type Replicas, type Seen } from './checks.ts';
+import { DEFINITIONS, type Facts, type IstiodSettings, type Replicas, type Seen } from './checks.ts';
 import { type ClusterAccess, openCluster } from './cluster-access.ts';
 import type { ClusterOptions } from './command-context.ts';
 import { httpStatusOf, kubernetesError } from './kubernetes-errors.ts';
@@ -26,16 +26,17 @@ export async function observe(options: ClusterOptions, signal: AbortSignal): Pro
     }
   };
   const cluster = await look((limited) => readVersion(access, limited));
-  if (!cluster.ok) return { cluster, definitions: cluster, federation: cluster, agents: cluster, kernels: cluster, status: cluster, corefile: cluster };
-  const [definitions, federation, agents, kernels, status, corefile] = await Promise.all([
+  if (!cluster.ok) return { cluster, definitions: cluster, federation: cluster, agents: cluster, kernels: cluster, status: cluster, istiod: cluster, corefile: cluster };
+  const [definitions, federation, agents, kernels, status, istiod, corefile] = await Promise.all([
     look((limited) => readDefinitions(access, limited)),
     look((limited) => readFederation(access, limited)),
     look((limited) => readAgents(access, limited)),
     look((limited) => readNodeKernels(access, limited)),
     look((limited): Promise<Status> => makeAdminClient(tunnelToFederation(access)).status(limited)),
+    look((limited) => readIstiod(access, limited)),
     look((limited) => readCorefile(access, limited)),
   ]);
-  return { cluster, definitions, federation, agents, kernels, status, corefile };
+  return { cluster, definitions, federation, agents, kernels, status, istiod, corefile };
 }
 
 async function readVersion({ config, kubernetes }: ClusterAccess, signal: AbortSignal): Promise<string> {
@@ -63,6 +64,13 @@ async function readFederation({ config, kubernetes, namespace }: ClusterAccess, 
 async function readAgents({ config, kubernetes, namespace }: ClusterAccess, signal: AbortSignal): Promise<Replicas | undefined> {
   const set = await unlessMissing(config.makeApiClient(kubernetes.AppsV1Api).readNamespacedDaemonSet({ name: 'landbridge-agent', namespace }, abortable(kubernetes, signal)));
   return set && { wanted: set.status?.desiredNumberScheduled ?? 0, ready: set.status?.numberReady ?? 0 };
+}
+
+/** Of the revision without a name, which most have. */
+async function readIstiod({ config, kubernetes }: ClusterAccess, signal: AbortSignal): Promise<IstiodSettings | undefined> {
+  const deployment = await unlessMissing(config.makeApiClient(kubernetes.AppsV1Api).readNamespacedDeployment({ name: 'istiod', namespace: 'istio-system' }, abortable(kubernetes, signal)));
+  const variables = (deployment?.spec?.template.spec?.containers ?? []).flatMap(({ env = [] }) => env);
+  return deployment && { multiNetwork: variables.some(({ name, value }) => name === 'AMBIENT_ENABLE_MULTI_NETWORK' && value === 'true') };
 }
 
 async function readCorefile({ config, kubernetes }: ClusterAccess, signal: AbortSignal): Promise<string | undefined> {

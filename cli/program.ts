@@ -6,6 +6,9 @@ import { caCommand } from './commands/ca.ts';
 import { checkCommand } from './commands/check.ts';
 import { hubCommand } from './commands/hub-init.ts';
 import { joinCommand } from './commands/join.ts';
+import { leaveCommand } from './commands/leave.ts';
+import { revokeCommand } from './commands/revoke.ts';
+import { rotateCommand } from './commands/rotate.ts';
 import { servicesCommand } from './commands/services.ts';
 import { statusCommand } from './commands/status.ts';
 import { tokenCommand } from './commands/token.ts';
@@ -40,6 +43,9 @@ export function makeProgram(context: CommandContext): Command {
     .addCommand(checkCommand(context))
     .addCommand(tokenCommand(context))
     .addCommand(joinCommand(context))
+    .addCommand(leaveCommand(context))
+    .addCommand(revokeCommand(context))
+    .addCommand(rotateCommand(context))
     .addCommand(statusCommand(context))
     .addCommand(servicesCommand(context))
     .addCommand(hubCommand(context))

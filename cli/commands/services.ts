@@ -23,5 +23,6 @@ export function servicesText(services: readonly ServiceStatus[]): string {
     conflicts.length === 0 ? '' : String(conflicts.length),
   ]);
   const conflicts = sorted.flatMap(({ namespace, name, conflicts: found }) => found.map((conflict) => `${namespace}/${name}: ${conflict}`));
-  return `${textTable(['namespace', 'service', 'address', 'ready endpoints', 'conflicts'], rows)}${conflicts.map((line) => `\n${printable(line)}\n`).join('')}`;
+  const refused = sorted.flatMap(({ namespace, name, refused: found = [] }) => found.map(({ cluster, message }) => `${namespace}/${name} of ${cluster} is not imported: ${message}`));
+  return `${textTable(['namespace', 'service', 'address', 'ready endpoints', 'conflicts'], rows)}${[...conflicts, ...refused].map((line) => `\n${printable(line)}\n`).join('')}`;
 }

@@ -10,7 +10,7 @@ interface TokenOptions extends ClusterOptions, OutputOptions {
 export function tokenCommand(context: CommandContext): Command {
   const create = new Command('create')
     .description('make a token with which one cluster can join; run it against the founding cluster')
-    .argument('<cluster>', 'name of the cluster that is to join')
+    .argument('<cluster>', 'name of the cluster that is to join, or how names begin, such as west-*')
     .option('--ttl <duration>', 'how long the token is valid, such as 15m or 1h (default: 15m)', durationOption)
     .option('--uses <number>', 'how often it can be used (default: 1)', wholeNumber);
   addOutputOption(addClusterOptions(create)).action(async (cluster: string, options: TokenOptions) => {
@@ -21,7 +21,7 @@ export function tokenCommand(context: CommandContext): Command {
     // Alone on standard output, so that it can be piped into `landbridge join -`.
     context.stdout(`${created.token}\n`);
     context.stderr(
-      `This token lets cluster "${cluster}" join until ${new Date(created.expiresAt).toISOString()}. Whoever has it can join under that name: hand it over as you would a password.\n` +
+      `This token lets ${cluster.endsWith('*') ? 'clusters' : 'cluster'} "${cluster}" join until ${new Date(created.expiresAt).toISOString()}. Whoever has it can join under ${cluster.endsWith('*') ? 'such a name' : 'that name'}: hand it over as you would a password.\n` +
         `Use it with that cluster's kubeconfig: landbridge join TOKEN, or landbridge join - to read it from standard input.\n`,
     );
   });
