@@ -17,3 +17,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "landbridge.federation" -}}
 https://landbridge-federation.{{ .Values.federation.namespace | default .Release.Namespace }}.svc:15012
 {{- end }}
+
+{{- define "landbridge.controlPlane" -}}
+{{ ternary (printf "https://%s" .Values.istiod.address) (include "landbridge.federation" .) (ne .Values.istiod.address "") }}
+{{- end }}
+
+{{/* Of a name such as istiod.istio-system.svc; an address tells none. */}}
+{{- define "landbridge.controlNamespace" -}}
+{{- if eq .Values.istiod.address "" -}}
+{{ .Values.federation.namespace | default .Release.Namespace }}
+{{- else if regexMatch "^[^.]+[.][a-z0-9-]+[.]svc" .Values.istiod.address -}}
+{{ index (splitList "." .Values.istiod.address) 1 }}
+{{- else -}}
+istio-system
+{{- end }}
+{{- end }}
