@@ -13,8 +13,10 @@ export type Command =
 
 export const USAGE = `usage: npm run lab -- [COMMAND]
 
-  up [--clusters N] [--workers N] [--flat|--no-flat] [--joined N | --bare]
+  up [--clusters N] [--workers N] [--networks N] [--leaf] [--joined N | --bare]
                               start the lab, or bring the one that runs up to date (the default);
+                              --networks: pods of different ones reach each other through gateways only;
+                              --leaf: each cluster has a copy of what the hub has, for when that is away;
                               --bare: clusters that have the images, and nothing of the product in them
   status                      show what runs where
   down                        end everything and remove it
@@ -59,16 +61,16 @@ export function parseCommand(argv: readonly string[]): Result<Command> {
 
 function parseUp(argv: readonly string[]): Result<Command> {
   try {
-    const { values } = parseArgs({ args: [...argv], options: { clusters: { type: 'string' }, workers: { type: 'string' }, flat: { type: 'boolean' }, joined: { type: 'string' }, bare: { type: 'boolean' } }, allowNegative: true });
+    const { values } = parseArgs({ args: [...argv], options: { clusters: { type: 'string' }, workers: { type: 'string' }, networks: { type: 'string' }, joined: { type: 'string' }, bare: { type: 'boolean' }, leaf: { type: 'boolean' } } });
     const clusters = values.clusters === undefined ? DEFAULT_CLUSTERS : Number(values.clusters);
     const bare = values.bare ?? false;
     const shape = parseShape({
       clusters,
       workers: values.workers === undefined ? 1 : Number(values.workers),
-      // Until there are gateways, clusters reach each other in no other way.
-      flat: values.flat ?? true,
+      networks: values.networks === undefined ? 1 : Number(values.networks),
       bare,
       joined: values.joined === undefined ? (bare ? 1 : clusters) : Number(values.joined),
+      ...(values.leaf === true ? { leaf: true } : {}),
     });
     return shape.ok ? ok({ kind: 'up', shape: shape.value }) : shape;
   } catch (thrown) {

@@ -77,7 +77,7 @@ async function status(): Promise<number> {
     }
   }
   if (bare) return healthy ? 0 : 1;
-  const caller = (plan.shape.joined > 1 && plan.shape.flat ? plan.clusters[1] : undefined) ?? plan.clusters[0];
+  const caller = (plan.shape.joined > 1 ? plan.clusters[1] : undefined) ?? plan.clusters[0];
   const answer = await call(caller.name, [], signal);
   print(`\na call from ${caller.name}: ${answer.text}`);
   return healthy && answer.ok ? 0 : 1;

@@ -108,7 +108,7 @@ run_hub() {
   [ -n "$node" ] || fail "No node of the founder has the address ${hub%:*}."
   kubectl create namespace landbridge-hub --dry-run=client -o yaml | apply
   kubectl label namespace landbridge-hub --overwrite pod-security.kubernetes.io/enforce=privileged >/dev/null
-  sed -e "s|$keep/jetstream|/data|g" -e "s|$keep|/etc/landbridge-hub|g" "$keep/nats.conf" |
+  sed -e "s|$keep/jetstream|/data/jetstream|g" -e "s|$keep/accounts|/data/accounts|g" -e "s|$keep|/etc/landbridge-hub|g" "$keep/nats.conf" |
     kubectl -n landbridge-hub create secret generic landbridge-hub --from-file=nats.conf=/dev/stdin \
       --from-file=hub.pem="$keep/tls/hub.pem" --from-file=hub-key.pem="$keep/tls/hub-key.pem" --dry-run=client -o yaml | apply
   apply <<YAML
@@ -117,6 +117,7 @@ kind: Deployment
 metadata: {name: landbridge-hub, namespace: landbridge-hub}
 spec:
   strategy: {type: Recreate}
+  minReadySeconds: 3 # one that ends at once, for its configuration, does not count
   selector: {matchLabels: {app: landbridge-hub}}
   template:
     metadata: {labels: {app: landbridge-hub}}
@@ -141,7 +142,7 @@ spec:
         - name: data
           emptyDir: {}
 YAML
-  kubectl -n landbridge-hub rollout status deployment landbridge-hub --timeout=180s
+  kubectl -n landbridge-hub rollout status deployment landbridge-hub --timeout=180s || { kubectl -n landbridge-hub logs deployment/landbridge-hub --tail=20 >&2; fail 'The hub does not start.'; }
 }
 
 is_connected() { landbridge status -o json 2>/dev/null | tr -d ' \n' | grep -q '"state":"connected"'; }

@@ -17,6 +17,13 @@ const BOOT_TIMEOUT_MS = 20_000;
 /** Below a node's control group of version 2: everything of the node that is no pod. */
 const LEAF = 'system';
 
+/** The control group of version 2 of a server of a node and of the shell that starts it again, as this machine sees it. @throws LandbridgeError `unsupported` */
+export function serverGroup(node: NodePlan, server: string, hierarchies: readonly Hierarchy[]): string {
+  const unified = hierarchies.find(({ version }) => version === 2);
+  if (unified === undefined) throw new LandbridgeError('unsupported', 'this machine has no control groups of version 2');
+  return path.join(labGroup(unified), node.name, LEAF, server);
+}
+
 /** A pinned server's path as a node sees it. */
 export function toolInNode(name: ToolName): string {
   return path.join(NODE_TOOLS, path.relative(TOOLS, toolPath(name)));

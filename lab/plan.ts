@@ -7,12 +7,14 @@ export interface LabShape {
   readonly clusters: number;
   /** Worker nodes for each cluster, 1..{@link MAX_WORKERS}. */
   readonly workers: number;
-  /** Whether pod ranges are routed between the clusters. */
-  readonly flat: boolean;
+  /** Pod ranges are routed between clusters of the same network; others go through gateways. 1..clusters */
+  readonly networks: number;
   /** How many clusters join the first one's clusterset, itself counted; the others stay alone. 1..clusters */
   readonly joined: number;
   /** Clusters only: nothing of the product but its image on the nodes, and a DNS that knows nothing of other clusters. */
   readonly bare: boolean;
+  /** Whether each cluster has a leaf node with a copy of what the hub has. */
+  readonly leaf?: true;
 }
 
 export interface NodePlan {
@@ -30,6 +32,8 @@ export interface NodePlan {
 export interface ClusterPlan {
   readonly name: string;
   readonly index: number;
+  /** Empty where all are in the same. */
+  readonly network: string;
   readonly bridge: string;
   readonly gateway: string;
   readonly nodeRange: string;
@@ -53,6 +57,8 @@ export interface LabPlan {
 export const WAN = 'lb-wan';
 export const HUB_ADDRESS = '172.31.0.1';
 export const HUB_PORT = 4222;
+/** Where the hub hears leaf nodes, in a lab that has them. */
+export const HUB_LEAF_PORT = 7422;
 export const MAX_CLUSTERS = 16;
 export const MAX_WORKERS = 8;
 
@@ -68,13 +74,17 @@ export function parseShape(input: LabShape): Result<LabShape> {
   if (!Number.isInteger(input.joined) || input.joined < 1 || input.joined > input.clusters) {
     return err(`--joined takes a number from 1 to the number of clusters, ${input.clusters}`);
   }
+  if (!Number.isInteger(input.networks) || input.networks < 1 || input.networks > input.clusters) {
+    return err(`--networks takes a number from 1 to the number of clusters, ${input.clusters}`);
+  }
   if (input.bare && input.joined !== 1) return err('--bare joins no clusters, so --joined has no place beside it');
+  if (input.bare && input.leaf === true) return err('--bare has nothing of the product, so --leaf has no place beside it');
   return ok(input);
 }
 
 /** The names and addresses of a whole lab; the shape must come from {@link parseShape}. */
 export function planLab(shape: LabShape): LabPlan {
-  const [first, ...others] = Array.from({ length: shape.clusters }, (_, i) => planCluster(i + 1, shape.workers));
+  const [first, ...others] = Array.from({ length: shape.clusters }, (_, i) => planCluster(i + 1, shape.workers, shape.networks === 1 ? '' : `n${(i % shape.networks) + 1}`));
   if (first === undefined) throw new RangeError('a lab has at least one cluster');
   return { shape, clusters: [first, ...others] };
 }
@@ -88,13 +98,19 @@ export function findNode(cluster: ClusterPlan, name: string): NodePlan | undefin
   return cluster.nodes.find((node) => node.name === name || node.name === `${cluster.name}-${name}`);
 }
 
-function planCluster(index: number, workers: number): ClusterPlan {
+/** The clusters of its network, itself among them. */
+export function neighboursOf({ clusters }: LabPlan, cluster: ClusterPlan): readonly ClusterPlan[] {
+  return clusters.filter(({ network }) => network === cluster.network);
+}
+
+function planCluster(index: number, workers: number, network: string): ClusterPlan {
   const name = NAMES[index - 1] ?? `cluster${index}`;
   if (!parseClusterName(name).ok) throw new RangeError(`no cluster can be called ${name}`);
   const controlPlane = planNode(name, index, 0);
   return {
     name,
     index,
+    network,
     bridge: `br-${name}`,
     gateway: `172.31.${index}.1`,
     nodeRange: `172.31.${index}.0/24`,

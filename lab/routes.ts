@@ -1,4 +1,4 @@
-import { type ClusterPlan, HUB_ADDRESS, type LabPlan, type NodePlan, WAN } from './plan.ts';
+import { type ClusterPlan, HUB_ADDRESS, type LabPlan, neighboursOf, type NodePlan, WAN } from './plan.ts';
 
 /** What one network namespace needs; `commands` are lines for `ip -batch`. */
 export interface NamespacePlan {
@@ -37,10 +37,25 @@ function planWan(plan: LabPlan): NamespacePlan {
       commands.push(`link add ${node.link} type veth peer name eth0 netns ${node.netns}`, `link set ${node.link} master ${cluster.bridge} up`);
     }
   }
-  if (plan.shape.flat) {
-    for (const node of plan.clusters.flatMap((cluster) => cluster.nodes)) commands.push(`route add ${node.podRange} via ${node.address}`);
+  for (const node of plan.clusters.flatMap((cluster) => cluster.nodes)) commands.push(`route add ${node.podRange} via ${node.address}`);
+  return { netns: WAN, commands, sysctls: ROUTER_SYSCTLS, ...(plan.shape.networks === 1 ? {} : { ruleset: separation(plan) }) };
+}
+
+/** Pods are reached from their own network only, and reach no other by their own address. */
+function separation(plan: LabPlan): string {
+  const networks = [...new Set(plan.clusters.map(({ network }) => network))].map((network) => plan.clusters.filter((cluster) => cluster.network === network));
+  const rules = networks.flatMap((clusters) => {
+    const pods = clusters.map(({ podRange }) => podRange).join(', ');
+    const all = clusters.flatMap(({ podRange, nodeRange }) => [podRange, nodeRange]).join(', ');
+    return [`    ip daddr { ${pods} } ip saddr != { ${all} } drop`, `    ip saddr { ${pods} } ip daddr != { ${all} } drop`];
+  });
+  return `table ip landbridge-lab {
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+${rules.join('\n')}
   }
-  return { netns: WAN, commands, sysctls: ROUTER_SYSCTLS };
+}
+`;
 }
 
 function planNodeNetwork(plan: LabPlan, cluster: ClusterPlan, node: NodePlan): NamespacePlan {
@@ -54,16 +69,17 @@ function planNodeNetwork(plan: LabPlan, cluster: ClusterPlan, node: NodePlan): N
   ];
   // Replies of a Service's endpoint on the same bridge must pass netfilter, or kube-proxy cannot undo its translation.
   const sysctls = { ...ROUTER_SYSCTLS, 'bridge/bridge-nf-call-iptables': '1' };
-  if (plan.shape.flat) return { netns: node.netns, commands, sysctls };
-  return { netns: node.netns, commands, sysctls, ruleset: masquerade(cluster) };
+  if (plan.shape.networks === 1) return { netns: node.netns, commands, sysctls };
+  return { netns: node.netns, commands, sysctls, ruleset: masquerade(cluster, neighboursOf(plan, cluster)) };
 }
 
-/** Pods keep their address inside the cluster and take the node's when they leave it. */
-function masquerade(cluster: ClusterPlan): string {
+/** Pods keep their address inside the network and take the node's when they leave it. */
+function masquerade(cluster: ClusterPlan, network: readonly ClusterPlan[]): string {
+  const inside = [...network.flatMap(({ podRange, nodeRange }) => [podRange, nodeRange]), cluster.serviceRange, '224.0.0.0/4'];
   return `table ip landbridge-lab {
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr ${cluster.podRange} ip daddr != { ${cluster.podRange}, ${cluster.nodeRange}, ${cluster.serviceRange}, 224.0.0.0/4 } oifname "eth0" masquerade
+    ip saddr ${cluster.podRange} ip daddr != { ${inside.join(', ')} } oifname "eth0" masquerade
   }
 }
 `;

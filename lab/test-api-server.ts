@@ -38,6 +38,7 @@ export class TestApiServer implements AsyncDisposable {
   readonly gate: TestGate;
   readonly #directory: string;
   readonly #ports: Ports;
+  readonly #serviceRange: string;
   #etcd: ChildProcess | undefined;
   #apiServer: ChildProcess | undefined;
   /** A test that ends without its disposal must not leave servers behind. */
@@ -47,17 +48,18 @@ export class TestApiServer implements AsyncDisposable {
     rmSync(this.#directory, { recursive: true, force: true });
   };
 
-  private constructor(directory: string, ports: Ports, gate: TestGate, config: KubeConfig, gatedConfig: KubeConfig) {
+  private constructor(directory: string, ports: Ports, serviceRange: string, gate: TestGate, config: KubeConfig, gatedConfig: KubeConfig) {
     this.#directory = directory;
     this.#ports = ports;
+    this.#serviceRange = serviceRange;
     this.gate = gate;
     this.config = config;
     this.gatedConfig = gatedConfig;
     process.once('exit', this.#onExit);
   }
 
-  /** Returns a server that answers and knows ServiceExports and ServiceImports. */
-  static async start(): Promise<TestApiServer> {
+  /** Returns a server that answers and knows ServiceExports and ServiceImports. Services have addresses of one family, or of two that are joined by a comma. */
+  static async start(serviceRange = '10.99.0.0/24'): Promise<TestApiServer> {
     for (const tool of ['etcd', 'kube-apiserver'] as const) {
       await access(toolPath(tool), constants.X_OK).catch(() => {
         throw new Error(`there is no ${tool} to test with: run npm test once, which builds it`);
@@ -76,7 +78,7 @@ export class TestApiServer implements AsyncDisposable {
       AbortSignal.timeout(READY_TIMEOUT_MS),
     );
     const [config, gatedConfig] = await Promise.all([api, gate.port].map((port) => configFor(directory, port)));
-    const server = new TestApiServer(directory, { etcd, peers, api }, gate, config as KubeConfig, gatedConfig as KubeConfig);
+    const server = new TestApiServer(directory, { etcd, peers, api }, serviceRange, gate, config as KubeConfig, gatedConfig as KubeConfig);
     try {
       server.#startEtcd();
       await server.boot();
@@ -98,7 +100,7 @@ export class TestApiServer implements AsyncDisposable {
       `--secure-port=${api}`,
       // There is no address by which pods could reach a server on loopback.
       '--endpoint-reconciler-type=none',
-      '--service-cluster-ip-range=10.99.0.0/24',
+      `--service-cluster-ip-range=${this.#serviceRange}`,
       '--authorization-mode=RBAC',
       // Nobody makes the service accounts that it would ask for.
       '--disable-admission-plugins=ServiceAccount',
@@ -141,6 +143,14 @@ export class TestApiServer implements AsyncDisposable {
   async create(collection: string, object: object): Promise<void> {
     const { status, body } = await this.#ask('POST', collection, JSON.stringify(object));
     if (status !== 201) throw new Error(`the test's API server answered ${status} to a POST of ${collection}: ${body}`);
+  }
+
+  /** Objects of a collection. */
+  async count(collection: string): Promise<number> {
+    const { status, body } = await this.#ask('GET', `${collection}?limit=1`);
+    if (status !== 200) throw new Error(`the test's API server answered ${status} to a GET of ${collection}: ${body}`);
+    const { items, metadata } = JSON.parse(body) as { readonly items: readonly unknown[]; readonly metadata: { readonly remainingItemCount?: number } };
+    return items.length + (metadata.remainingItemCount ?? 0);
   }
 
   /** Defines kinds; returns once objects of them can be written. A new kind is announced before its storage is there. */

@@ -14,6 +14,8 @@ interface ToolSet {
   readonly commands: Readonly<Record<string, { readonly package: string; readonly minutes: number }>>;
   readonly ldflags: string;
   readonly tags?: string;
+  /** Whether only what needs it has it built, by its name. */
+  readonly isOptional?: true;
 }
 
 export type ToolName = keyof typeof SET_OF;
@@ -47,10 +49,12 @@ const nats: ToolSet = { module: 'tools/nats-server', commands: { 'nats-server': 
 const helm: ToolSet = { module: 'tools/helm', commands: { helm: { package: 'helm.sh/helm/v4/cmd/helm', minutes: 1.5 } }, ldflags: '-s -w' };
 /** Tries HTTP/2 servers; for tests. */
 const h2spec: ToolSet = { module: 'tools/h2spec', commands: { h2spec: { package: 'github.com/summerwind/h2spec/cmd/h2spec', minutes: 0.1 } }, ldflags: '-s -w' };
+/** Plays the kubelets of nodes that are not there; for benchmarks. */
+const kwok: ToolSet = { module: 'tools/kwok', commands: { kwok: { package: 'sigs.k8s.io/kwok/cmd/kwok', minutes: 3 } }, ldflags: '-s -w', isOptional: true };
 const pause: ToolSet = { module: 'pause', commands: { pause: { package: '.', minutes: 0.1 } }, ldflags: '-s -w' };
 const demo: ToolSet = { module: 'demo', commands: { demo: { package: '.', minutes: 0.1 } }, ldflags: '-s -w' };
 
-const SETS = [kubernetes, etcd, containerd, coredns, nats, helm, h2spec, pause, demo];
+const SETS = [kubernetes, etcd, containerd, coredns, nats, helm, h2spec, kwok, pause, demo];
 
 const SET_OF = {
   'kube-apiserver': kubernetes,
@@ -67,6 +71,7 @@ const SET_OF = {
   'nats-server': nats,
   helm,
   h2spec,
+  kwok,
   pause,
   demo,
 } as const;
@@ -83,9 +88,9 @@ export function toolsAreBuilt(): boolean {
   return missingCommands().length === 0;
 }
 
-/** Builds what is missing of the pinned servers, one after the other: Go uses all processors for each. */
-export async function buildTools(signal: AbortSignal): Promise<void> {
-  const missing = missingCommands();
+/** Builds what is missing of the pinned servers, one after the other: Go uses all processors for each. Optional ones only where they are named. */
+export async function buildTools(signal: AbortSignal, optional: readonly ToolName[] = []): Promise<void> {
+  const missing = missingCommands(optional);
   if (missing.length === 0) return;
   const minutes = (missing.reduce((sum, { minutes }) => sum + minutes, 0) * 2) / processors();
   say(`building ${missing.length} programs from their Go modules; the first time this takes about ${Math.max(1, Math.round(minutes))} minutes here`);
@@ -105,10 +110,11 @@ export async function buildTools(signal: AbortSignal): Promise<void> {
   await removeOldSets();
 }
 
-function missingCommands(): { set: ToolSet; name: string; package: string; minutes: number }[] {
+function missingCommands(optional: readonly ToolName[] = []): { set: ToolSet; name: string; package: string; minutes: number }[] {
+  const wanted = new Set<string>(optional);
   return SETS.flatMap((set) =>
     Object.entries(set.commands)
-      .filter(([name]) => !existsSync(path.join(directoryOf(set), name)))
+      .filter(([name]) => (set.isOptional !== true || wanted.has(name)) && !existsSync(path.join(directoryOf(set), name)))
       .map(([name, command]) => ({ set, name, ...command })),
   );
 }

@@ -14,7 +14,7 @@ import { findLeftovers, isClean } from './leftovers.ts';
 import { prepareMachine } from './machine.ts';
 import { makeNetwork } from './network.ts';
 import { type ClusterPlan, type LabPlan, type LabShape, planLab } from './plan.ts';
-import { distributeImage, installChart, joinCluster, NAMESPACE, waitForAgents, waitForFederation } from './product.ts';
+import { distributeImage, gatewayValues, installChart, joinCluster, leafValues, NAMESPACE, waitForAgents, waitForFederation, waitForGateways, waitForLeaf } from './product.ts';
 import { elapsedSeconds, print, say } from './progress.ts';
 import { readState, writeState } from './state.ts';
 import { buildTools, toolsAreBuilt } from './tools.ts';
@@ -62,7 +62,7 @@ async function create(plan: LabPlan, signal: AbortSignal): Promise<void> {
   await makeNetwork(plan, signal);
   const base = productBase(signal);
   const store = (async () => await makeImageStore([...(await labImages(signal)), await base], signal))();
-  const hub = plan.shape.bare ? Promise.resolve() : startHub(signal);
+  const hub = plan.shape.bare ? Promise.resolve() : startHub(plan.shape, signal);
   const clusters = Promise.all(plan.clusters.map(async (cluster) => {
     await startCluster(cluster, store, signal);
     await waitForNodes(cluster, signal);
@@ -103,18 +103,22 @@ async function update(plan: LabPlan, runningImage: string | undefined, signal: A
 
 async function install(plan: LabPlan, image: string, signal: AbortSignal): Promise<void> {
   await Promise.all(plan.clusters.map(async (cluster) => {
-    await installChart(cluster, 'federation', image, signal);
+    await installChart(cluster, 'federation', image, signal, leafValues(plan.shape));
     await apply(cluster.name, corednsManifests(cluster, true), signal);
     await deployClient(cluster, signal);
     await waitForFederation(cluster, signal);
     // After the federation service: it makes the ConfigMap with the root that agents mount.
     await installChart(cluster, 'agent', image, signal);
+    if (cluster.network !== '') await installChart(cluster, 'gateway', image, signal, gatewayValues(cluster));
   }));
   const [founder, ...others] = plan.clusters;
   await deployEcho(founder, signal);
   for (const cluster of others.slice(0, plan.shape.joined - 1)) await joinCluster(founder, cluster, signal);
   await Promise.all(plan.clusters.map(async (cluster) => {
     await waitForAgents(cluster, signal);
+    if (cluster.network !== '') await waitForGateways(cluster, signal);
+    // A cluster that stays alone has no hub to mirror.
+    if (plan.shape.leaf === true && cluster.index <= plan.shape.joined) await waitForLeaf(cluster, signal);
     await kubectl(cluster.name, ['-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=120s'], { signal });
     await waitForDemo(cluster, 'client', signal);
   }));
@@ -132,8 +136,7 @@ async function finishBare(plan: LabPlan, image: string, signal: AbortSignal): Pr
 
 async function finish(plan: LabPlan, image: string, signal: AbortSignal): Promise<void> {
   const [founder, second] = plan.clusters;
-  // Without routes between pod ranges, only a call inside a cluster can be answered.
-  const caller = plan.shape.joined > 1 && plan.shape.flat ? (second ?? founder) : founder;
+  const caller = plan.shape.joined > 1 ? (second ?? founder) : founder;
   const marker = `marker-${randomBytes(6).toString('hex')}`;
   const answer = await waitFor(
     async () => {
@@ -152,7 +155,7 @@ let lastFailure = '(none)';
 function printSummary(plan: LabPlan, caller: ClusterPlan, answer: string): void {
   const [founder] = plan.clusters;
   print(`
-A pod in ${caller.name} called ${ECHO_URL} and a pod in ${founder.name} answered, over mutual TLS between the nodes:
+A pod in ${caller.name} called ${ECHO_URL} and a pod in ${founder.name} answered, over mutual TLS ${caller.network === founder.network ? 'between the nodes' : 'between the pods, through a gateway'}:
   ${answer}
 
 What runs where

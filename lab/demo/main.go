@@ -49,7 +49,7 @@ func main() {
 	case "idle":
 		<-ctx.Done()
 	default:
-		fmt.Fprintln(os.Stderr, "usage: demo serve | demo get URL [--body TEXT] [--timeout 3s] [--count N] | demo hold HOST:PORT [--for 10s] | demo idle")
+		fmt.Fprintln(os.Stderr, "usage: demo serve | demo get URL [--body TEXT] [--timeout 3s] [--count N] [--every 0s] | demo hold HOST:PORT [--for 10s] | demo idle")
 		os.Exit(64)
 	}
 	if err != nil {
@@ -99,9 +99,13 @@ func get(ctx context.Context, args []string) error {
 	body := flags.String("body", "", "text to send; the answer repeats it")
 	timeout := flags.Duration("timeout", 3*time.Second, "limit for each call, connecting included")
 	count := flags.Int("count", 1, "number of calls, each on a connection of its own")
+	every := flags.Duration("every", 0, "pause between calls")
 	flags.Parse(args)
 	client := &http.Client{Timeout: *timeout, Transport: &http.Transport{DisableKeepAlives: true}}
-	for range *count {
+	for done := range *count {
+		if done > 0 {
+			time.Sleep(*every)
+		}
 		if err := call(ctx, client, url, *body); err != nil {
 			return err
 		}
