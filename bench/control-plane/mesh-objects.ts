@@ -2,8 +2,8 @@
 import type { ServedObject } from '@landbridge/kubernetes/test-object-server.ts';
 
 export const PODS_PER_SERVICE = 5;
-const NODES = 100;
-const NAMESPACES = 50;
+export const NODES = 100;
+export const NAMESPACES = 50;
 
 export const PATHS = {
   services: '/api/v1/services',
@@ -13,7 +13,7 @@ export const PATHS = {
   namespaces: '/api/v1/namespaces',
 } as const;
 
-const namespaceOf = (service: number): string => `team-${service % NAMESPACES}`;
+export const namespaceOf = (service: number): string => `team-${service % NAMESPACES}`;
 export const podName = (service: number, pod: number): string => `service-${service}-7d9c6b5f48-${pod}`;
 export const podUid = (service: number, pod: number): string => `bench//Pod/${namespaceOf(service)}/${podName(service, pod)}`;
 const address = (number: number): string => `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`;

@@ -6,14 +6,25 @@ import path from 'node:path';
 export class BenchProcess implements Disposable {
   readonly #child: ChildProcess;
 
-  constructor(file: string, args: readonly string[]) {
-    this.#child = fork(path.join(import.meta.dirname, file), [...args], { execArgv: ['--max-old-space-size=6144'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  /** `execArgv`: of Node.js. */
+  constructor(file: string, args: readonly string[], execArgv: readonly string[] = ['--max-old-space-size=6144']) {
+    this.#child = fork(path.join(import.meta.dirname, file), [...args], { execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   }
 
   /** The next message. */
   async next<T>(signal: AbortSignal): Promise<T> {
-    const [message] = (await once(this.#child, 'message', { signal })) as [T];
-    return message;
+    const stop = new AbortController();
+    const either = { signal: AbortSignal.any([signal, stop.signal]) };
+    const ended = once(this.#child, 'exit', either).then(([status]) => {
+      throw new Error(`a process of the benchmark ended with ${status}`);
+    });
+    try {
+      const [message] = (await Promise.race([once(this.#child, 'message', either), ended])) as [T];
+      return message;
+    } finally {
+      stop.abort();
+      ended.catch(() => undefined);
+    }
   }
 
   on<T>(seen: (message: T) => void): void {
@@ -25,6 +36,7 @@ export class BenchProcess implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#child.kill('SIGKILL');
+    // Each of them ends by that, and takes what it has started with it.
+    this.#child.disconnect();
   }
 }

@@ -1,0 +1,116 @@
+/**
+ * A process of its own with a real API server, its etcd, the controller of EndpointSlices, and kwok in place of kubelets: so many
+ * Services, each with its pods, and pods that change at the rate that it is told. Talks with its parent by messages.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { openSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { Agent, request } from 'node:https';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { kubeConfigAccess } from '@landbridge/federation/kubernetes/kube-config-access.ts';
+import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
+import { buildTools, type ToolName, toolPath } from '@landbridge/lab/tools.ts';
+import { namespaceOf, NAMESPACES, NODES, PATHS, pod, podName, PODS_PER_SERVICE, podUid } from './mesh-objects.ts';
+
+const services = Number(process.argv[2]);
+/** Requests under way while objects are made, and while pods change. */
+const AT_ONCE = 64;
+const POLL_MS = 5000;
+/** A node holds more pods than the 256 addresses that controllers give it by default. */
+const podRange = (node: number): string => `10.${16 + (node >> 4)}.${(node & 15) << 4}.0/20`;
+
+await buildTools(new AbortController().signal, ['kwok']);
+const directory = await mkdtemp(path.join(tmpdir(), 'landbridge-kwok-'));
+const server = await TestApiServer.start('10.128.0.0/12');
+const config = path.join(directory, 'kubeconfig');
+await writeFile(config, server.config.exportConfig(), { mode: 0o600 });
+const access = kubeConfigAccess(server.config, 'bench/1');
+const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
+
+let isEnding = false;
+const children = [
+  start('kube-controller-manager', ['--controllers=endpointslice-controller', '--leader-elect=false', '--kube-api-qps=2000', '--kube-api-burst=4000', '--concurrent-service-endpoint-syncs=10', '--secure-port=0', `--kubeconfig=${config}`]),
+  start('kwok', [`--config=${path.join(import.meta.dirname, 'kwok.yaml')}`, `--kubeconfig=${config}`]),
+];
+
+function start(tool: ToolName, args: readonly string[]): ChildProcess {
+  const file = path.join(directory, `${tool}.log`);
+  const log = openSync(file, 'a');
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', toolPath(tool), ...args], { stdio: ['ignore', log, log], cwd: directory });
+  child.once('exit', () => {
+    if (isEnding) return;
+    process.stderr.write(`${tool} ended: ${readFileSync(file, 'utf8').trim().split('\n').at(-1)}\n`);
+    process.exit(1);
+  });
+  return child;
+}
+
+async function ask(method: string, at: string, body?: object, contentType = 'application/json'): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const asked = request(new URL(at, access.server), { method, agent, ca: access.roots(), ...access.certificate, headers: { 'content-type': contentType } }, (answer) => {
+    let text = '';
+    answer.setEncoding('utf8').on('data', (part: string) => (text += part)).once('error', reject).once('end', () => {
+      if ((answer.statusCode ?? 0) < 300) resolve(text);
+      else reject(new Error(`${method} ${at}: ${answer.statusCode} ${text.slice(0, 300)}`));
+    });
+  });
+  asked.once('error', reject).end(body === undefined ? undefined : JSON.stringify(body));
+  return await promise;
+}
+
+async function each(count: number, make: (number: number) => Promise<unknown>): Promise<void> {
+  let next = 0;
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    while (next < count) await make(next++);
+  }));
+}
+
+const inNamespace = (collection: string, namespace: string): string => collection.replace(/\/([^/]+)$/, `/namespaces/${namespace}/$1`);
+
+/** As somebody who wants it writes it: what kubelets and controllers say of it is theirs to say. */
+function wanted(service: number, number: number): object {
+  const { metadata, spec } = pod(service, number) as unknown as { metadata: { name: string; namespace: string; labels: object; annotations: object }; spec: object };
+  return { apiVersion: 'v1', kind: 'Pod', metadata: { name: metadata.name, namespace: metadata.namespace, labels: metadata.labels, annotations: metadata.annotations }, spec };
+}
+
+/** From the API server's cache: etcd would have to look through all pods for those that are missing. */
+async function allRun(): Promise<boolean> {
+  const { items } = JSON.parse(await ask('GET', `${PATHS.pods}?resourceVersion=0&fieldSelector=status.phase!%3DRunning`)) as { items: unknown[] };
+  process.stderr.write(`${items.length} pods do not run yet\n`);
+  return items.length === 0;
+}
+
+
+/** Changes under way; further ones wait for one of them. */
+async function change(service: number, number: number, turn: number): Promise<void> {
+  const ip = `10.${144 + (turn % 8)}.${service & 255}.${1 + number}`;
+  process.send?.({ changed: podUid(service, number), atMs: performance.timeOrigin + performance.now() });
+  await ask('PATCH', `${inNamespace(PATHS.pods, namespaceOf(service))}/${podName(service, number)}/status`, { status: { podIP: ip, podIPs: [{ ip }] } }, 'application/merge-patch+json');
+}
+
+process.on('message', ({ perSecond, count }: { perSecond: number; count: number }) => {
+  const started = performance.now();
+  let changed = 0;
+  const timer = setInterval(() => {
+    for (; changed < Math.min(count, ((performance.now() - started) / 1000) * perSecond); changed++) {
+      // Far from each other, as pods of different services are.
+      change((changed * 7919) % services, changed % PODS_PER_SERVICE, Math.floor(changed / services)).catch((thrown: unknown) => process.stderr.write(`${thrown}\n`));
+    }
+    if (changed === count) clearInterval(timer);
+  }, 1);
+});
+process.on('disconnect', () => {
+  isEnding = true;
+  for (const child of children) child.kill('SIGKILL');
+  void rm(directory, { recursive: true, force: true }).then(async () => await server[Symbol.asyncDispose]()).finally(() => process.exit());
+});
+
+await each(NAMESPACES, async (i) => await ask('POST', PATHS.namespaces, { metadata: { name: `team-${i}` } }));
+await each(NODES, async (i) => await ask('POST', PATHS.nodes, { metadata: { name: `node-${i}`, labels: { 'topology.kubernetes.io/region': 'r', 'topology.kubernetes.io/zone': `z${i % 3}` } }, spec: { podCIDR: podRange(i), podCIDRs: [podRange(i)] } }));
+await each(services, async (i) => await ask('POST', inNamespace(PATHS.services, namespaceOf(i)), { metadata: { name: `service-${i}` }, spec: { ports: [{ name: 'http', port: 80, targetPort: 8080 }], selector: { app: `service-${i}` } } }));
+await each(services * PODS_PER_SERVICE, async (i) => await ask('POST', inNamespace(PATHS.pods, namespaceOf(Math.floor(i / PODS_PER_SERVICE))), wanted(Math.floor(i / PODS_PER_SERVICE), i % PODS_PER_SERVICE)));
+process.stderr.write(`${services} services and ${services * PODS_PER_SERVICE} pods are made\n`);
+while (!(await allRun()) || (await server.count(PATHS.slices)) < services) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+process.stderr.write('all pods run\n');
+process.send?.({ server: config, roots: '' });

@@ -1,0 +1,110 @@
+/**
+ * A process of its own that is all other members: each with its keys, its connection to the hub and its publisher, so that
+ * every record is one that a member would write. Talks with its parent by messages.
+ */
+import { createPrivateKey } from 'node:crypto';
+import type { Endpoint, RecordBody } from '@landbridge/core/records.ts';
+import { recordKey } from '@landbridge/core/records.ts';
+import { busKey, MEMBERS } from '@landbridge/federation/bus/bus.ts';
+import { openNatsBus } from '@landbridge/federation/bus/nats-bus.ts';
+import { startExampleHub } from '@landbridge/federation/hub/example-hub.ts';
+import type { HubCredentials } from '@landbridge/federation/join/credentials.ts';
+import { makeEd25519Keys } from '@landbridge/federation/join/ed25519.ts';
+import { makeRoot } from '@landbridge/federation/join/example-founder.ts';
+import { issueFounderUser, issueMemberUser, makeUserKeys } from '@landbridge/federation/join/hub-users.ts';
+import { signMember } from '@landbridge/federation/records/members.ts';
+import { Publisher } from '@landbridge/federation/records/publisher.ts';
+import { pino } from 'pino';
+import { exporters, HOME, type MeshSize, NAMESPACES, serviceNames, workloadUid } from './shared-services.ts';
+
+const [members = 0, services = 0, endpoints = 0] = process.argv.slice(2).map(Number);
+const size: MeshSize = { members, services, endpoints };
+const log = pino({ level: 'warn' }, pino.destination(2));
+const stop = new AbortController();
+const { signal } = stop;
+
+await using hub = await startExampleHub();
+const { authority } = hub;
+
+async function credentialsOf(cluster: string, isFounder = false): Promise<HubCredentials> {
+  const user = makeUserKeys();
+  const record = makeEd25519Keys();
+  const { urls, caPem, authorityPublicKey } = authority;
+  return { cluster, urls, caPem, authorityPublicKey, userJwt: await (isFounder ? issueFounderUser : issueMemberUser)(authority, cluster, user.publicKey, Math.floor(Date.now() / 1000) + 86_400), userSeed: user.seed, recordPrivateKeyPem: record.privateKeyPem, recordPublicKey: record.publicKey };
+}
+
+const authorityKey = createPrivateKey(authority.authorityPrivateKeyPem);
+await using founder = await openNatsBus({ credentials: await credentialsOf('founder', true), createBucket: true, clusterName: 'founder', log, signal });
+
+async function admit({ cluster, recordPublicKey }: HubCredentials): Promise<void> {
+  const member = { cluster, recordPublicKey, userPublicKey: makeUserKeys().publicKey, trustDomain: `${cluster}.landbridge`, roots: [await makeRoot()], network: '', joinedAt: Date.now(), revoked: false };
+  await founder.put(busKey(MEMBERS, cluster), signMember(authorityKey, member, { epoch: Date.now(), gen: 0 }), signal);
+}
+
+interface Exporter {
+  readonly cluster: string;
+  readonly publisher: Publisher;
+  readonly records: Map<string, RecordBody>;
+}
+
+function recordsOf(member: number): Map<string, RecordBody> {
+  const cluster = `member-${member}`;
+  const bodies: RecordBody[] = [{ kind: 'meta', trustDomain: `${cluster}.landbridge`, network: '', version: '0.1.0' }];
+  for (let service = 0; service < services; service++) {
+    const place = exporters(size, service).indexOf(member);
+    if (place < 0) continue;
+    const { namespace, name } = serviceNames(service);
+    bodies.push({ kind: 'svc', namespace, name, exportedAt: 1_700_000_000_000 + service, type: 'ClusterSetIP', ports: [{ name: 'http', protocol: 'TCP', port: 80 }], sessionAffinity: 'None', ipFamilies: ['IPv4'] });
+    bodies.push({ kind: 'eps', namespace, name, shard: 0, endpoints: Array.from({ length: endpoints / services / 2 }, (_, i) => endpointOf(member, service, i, 0)) });
+  }
+  return new Map(bodies.map((body) => [recordKey(body), body]));
+}
+
+/** `turn` makes another pod of it, by another address. */
+function endpointOf(member: number, service: number, number: number, turn: number): Endpoint {
+  const address = `10.${64 + member}.${service % 250}.${1 + ((number + 50 * Math.floor(service / 250) + turn * 7) % 254)}`;
+  return { workload: `${serviceNames(service).name}-7d9c6b5f48-${number}`, addresses: [address], ports: [{ name: 'http', protocol: 'TCP', port: 8080 }], ready: true, serving: true, terminating: false, serviceAccount: 'default', tunnel: 'hbone', node: `node-${number % 10}`, region: 'r', zone: `z${number % 3}` };
+}
+
+const exporting: Exporter[] = [];
+for (let member = 0; member < members; member++) {
+  const credentials = await credentialsOf(`member-${member}`);
+  await admit(credentials);
+  const bus = await openNatsBus({ credentials, createBucket: false, clusterName: credentials.cluster, log, signal });
+  const publisher = new Publisher(bus, { cluster: credentials.cluster, privateKey: createPrivateKey(credentials.recordPrivateKeyPem), clock: Date.now, log });
+  const records = recordsOf(member);
+  exporting.push({ cluster: credentials.cluster, publisher, records });
+  void publisher.run(signal);
+  publisher.publish(records);
+}
+const home = await credentialsOf(HOME);
+await admit(home);
+while (exporting.some(({ publisher }) => publisher.status().pending)) await new Promise((resolve) => setTimeout(resolve, 100));
+
+/** Replaces one endpoint of one service of one member. */
+function update(number: number): Exporter {
+  const service = (number * 7919) % services;
+  const [member] = exporters(size, service);
+  const exporter = exporting[member] as Exporter;
+  const { namespace, name } = serviceNames(service);
+  const key = `eps.${namespace}.${name}.0`;
+  const before = exporter.records.get(key);
+  if (before?.kind !== 'eps') throw new RangeError(`${key} is not there`);
+  exporter.records.set(key, { ...before, endpoints: before.endpoints.with(0, endpointOf(member, service, 0, 1 + Math.floor(number / services))) });
+  process.send?.({ changed: workloadUid(exporter.cluster, service, 0), atMs: performance.timeOrigin + performance.now() });
+  return exporter;
+}
+
+process.on('message', ({ perSecond, count }: { perSecond: number; count: number }) => {
+  const started = performance.now();
+  let changed = 0;
+  const timer = setInterval(() => {
+    const touched = new Set<Exporter>();
+    for (; changed < Math.min(count, ((performance.now() - started) / 1000) * perSecond); changed++) touched.add(update(changed));
+    for (const { publisher, records } of touched) publisher.publish(records);
+    if (changed === count) clearInterval(timer);
+  }, 5);
+});
+process.send?.({ credentials: home, namespaces: NAMESPACES, records: exporting.reduce((sum, { records }) => sum + records.size + 1, 0) });
+await new Promise((resolve) => process.once('disconnect', resolve));
+stop.abort();
