@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { type AvaPart, readAvaLine } from './ava-output.ts';
+import { type AvaPart, LastWords, readAvaLine } from './ava-output.ts';
 import { REPOSITORY } from './command.ts';
 
 function countOf(output: string): { passed: number; failed: number } {
@@ -19,6 +19,14 @@ function countOf(output: string): { passed: number; failed: number } {
 
 test('a line that only looks like a test is not counted among the failures', (t) => {
   t.deepEqual(countOf('  ✔ a\n  ✘ [fail]: b\n  ─\n\n  b\n\n  ✘ quoted\n  ✔ quoted\n'), { passed: 1, failed: 1 });
+});
+
+test('why a process ended is kept, and what it said before is not', (t) => {
+  const words = new LastWords();
+  for (const line of ['(node:1) Warning', '#', '# Fatal error in , line 0', '# Check failed: it->second.Size() > offset.', '', ' 1: 0x1 [node]']) words.hear(line);
+  t.deepEqual(words.lines, ['# Fatal error in , line 0', '# Check failed: it->second.Size() > offset.', ' 1: 0x1 [node]']);
+  for (let i = 0; i < 1000; i += 1) words.hear(` ${i}: 0x1 [node]`);
+  t.is(words.lines.length, 24);
 });
 
 const CASES: readonly { readonly name: string; readonly source: string; readonly passed: number; readonly failed: number }[] = [

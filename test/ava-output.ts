@@ -20,3 +20,18 @@ export function readAvaLine(line: string, part: AvaPart): AvaLine {
   if (PASSED.test(line)) return { kind: 'passed', part };
   return { kind: FAILED.test(line) ? 'failed' : 'other', part };
 }
+
+/** How Node.js and V8 begin to say why they end a process. */
+const LAST_WORDS = /^# Fatal error|^FATAL ERROR|Assertion .*failed/;
+/** The reason, and as much of the stack of native code as tells where. */
+const MAX_LAST_WORDS = 24;
+
+/** What a process said of its own end, from the lines of its standard error. Of several only the first. */
+export class LastWords {
+  readonly lines: string[] = [];
+
+  hear(line: string): void {
+    const isSaid = this.lines.length > 0 ? this.lines.length < MAX_LAST_WORDS : LAST_WORDS.test(line);
+    if (isSaid && line.trim() !== '') this.lines.push(line);
+  }
+}

@@ -1,6 +1,6 @@
 import { globSync } from 'node:fs';
 import path from 'node:path';
-import { type AvaPart, readAvaLine } from './ava-output.ts';
+import { type AvaPart, LastWords, readAvaLine } from './ava-output.ts';
 import { REPOSITORY, runLines } from './command.ts';
 
 export interface Count {
@@ -26,6 +26,8 @@ export interface Stage {
 
 /** Lines told again of one stage: the tests that failed, then as much as there is room for of why. */
 const MAX_FAILURE_LINES = 80;
+/** Each file of tests is a process, and hundreds of them would strip and compile the same sources. Goes with `npm ci`. */
+const COMPILE_CACHE = path.join(REPOSITORY, 'node_modules/.cache/compiled');
 
 export const NOTHING: Count = { passed: 0, failed: 0, failures: [] };
 const PASSED: Count = { ...NOTHING, passed: 1 };
@@ -55,7 +57,7 @@ export const STAGES: readonly Stage[] = [
     what: 'tests beside the code: units, properties, contracts with real servers on loopback',
     needsRoot: false,
     needsTools: true,
-    run: async (context) => await runAva({ args: [], showsPasses: false }, context),
+    run: async (context) => await runAva({ args: [], showsPasses: false, env: { NODE_COMPILE_CACHE: COMPILE_CACHE } }, context),
   },
   {
     name: 'kernel',
@@ -68,7 +70,7 @@ export const STAGES: readonly Stage[] = [
     name: 'soak',
     what: 'the engine under load, faults and abuse, in processes of its own; takes minutes',
     needsRoot: false,
-    needsTools: false,
+    needsTools: true,
     run: async (context) => await runAvaOn('test/**/*.soak.test.ts', 'test/soak.ava.mjs', context),
   },
   {
@@ -83,6 +85,11 @@ export const STAGES: readonly Stage[] = [
 /** `files`: of the tests, where not all are meant. */
 export async function runKernelTests(context: StageContext, files: readonly string[] = []): Promise<Count> {
   return await runAvaOn('*/**/*.kernel.test.ts', 'test/kernel.ava.mjs', context, files);
+}
+
+/** With programs of Istio (test/istio/run.ts); no stage of its own. */
+export async function runTrials(context: StageContext, files: readonly string[] = []): Promise<Count> {
+  return await runAvaOn('test/istio/*.istio.test.ts', 'test/istio.ava.mjs', context, files);
 }
 
 export function isStageName(name: string): boolean {
@@ -114,15 +121,24 @@ async function runAvaOn(pattern: string, config: string, context: StageContext, 
   return await runAva({ args: ['--config', config, '--serial', '--concurrency', '1', ...only], showsPasses: true }, context);
 }
 
+interface AvaOptions {
+  readonly args: readonly string[];
+  readonly showsPasses: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** Runs ava and counts what it reports. Lines of tests that passed are left out unless they take long enough to wait for. */
-async function runAva(options: { readonly args: readonly string[]; readonly showsPasses: boolean }, { signal, print }: StageContext): Promise<Count> {
+async function runAva(options: AvaOptions, { signal, print }: StageContext): Promise<Count> {
   let part: AvaPart = 'tests';
   let count = NOTHING;
   let pendingBlank = false;
   const names: string[] = [];
   const reasons: string[] = [];
+  const lastWords = new LastWords();
   const status = await runLines([process.execPath, program('ava'), ...options.args], {
     signal,
+    ...(options.env === undefined ? {} : { env: options.env }),
+    onErrorLine: (line) => lastWords.hear(line),
     onLine: (line) => {
       const read = readAvaLine(line, part);
       part = read.part;
@@ -142,5 +158,5 @@ async function runAva(options: { readonly args: readonly string[]; readonly show
   });
   // A run that failed before or after its tests has no line of its own.
   if (status !== 0 && count.failed === 0) count = add(count, FAILED);
-  return count.failed === 0 ? count : { ...count, failures: [...names, ...reasons].slice(0, MAX_FAILURE_LINES) };
+  return count.failed === 0 ? count : { ...count, failures: [...names, ...lastWords.lines, ...reasons].slice(0, MAX_FAILURE_LINES) };
 }

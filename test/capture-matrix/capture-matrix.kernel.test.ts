@@ -60,6 +60,7 @@ function addressOf(destination: Destination, family: 4 | 6): string {
     node: [node.address, node.address6],
     service: ['10.96.0.10', 'fd00:96::10'],
     metadata: ['169.254.169.254', 'fd00:ec2::254'],
+    automatic: ['240.240.0.7', '2001:2::7'],
     elsewhere: ['192.0.2.7', '2001:db8::7'],
   }[destination] as [string, string];
   return family === 4 ? four : six;

@@ -21,7 +21,7 @@ export type Origin =
   | 'node'
   | 'kubelet';
 
-export type Destination = 'pod' | 'own-address' | 'loopback' | 'other-pod' | 'node' | 'service' | 'metadata' | 'elsewhere';
+export type Destination = 'pod' | 'own-address' | 'loopback' | 'other-pod' | 'node' | 'service' | 'metadata' | 'automatic' | 'elsewhere';
 
 /** How it is begun, as probe.py knows it. */
 export type Manner = 'tcp' | 'ipv6-only' | 'fast-open' | 'mptcp' | 'raw-syn' | 'spoofed-syn' | 'udp' | 'icmp' | 'sctp';
@@ -64,6 +64,8 @@ export const ROWS: readonly Row[] = [
   row('captured', 'TCP to anything else', 'elsewhere'),
   row('captured', 'TCP to anything else by IPv6', 'elsewhere', { family: 6 }),
   row('captured', 'TCP to the metadata of a cloud, 169.254.169.254', 'metadata', { port: 80 }),
+  row('captured', 'TCP to an automatic address of a ServiceEntry, 240.240.0.0/16', 'automatic'),
+  row('captured', 'TCP to an automatic address by IPv6', 'automatic', { family: 6 }),
   row('captured', 'TCP to port 53', 'other-pod', { port: DOMAIN_PORT }),
   row('captured', 'TCP Fast Open', 'other-pod', { manner: 'fast-open' }),
   row('captured', 'TCP Fast Open by IPv6', 'other-pod', { manner: 'fast-open', family: 6 }),

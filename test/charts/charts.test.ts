@@ -8,6 +8,8 @@ import { bundleAgent } from '@landbridge/agent/bundle.ts';
 import { readEnvironment } from '@landbridge/agent/config.ts';
 import { buildAccelerationObject, buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { readConfig } from '@landbridge/federation/config.ts';
+import { ImportPolicySpecSchema } from '@landbridge/federation/consent/import-policy-schema.ts';
+import { MEMBER_GROUP, MEMBER_VERSION, MemberStatusSchema } from '@landbridge/federation/peers/member-object.ts';
 import { productEntries } from '@landbridge/lab/images.ts';
 import { CHARTS, type ChartName, type Manifest, only, render } from './render.ts';
 
@@ -88,6 +90,26 @@ test('federation: the pod has no privilege at all', async (t) => {
   t.deepEqual([template.spec.hostNetwork, template.spec.hostPID, template.spec.hostIPC], [undefined, undefined, undefined]);
 });
 
+test('federation: a leaf node is there only where it is wanted, has no privilege, and its secrets are in files', async (t) => {
+  const without = await render('federation', EAST);
+  t.false(JSON.stringify(without).includes('landbridge-leaf'));
+  const manifests = await render('federation', { ...EAST, 'leaf.enabled': true, 'leaf.hubPort': 7777 });
+  const deployment = manifests.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'landbridge-leaf');
+  const { spec: pod } = deployment.spec.template;
+  const [container] = pod.containers;
+  t.like(pod, { automountServiceAccountToken: false, securityContext: { runAsNonRoot: true, runAsUser: 65534, seccompProfile: { type: 'RuntimeDefault' } } });
+  t.deepEqual(container.securityContext, { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } });
+  t.deepEqual([container.args, container.env], [['-c', '/etc/landbridge-leaf/nats.conf'], undefined]);
+  t.deepEqual(pod.volumes[0].secret.items.map(({ key }: Manifest) => key), ['nats.conf', 'hub.creds', 'hub-ca.pem', 'leaf.pem', 'leaf-key.pem'], 'not the key of the federation service');
+  const service = manifests.find(({ kind, metadata }) => kind === 'Service' && metadata.name === 'landbridge-leaf');
+  t.deepEqual(service.spec.selector, deployment.spec.selector.matchLabels);
+  const configuration = JSON.parse(only(manifests, 'ConfigMap').data['config.json']);
+  t.deepEqual(configuration.leaf, { enabled: true, hubPort: 7777 });
+  const secrets = (of: readonly Manifest[]): string[] => of.filter(({ kind }) => kind === 'Role').flatMap(({ rules }) => rules).flatMap(({ resourceNames = [] }: Manifest) => resourceNames);
+  t.deepEqual(secrets(manifests).filter((name) => !secrets(without).includes(name)), ['landbridge-leaf']);
+  await t.throwsAsync(render('federation', { ...EAST, 'leaf.runAsUser': 0 }));
+});
+
 for (const [what, values, environment, folders] of [
   ['the labels of the API server, with NRI where it is', {}, { POD_SOURCE: 'kubernetes', GATE: 'cni', NRI_SOCKET: '/var/run/nri/nri.sock' }, ['/var/run/nri', '/var/run/netns']],
   ['NRI as the gate', { gate: 'nri', 'nri.directory': '/run/elsewhere' }, { GATE: 'nri', NRI_SOCKET: '/run/elsewhere/nri.sock' }, ['/run/elsewhere', '/var/run/netns']],
@@ -103,6 +125,17 @@ for (const [what, values, environment, folders] of [
   });
 }
 
+test('agent: two agents of a node meet in one folder to hand connections over, where that is on', async (t) => {
+  const of = async (values: object): Promise<Manifest> => only(await render('agent', { ...EAST, ...values }), 'DaemonSet').spec.template.spec;
+  const { containers, volumes } = await of({ 'handover.enabled': true, 'handover.directory': '/run/meet' });
+  t.like(readEnvironment(Object.fromEntries(containers[0].env.map(({ name, value }: Manifest) => [name, value ?? 'of-the-pod']))), { HANDOVER_DIRECTORY: '/run/meet' });
+  const mount = containers[0].volumeMounts.find(({ mountPath }: Manifest) => mountPath === '/run/meet');
+  t.like(volumes.find(({ name }: Manifest) => name === mount.name), { hostPath: { path: '/run/meet', type: 'DirectoryOrCreate' } });
+  const off = await of({});
+  t.is(JSON.stringify(off).includes('handover'), false);
+  t.is(JSON.stringify(off).includes('HANDOVER'), false);
+});
+
 test('agent: the CNI gate has its folders, and pods that an agent may need start without it', async (t) => {
   const manifests = await render('agent', { ...EAST, 'federation.namespace': 'control', 'cni.configurationDirectory': '/var/lib/cni/net.d' });
   const { containers, volumes } = only(manifests, 'DaemonSet').spec.template.spec;
@@ -111,6 +144,19 @@ test('agent: the CNI gate has its folders, and pods that an agent may need start
   t.deepEqual(['/host/etc/cni/net.d', '/host/opt/cni/bin', '/run/landbridge'].map(hostPath), ['/var/lib/cni/net.d', '/opt/cni/bin', '/run/landbridge']);
   t.deepEqual(rightsOf(manifests), ['create events', 'get list watch daemonsets', 'get list watch pods,namespaces,nodes', 'patch pods']);
   t.deepEqual(rightsOf(await render('agent', { ...EAST, 'cni.startupTaint': true })), ['create events', 'get list watch daemonsets', 'get list watch pods,namespaces,nodes', 'patch nodes', 'patch pods']);
+});
+
+test('agent: istiod in the place of the federation service', async (t) => {
+  const of = async (values: object) => only(await render('agent', { ...EAST, 'istiod.address': 'istiod.mesh.svc:15012', ...values }), 'DaemonSet').spec.template.spec;
+  const { containers, volumes } = await of({});
+  const environment = (from: Manifest) => readEnvironment(Object.fromEntries(from[0].env.map(({ name, value }: Manifest) => [name, value ?? 'of-the-pod'])));
+  t.like(environment(containers), { XDS_ADDRESS: 'https://istiod.mesh.svc:15012', CA_ADDRESS: 'https://istiod.mesh.svc:15012', CLUSTER_ID: 'Kubernetes', TRUST_DOMAIN: 'cluster.local', TRUST_SOURCE: 'certificates', CNI_EXEMPT_NAMESPACES: 'kube-system,landbridge-system,mesh' });
+  t.is(volumes.find(({ name }: Manifest) => name === 'root').configMap.name, 'istio-ca-root-cert');
+  t.like(environment((await of({ 'istiod.address': '10.0.0.1:15012', 'istiod.clusterId': 'east', 'cluster.trustDomain': 'td.example' })).containers), { CLUSTER_ID: 'east', TRUST_DOMAIN: 'td.example', CNI_EXEMPT_NAMESPACES: 'kube-system,landbridge-system,istio-system' });
+  const { containers: [ours], volumes: own } = only(await render('agent', EAST), 'DaemonSet').spec.template.spec;
+  t.like(environment([ours]), { XDS_ADDRESS: 'https://landbridge-federation.landbridge-system.svc:15012', CLUSTER_ID: 'east', TRUST_DOMAIN: 'east.landbridge', TRUST_SOURCE: 'discovery' });
+  t.is(own.find(({ name }: Manifest) => name === 'root').configMap.name, 'landbridge-ca-root');
+  await t.throwsAsync(async () => await of({ 'istiod.address': 'https://istiod.mesh.svc:15012' }), { message: /don't meet the specifications of the schema/ });
 });
 
 test('agent: another gate leaves the CNI configuration of the node alone', async (t) => {
@@ -145,29 +191,38 @@ test('federation: the configuration has its defaults filled in, and a change of 
   t.teardown(() => rmSync(directory, { recursive: true }));
   const file = path.join(directory, 'config.json');
   writeFileSync(file, only(manifests, 'ConfigMap').data['config.json']);
-  t.deepEqual(readConfig({ LANDBRIDGE_CONFIG: file, POD_NAMESPACE: 'landbridge-system' }), { cluster: 'east', trustDomain: 'east.landbridge', network: '', domain: 'cluster.local', rootNamespace: 'landbridge-system', logLevel: 'info', ca: { source: 'self', secret: 'cacerts', directory: '/var/run/landbridge/ca' }, namespace: 'landbridge-system' });
+  t.deepEqual(readConfig({ LANDBRIDGE_CONFIG: file, POD_NAMESPACE: 'landbridge-system' }), { cluster: 'east', trustDomain: 'east.landbridge', network: '', domain: 'cluster.local', gateways: [], podRanges: [], serviceRanges: [], rootNamespace: 'landbridge-system', istioShape: 'ambient', logLevel: 'info', peers: { stalePolicy: 'deprioritize', staleAfterSeconds: 60, dropAfterSeconds: 0 }, ca: { source: 'self', secret: 'cacerts', directory: '/var/run/landbridge/ca', signerName: '', approves: true, rootsConfigMap: '', rootsKey: 'ca.crt' }, namespace: 'landbridge-system' });
   const other = await render('federation', { ...EAST, logLevel: 'debug' });
   const hash = (all: readonly Manifest[]): string => only(all, 'Deployment').spec.template.metadata.annotations['landbridge.dev/config'];
   t.not(hash(manifests), hash(other));
-  t.is(only(manifests, 'Deployment').spec.strategy.type, 'Recreate');
+  t.is(only(manifests, 'Deployment').spec.strategy.type, 'RollingUpdate');
 });
 
-test('federation: kinds of policies are defined unless that is not wanted, and kept when the chart goes', async (t) => {
+test('federation: kinds of policies, entries and properties are defined unless that is not wanted, and kept when the chart goes', async (t) => {
   const definitions = (await render('federation', EAST)).filter(({ kind }) => kind === 'CustomResourceDefinition');
-  t.deepEqual(definitions.map(({ metadata }) => metadata.name), ['authorizationpolicies.security.istio.io', 'peerauthentications.security.istio.io']);
+  t.deepEqual(definitions.map(({ metadata }) => metadata.name), ['authorizationpolicies.security.istio.io', 'clusterproperties.about.k8s.io', 'destinationrules.networking.istio.io', 'peerauthentications.security.istio.io', 'serviceentries.networking.istio.io', 'workloadentries.networking.istio.io']);
   for (const { metadata, spec } of definitions) {
     t.is(metadata.annotations['helm.sh/resource-policy'], 'keep');
-    t.deepEqual(spec.versions.map(({ name, served, storage }: Manifest) => [name, served, storage]), [['v1', true, true], ['v1beta1', true, false]]);
+    if (spec.group === 'about.k8s.io') continue;
+    const older = spec.group === 'networking.istio.io' ? ['v1beta1', 'v1alpha3'] : ['v1beta1'];
+    t.is(spec.names.categories.includes('landbridge'), spec.group === 'networking.istio.io', 'by which the service knows them for ours');
+    t.deepEqual(spec.versions.map(({ name, served, storage }: Manifest) => [name, served, storage]), [['v1', true, true], ...older.map((name) => [name, true, false])]);
     for (const { subresources } of spec.versions) t.deepEqual(subresources, { status: {} });
   }
-  t.deepEqual((await render('federation', { ...EAST, 'policies.installDefinitions': false })).filter(({ kind }) => kind === 'CustomResourceDefinition'), []);
+  const groups = { policies: 'security.istio.io', entries: 'networking.istio.io', properties: 'about.k8s.io' };
+  for (const [unwanted, group] of Object.entries(groups)) {
+    const left = (await render('federation', { ...EAST, [`${unwanted}.installDefinitions`]: false })).filter(({ kind }) => kind === 'CustomResourceDefinition');
+    t.deepEqual([...new Set(left.map(({ spec }) => spec.group))].sort(), Object.values(groups).filter((each) => each !== group).sort());
+  }
 });
 
 test('federation: of policies nothing but what became of them is written', async (t) => {
-  const rules: Manifest[] = only(await render('federation', EAST), 'ClusterRole').rules.filter(({ apiGroups }: Manifest) => apiGroups.includes('security.istio.io'));
+  const rules: Manifest[] = only(await render('federation', EAST), 'ClusterRole').rules.filter(({ apiGroups, resources }: Manifest) => apiGroups.includes('security.istio.io') || resources.some((name: string) => name.startsWith('destinationrules')));
   t.deepEqual(rules.map(({ resources, verbs }) => [resources, verbs]), [
     [['authorizationpolicies', 'peerauthentications'], ['get', 'list', 'watch']],
     [['authorizationpolicies/status', 'peerauthentications/status'], ['patch']],
+    [['destinationrules'], ['get', 'list', 'watch']],
+    [['destinationrules/status'], ['patch']],
   ]);
 });
 
@@ -245,12 +300,48 @@ for (const [kind, file] of [['ServiceExport', 'serviceexports.yaml'], ['ServiceI
   });
 }
 
+test('the schema of ImportPolicy in its definition has the fields and limits that are read', (t) => {
+  const { metadata, spec } = parse(readFileSync(path.join(CHARTS, 'federation/crds/importpolicies.yaml'), 'utf8')) as Manifest;
+  t.is(metadata.name, `${spec.names.plural}.${spec.group}`);
+  t.is(spec.scope, 'Cluster');
+  // Of a schema all that decides; the API server's has words for readers and hints for merging beside it.
+  const essence = (schema: Manifest): unknown => {
+    const { type, properties, items, required, minItems, maxItems, minLength, maxLength, minimum, maximum, pattern } = schema;
+    const kept = { type, required, minItems, maxItems, minLength, maxLength: pattern === undefined ? maxLength : undefined, minimum, maximum, pattern, items: items === undefined ? undefined : essence(items), properties: properties === undefined ? undefined : Object.fromEntries(Object.entries(properties).map(([name, each]) => [name, essence(each as Manifest)])) };
+    return JSON.parse(JSON.stringify(kept));
+  };
+  t.deepEqual(essence(spec.versions[0].schema.openAPIV3Schema.properties.spec), essence(ImportPolicySpecSchema as Manifest));
+});
+
+test('the definition of Member has the fields that are written, with the same bounds', (t) => {
+  const { metadata, spec } = parse(readFileSync(path.join(CHARTS, 'federation/crds/members.yaml'), 'utf8')) as Manifest;
+  t.deepEqual([metadata.name, spec.group, spec.scope], [`members.${MEMBER_GROUP}`, MEMBER_GROUP, 'Cluster']);
+  const [{ schema, subresources, name }] = spec.versions;
+  t.deepEqual([`${spec.group}/${name}`, subresources], [MEMBER_VERSION, { status: {} }]);
+  const { status } = schema.openAPIV3Schema.properties;
+  const plain = (value: unknown): Manifest => JSON.parse(JSON.stringify(value)) as Manifest;
+  const written = plain(MemberStatusSchema);
+  t.deepEqual([...status.required].sort(), [...written.required].sort());
+  t.deepEqual(Object.keys(status.properties), Object.keys(written.properties));
+  t.deepEqual(status.properties.state.enum, written.properties.state.anyOf.map((each: Manifest) => each.const));
+  for (const [field, of] of Object.entries(written.properties as Manifest)) if (field !== 'state' && field !== 'conditions') t.like(status.properties[field], of as Manifest);
+  t.is(status.properties.conditions.maxItems, written.properties.conditions.maxItems);
+  t.deepEqual([...status.properties.conditions.items.required].sort(), [...written.properties.conditions.items.required].sort());
+});
+
 test('the federation service may write each of its Secrets by name, and only read what the founder was given', async (t) => {
   const rules = (await render('federation', EAST)).filter(({ kind }) => kind === 'Role').flatMap((role) => role.rules as { resources: string[]; resourceNames?: string[]; verbs: string[] }[]);
   const verbs = new Map<string, string[]>();
   for (const rule of rules.filter(({ resources }) => resources.includes('secrets'))) for (const name of rule.resourceNames ?? ['*']) verbs.set(name, [...(verbs.get(name) ?? []), ...rule.verbs].sort());
-  const written = ['landbridge-ca', 'landbridge-hub-credentials', 'landbridge-join-keys', 'landbridge-join-tokens'];
+  const written = ['landbridge-ca', 'landbridge-hub-credentials', 'landbridge-join-keys', 'landbridge-join-tokens', 'landbridge-removed-members'];
   t.deepEqual(Object.fromEntries(verbs), { '*': ['create'], 'landbridge-hub-authority': ['get'], ...Object.fromEntries(written.map((name) => [name, ['get', 'patch', 'update']])) });
+});
+
+test('federation: a Secret with a join token is read where the values name one', async (t) => {
+  const rights = async (values: Record<string, string>): Promise<string[]> => (await render('federation', { ...EAST, ...values })).filter(({ kind }) => kind === 'Role').flatMap((role) => (role.rules as { resourceNames?: string[]; verbs: string[] }[]).filter(({ resourceNames }) => resourceNames?.includes('the-token')).flatMap(({ verbs }) => verbs));
+  t.deepEqual(await rights({ 'join.tokenSecret': 'the-token' }), ['get']);
+  t.deepEqual(await rights({}), []);
+  await t.throwsAsync(render('federation', { ...EAST, 'join.tokenSecret': 'The Token' }), { message: /don't meet the specifications/ });
 });
 
 test('federation: an authority of others is read from where the values say, and nothing more may be read', async (t) => {
@@ -262,4 +353,42 @@ test('federation: an authority of others is read from where the values say, and 
   t.like(spec.containers[0].volumeMounts.find(({ name }: Manifest) => name === 'ca'), { mountPath: '/var/run/landbridge/ca', readOnly: true });
   await t.throwsAsync(render('federation', { ...EAST, 'ca.source': 'files' }), { message: /ca.volume must say/ });
   await t.throwsAsync(render('federation', { ...EAST, 'ca.source': 'elsewhere' }), { message: /don't meet the specifications/ });
+});
+
+test('federation: requests for certificates may be made only where a signer elsewhere is wanted, and approved only for that one', async (t) => {
+  const csr = { ...EAST, 'ca.source': 'csr', 'ca.signerName': 'clusterissuers.cert-manager.io/mesh', 'ca.rootsConfigMap': 'mesh-roots' };
+  const rights = async (values: Record<string, unknown>): Promise<unknown[]> => only(await render('federation', values), 'ClusterRole').rules.filter(({ apiGroups }: Manifest) => apiGroups.includes('certificates.k8s.io')).map(({ resources, resourceNames, verbs }: Manifest) => [resources[0], resourceNames, verbs]);
+  const requests = ['certificatesigningrequests', undefined, ['create', 'get', 'list', 'watch', 'delete']];
+  t.deepEqual(await rights(csr), [requests, ['certificatesigningrequests/approval', undefined, ['update']], ['signers', ['clusterissuers.cert-manager.io/mesh'], ['approve']]]);
+  t.deepEqual(await rights({ ...csr, 'ca.approves': false }), [requests]);
+  t.deepEqual(await rights({ ...csr, 'ca.source': 'self' }), []);
+  const rootsOf = async (values: Record<string, unknown>): Promise<unknown[]> => only(await render('federation', values), 'Role').rules.filter(({ resourceNames }: Manifest) => resourceNames?.includes('mesh-roots')).map(({ resources, verbs }: Manifest) => [resources, verbs]);
+  t.deepEqual([await rootsOf(csr), await rootsOf({ ...csr, 'ca.source': 'self' })], [[[['configmaps'], ['get']]], []]);
+  for (const [values, message] of [[{ 'ca.signerName': '' }, /must be there/], [{ 'ca.rootsConfigMap': '' }, /must be there/], [{ 'ca.signerName': 'kubernetes.io/kubelet-serving' }, /must not be one of Kubernetes/], [{ 'ca.signerName': 'mesh' }, /don't meet the specifications/]] as const) await t.throwsAsync(render('federation', { ...csr, ...values }), { message });
+  const { data } = only(await render('federation', csr), 'ConfigMap');
+  t.like(JSON.parse(data['config.json']).ca, { source: 'csr', signerName: 'clusterissuers.cert-manager.io/mesh', approves: true, rootsConfigMap: 'mesh-roots', rootsKey: 'ca.crt' });
+});
+
+test('federation: replicas are spread, one at a time may be evicted, and one more is there while they are replaced', async (t) => {
+  const manifests = await render('federation', EAST);
+  const { spec } = only(manifests, 'Deployment');
+  t.is(spec.replicas, 2);
+  t.deepEqual(spec.strategy, { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } });
+  const terms: Manifest[] = spec.template.spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution;
+  t.deepEqual(terms.map(({ weight, podAffinityTerm }) => [weight, podAffinityTerm]), [[100, 'kubernetes.io/hostname'], [50, 'topology.kubernetes.io/zone']].map(([weight, topologyKey]) => [weight, { topologyKey, labelSelector: spec.selector, matchLabelKeys: ['pod-template-hash'] }]));
+  t.deepEqual(only(manifests, 'PodDisruptionBudget').spec, { maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow', selector: spec.selector });
+  const names = spec.template.spec.containers[0].env.map(({ name }: Manifest) => name);
+  t.true(['POD_NAME', 'POD_UID'].every((name) => names.includes(name)));
+  const alone = await render('federation', { ...EAST, replicas: 1 });
+  t.is(alone.find(({ kind }) => kind === 'PodDisruptionBudget'), undefined);
+  const own = only(await render('federation', { ...EAST, 'affinity.nodeAffinity': {}, topologySpreadConstraints: [{ topologyKey: 'rack', maxSkew: 2 }] }), 'Deployment').spec.template.spec;
+  t.deepEqual([own.affinity, own.topologySpreadConstraints], [{ nodeAffinity: {} }, [{ topologyKey: 'rack', maxSkew: 2 }]]);
+  await t.throwsAsync(render('federation', { ...EAST, replicas: 0 }), { message: /don't meet the specifications/ });
+});
+
+test('federation: Leases and Gateways, whose names are made of others’, are the only such things that the Role reaches', async (t) => {
+  const rules = (await render('federation', EAST)).filter(({ kind }) => kind === 'Role').flatMap((role) => role.rules as { resources: string[]; resourceNames?: string[]; verbs: string[] }[]);
+  t.deepEqual(rules.filter(({ resources }) => resources.includes('leases')).map(({ verbs }) => verbs), [['get', 'list', 'watch', 'create', 'patch']]);
+  t.deepEqual(rules.filter(({ resources }) => resources.includes('gateways')).map(({ resources, verbs }) => [...resources, ...verbs]), [['gateways', 'create', 'patch', 'delete']]);
+  t.true(rules.filter(({ resourceNames, resources, verbs }) => resourceNames === undefined && !resources.includes('leases') && !resources.includes('gateways') && verbs.join() !== 'create').length === 0);
 });

@@ -11,7 +11,7 @@ const page = readFileSync(path.resolve(import.meta.dirname, '../../docs/troubles
 const unknown = err(new LandbridgeError('kubernetes', 'not seen'));
 
 test('every check has a section, and every section of the checks is one', (t) => {
-  const facts: Facts = { cluster: ok('v1.36.0'), definitions: unknown, federation: unknown, agents: unknown, kernels: unknown, status: unknown, corefile: unknown };
+  const facts: Facts = { cluster: ok('v1.36.0'), definitions: unknown, federation: unknown, agents: unknown, kernels: unknown, status: unknown, istiod: unknown, corefile: unknown };
   const checks = page.slice(page.indexOf('\n## Checks\n'), page.indexOf('\n## Joining\n'));
   t.deepEqual([...checks.matchAll(/^### (.+)$/gm)].map(([, title]) => title), judge(facts, 0).map(({ id }) => id));
 });

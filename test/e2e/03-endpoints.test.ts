@@ -46,6 +46,8 @@ test.serial('deleting the ServiceExport removes the import, and making it again 
   const exists = async (...args: string[]): Promise<boolean> => await kubectlSucceeds('west', ['-n', 'demo', 'get', ...args], new AbortController().signal);
   const derived = (await kubectl('west', '-n', 'demo', 'get', 'services', '-l', 'multicluster.kubernetes.io/service-name=echo', '-o', 'jsonpath={.items[0].metadata.name}')).trim();
   t.regex(derived, /^derived-[0-9a-f]{10}$/);
+  // Whatever comes of it: further tests call the import.
+  t.teardown(async () => await apply('east', export_));
   await kubectl('east', '-n', 'demo', 'delete', 'serviceexport', 'echo');
   await eventually('the import to be gone', async () => ((await exists('serviceimport', 'echo')) || (await exists('service', derived)) || (await importedAddresses()).length > 0 ? undefined : true));
   // The DNS server may know the name for a second more; the agent refuses its address, though kube-proxy may still know it.

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { DEMO_IMAGE } from '@landbridge/lab/images.ts';
-import { clusterEnvironment, kubectlCommand } from '@landbridge/lab/kubectl.ts';
 import { installPackages } from '@landbridge/lab/machine.ts';
 import { CACHE } from '@landbridge/lab/paths.ts';
-import { outcomeOf, run } from '@landbridge/lab/run.ts';
+import { run } from '@landbridge/lab/run.ts';
+import { askerPod, inAsker } from './asker.ts';
 import { apply, eventually, kubectl } from './running-lab.ts';
 
 /* Names as programs of three resolvers see them in pods: dig, glibc's and musl's. */
@@ -17,6 +17,7 @@ const WEB = `web.${NAMESPACE}.svc.clusterset.local`;
 const PORT = 8080;
 /** CoreDNS of the lab says 1. */
 const TTL_OF_AGENTS = '30';
+const ASKER = { namespace: NAMESPACE, pod: 'asker' };
 const never = new AbortController().signal;
 
 let directory: string;
@@ -40,21 +41,7 @@ const statefulSet = [
   { apiVersion: 'multicluster.x-k8s.io/v1beta1', kind: 'ServiceExport', metadata: { name: 'web', namespace: NAMESPACE } },
 ];
 
-/** Resolvers are the machine's own. */
-function asker(): object {
-  const mounts = [...['usr', 'lib', 'lib64'].map((folder) => ({ name: folder, mountPath: `/${folder}`, readOnly: true })), { name: 'musl', mountPath: '/musl', readOnly: true }];
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'asker', namespace: NAMESPACE },
-    spec: { terminationGracePeriodSeconds: 0, containers: [{ name: 'asker', image: DEMO_IMAGE, args: ['idle'], volumeMounts: mounts }], volumes: mounts.map(({ name, mountPath }) => ({ name, hostPath: { path: name === 'musl' ? directory : mountPath } })) },
-  };
-}
-
-async function inPod(cluster: Cluster, ...argv: readonly string[]): Promise<string> {
-  const { stdout } = await outcomeOf(kubectlCommand(['-n', NAMESPACE, 'exec', 'asker', '--', ...argv]), { signal: never, env: clusterEnvironment(cluster) });
-  return stdout.trim();
-}
+const inPod = async (cluster: Cluster, ...argv: readonly string[]): Promise<string> => (await inAsker(cluster, ASKER, ...argv)).stdout.trim();
 
 const isAddress = (word: string): boolean => /^[0-9.]{7,}$/.test(word);
 const sorted = (text: string): string[] => [...new Set(text.split(/\s+/).filter((word) => word !== ''))].sort();
@@ -73,7 +60,7 @@ test.before(async () => {
   await run(['chmod', '755', directory], { signal: never });
   const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE, labels: { 'landbridge.dev/dataplane-mode': 'ambient' } } };
   for (const cluster of CLUSTERS) await apply(cluster, namespace);
-  for (const cluster of CLUSTERS) await apply(cluster, asker(), ...(cluster === 'east' ? statefulSet : []));
+  for (const cluster of CLUSTERS) await apply(cluster, askerPod(ASKER, { folders: { musl: directory } }), ...(cluster === 'east' ? statefulSet : []));
   await kubectl('east', '-n', NAMESPACE, 'rollout', 'status', 'statefulset/web', '--timeout=120s');
   for (const cluster of CLUSTERS) await kubectl(cluster, '-n', NAMESPACE, 'wait', '--for=condition=Ready', 'pod/asker', '--timeout=90s');
   pods = await Promise.all(['web-0', 'web-1'].map(addressOf));

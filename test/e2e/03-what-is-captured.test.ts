@@ -41,7 +41,7 @@ interface Seen {
 /** `subject`: stands where the captured pod does. */
 function addressOf({ destination, family }: Row, subject: LabPod, pods: LabPods): string {
   if (family === 6) return '::1';
-  return { pod: subject.address, 'own-address': subject.address, loopback: '127.0.0.1', 'other-pod': pods.peer.address, node: nodeOf().address, service: pods.service, metadata: '169.254.169.254', elsewhere: '192.0.2.7' }[destination];
+  return { pod: subject.address, 'own-address': subject.address, loopback: '127.0.0.1', 'other-pod': pods.peer.address, node: nodeOf().address, service: pods.service, metadata: '169.254.169.254', automatic: '240.240.0.7', elsewhere: '192.0.2.7' }[destination];
 }
 
 async function begin(row: Row, subject: LabPod, pods: LabPods, link: string, directory: string): Promise<Seen> {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { hubProcesses } from '@landbridge/lab/hub.ts';
-import { accessLog, call, eventually, holdConnection, hubProcess, importedAddresses, kubectl, landbridge, scaleEcho, untilImported } from './running-lab.ts';
+import { accessLog, call, eventually, holdConnection, hubProcess, importedAddresses, importIdentity, kubectl, landbridge, scaleEcho, untilImported } from './running-lab.ts';
 
 interface HubStatus {
   readonly hub: { readonly state: string; readonly since?: number };
@@ -19,11 +19,6 @@ async function untilConnected(): Promise<void> {
       return now?.hub.state === 'connected' && now.members.length === 2 && now.members.every(({ complete }) => complete) ? true : undefined;
     });
   }
-}
-
-/** What west's import is made of; must be the same objects afterwards. */
-async function importIdentity(): Promise<string> {
-  return await kubectl('west', '-n', 'demo', 'get', 'serviceimports,services,endpointslices', '-l', 'app.kubernetes.io/managed-by=landbridge', '-o', 'jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.uid}{"\\n"}{end}');
 }
 
 for (const cluster of ['west', 'east'] as const) {

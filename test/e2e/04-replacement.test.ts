@@ -53,3 +53,23 @@ test.serial('a changed value rolls the agents of both clusters, and no new conne
   t.is(await inClient('cat /tmp/calls.failed'), '');
   t.true(done.every((count) => count > 100), done.join());
 });
+
+/** Lines of the agents of a cluster about connections that they took over: how many of each hand-over. */
+async function takenOver(cluster: string): Promise<readonly number[]> {
+  const text = await kubectl(cluster, '-n', NAMESPACE, 'logs', '-l', SELECTOR, '--tail=-1');
+  return text.split('\n').filter((line) => line.includes('"connections taken over"')).map((line) => (JSON.parse(line) as { readonly connections: number }).connections);
+}
+
+test.serial('connections that are open outlive an upgrade of the agents at both of their ends, where agents hand over', async (t) => {
+  for (const cluster of ['west', 'east']) await roll(cluster, 'handover.enabled=true');
+  // Longer than an agent that ends has time: it would cut what it had kept.
+  const held = await holdConnection(60);
+  for (const cluster of ['west', 'east']) {
+    await roll(cluster, 'logLevel=debug');
+    const taken = await eventually(`agents in ${cluster} to take connections over`, async () => await takenOver(cluster).then((counts) => (counts.some((count) => count > 0) ? counts : undefined)));
+    t.log(`${cluster}: ${taken.join(', ')}`);
+  }
+  const outcome = await held.done;
+  t.is(outcome.status, 0, outcome.stderr);
+  for (const cluster of ['west', 'east']) await roll(cluster, 'handover.enabled=false,logLevel=info');
+});

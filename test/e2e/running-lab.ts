@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { findLabGroups, processesIn } from '@landbridge/lab/cgroups.ts';
 import { DEMO_NAMESPACE, ECHO_URL } from '@landbridge/lab/demo.ts';
 import { hubProcesses } from '@landbridge/lab/hub.ts';
 import { clusterEnvironment, kubectlCommand } from '@landbridge/lab/kubectl.ts';
@@ -35,9 +37,9 @@ export async function landbridge(cluster: string, args: readonly string[], input
   return await outcomeOf(landbridgeCommand(args), { signal: never, env: clusterEnvironment(cluster), ...(input === undefined ? {} : { input }) });
 }
 
-/** One call from a pod of west to the imported service. */
-export async function call(args: readonly string[] = [], from = 'deploy/client', namespace = DEMO_NAMESPACE): Promise<Outcome> {
-  return await outcomeOf(kubectlCommand(['-n', namespace, 'exec', from, '--', '/bin/demo', 'get', ECHO_URL, ...args]), { signal: never, env: clusterEnvironment('west') });
+/** One call from a pod, of west where nothing else is said, to the imported service. */
+export async function call(args: readonly string[] = [], from = 'deploy/client', namespace = DEMO_NAMESPACE, cluster = 'west'): Promise<Outcome> {
+  return await outcomeOf(kubectlCommand(['-n', namespace, 'exec', from, '--', '/bin/demo', 'get', ECHO_URL, ...args]), { signal: never, env: clusterEnvironment(cluster) });
 }
 
 export interface Answer {
@@ -49,10 +51,10 @@ export interface Answer {
 
 export const parseAnswers = (text: string): Answer[] => text.trim().split('\n').map((line) => JSON.parse(line) as Answer);
 
-/** A connection from west that lasts; `done` resolves with what its program said in the end. */
-export async function holdConnection(seconds: number): Promise<{ readonly done: Promise<Outcome> }> {
+/** A connection from west, or another cluster, that lasts; `done` resolves with what its program said in the end. */
+export async function holdConnection(seconds: number, cluster = 'west'): Promise<{ readonly done: Promise<Outcome> }> {
   const [command = '', ...args] = kubectlCommand(['-n', DEMO_NAMESPACE, 'exec', 'deploy/client', '--', '/bin/demo', 'hold', ECHO_LINES, '--for', `${seconds}s`]);
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...clusterEnvironment('west') } });
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...clusterEnvironment(cluster) } });
   const connected = Promise.withResolvers<void>();
   let stdout = '';
   let stderr = '';
@@ -84,6 +86,11 @@ export async function importedAddresses(): Promise<string[]> {
   return items.flatMap(({ endpoints }) => endpoints ?? []).filter(({ conditions }) => conditions.ready).flatMap(({ addresses }) => addresses).sort();
 }
 
+/** What west's import is made of; must be the same objects afterwards. */
+export async function importIdentity(): Promise<string> {
+  return await kubectl('west', '-n', 'demo', 'get', 'serviceimports,services,endpointslices', '-l', 'app.kubernetes.io/managed-by=landbridge', '-o', 'jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.uid}{"\\n"}{end}');
+}
+
 export async function eventually<T>(what: string, look: () => Promise<T | undefined>, timeoutMs = 60_000): Promise<T> {
   return await waitFor(look, { signal: never, timeoutMs, everyMs: 100, what });
 }
@@ -104,4 +111,17 @@ export function hubProcess(): number {
   const [pid] = hubProcesses();
   if (pid === undefined) throw new Error('the hub does not run');
   return pid;
+}
+
+/** Processes of the federation services of all clusters of the lab, or of one pod of them. */
+export function federationProcesses(pod?: string): number[] {
+  const all = findLabGroups().flatMap(processesIn);
+  return [...new Set(all)].filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/app/federation/main.ts') && (pod === undefined || readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`POD_NAME=${pod}`));
+    } catch {
+      // It ended meanwhile.
+      return false;
+    }
+  });
 }

@@ -21,6 +21,7 @@ export const HERE = '127.0.0.1';
 export interface TestIdentity {
   readonly identity: SpiffeId;
   readonly keyPem: string;
+  /** Empty: it is still to come, by `certify`. */
   readonly chainPem: string;
 }
 
@@ -46,7 +47,11 @@ export class TestEngine implements AsyncDisposable {
   readonly plane: DataPlane;
   readonly warnings: { readonly text: string; readonly fields: Readonly<Record<string, string>> }[] = [];
   readonly ends: ConnectionEnd[] = [];
+  /** Identities whose certificates threads lack. */
+  readonly wanted: SpiffeId[] = [];
   readonly #failures = new Map<string, number>();
+  /** Dials that opened and that failed, by cluster. */
+  readonly dials = new Map<string, readonly [opened: number, failed: number]>();
   readonly #plans = new Map<string, (destination: RouteDestination) => RoutePlan>();
   /** What discovery says of authorities that are not the pod's own address. */
   inbound: (uid: string, authority: string, localIp: string) => InboundAnswer = REFUSE;
@@ -60,6 +65,7 @@ export class TestEngine implements AsyncDisposable {
     this.plane = new DataPlane(threads, { ...DEFAULT_TUNING, ...tuning }, {
       plan: (uid, destination) => this.#plans.get(uid)?.(destination) ?? NO_PLAN,
       inbound: (...question) => this.inbound(...question),
+      certificateWanted: (identity) => this.wanted.push(identity),
       warn: (text, fields) => this.warnings.push({ text, fields }),
       died: (_, error) => {
         throw error;
@@ -78,13 +84,13 @@ export class TestEngine implements AsyncDisposable {
     this.plane.setCertificate(identity, keyPem, chainPem);
   }
 
-  #pod(kind: 'outbound' | 'hbone', own: TestIdentity, over: Partial<PodSpec>, policies: readonly AuthorizationPolicy[] | null): TestPod {
+  #pod(kind: 'outbound' | 'plaintext' | 'hbone', own: TestIdentity, over: Partial<PodSpec>, policies: readonly AuthorizationPolicy[] | null): TestPod {
     const uid = `pod-${this.#pods.length}`;
     this.#pods.push(uid);
     const fds = listenHere(HERE, 0, BACKLOG, this.#threads);
     const port = portOf(socketName(fds[0] as number, 'local') ?? Buffer.alloc(0));
     const labels = workloadLabels(uid, { principal: own.identity });
-    if (this.#certificates.get(own.identity) !== own.chainPem) this.certify(own);
+    if (own.chainPem !== '' && this.#certificates.get(own.identity) !== own.chainPem) this.certify(own);
     this.plane.setPod({ uid, kind: 'pod', identity: own.identity, addresses: [], labels, baggage: '', network: '', handles: undefined, fixedDestination: undefined, services: [], applicationTunnel: undefined, ...over }, { outbound: [], plaintext: [], hbone: [], [kind]: fds });
     this.#plans.set(uid, () => NO_PLAN);
     if (policies !== null) this.plane.setPolicies(uid, policies);
@@ -94,6 +100,11 @@ export class TestEngine implements AsyncDisposable {
   /** A pod that takes tunnels; null: its policies are not known yet. */
   server(own: TestIdentity, over: Partial<PodSpec> = {}, policies: readonly AuthorizationPolicy[] | null = []): TestPod {
     return this.#pod('hbone', own, over, policies);
+  }
+
+  /** A pod to which connections come without a tunnel, for an application on a port of loopback. */
+  plaintext(own: TestIdentity, port: number, policies: readonly AuthorizationPolicy[] | null = []): TestPod {
+    return this.#pod('plaintext', own, { fixedDestination: { ip: HERE, port } }, policies);
   }
 
   /** A pod whose connections all go to candidates that a test chooses. */
@@ -113,6 +124,10 @@ export class TestEngine implements AsyncDisposable {
     const reports = await this.plane.reports(REPORT_TIMEOUT_MS);
     for (const { report } of reports) {
       for (const [direction, reason, count] of report.failures) this.#failures.set(`${direction} ${reason}`, (this.#failures.get(`${direction} ${reason}`) ?? 0) + count);
+      for (const [cluster, opened, failed] of report.dials) {
+        const [before, failedBefore] = this.dials.get(cluster) ?? [0, 0];
+        this.dials.set(cluster, [before + opened, failedBefore + failed]);
+      }
       this.ends.push(...report.ends);
     }
     const gauges = reports.map(({ report }) => report.gauges);
@@ -141,10 +156,13 @@ export class TestEngine implements AsyncDisposable {
   async reset(): Promise<void> {
     await Promise.all(this.#pods.filter((uid) => this.#plans.has(uid)).map((uid) => this.plane.removePod(uid, 0)));
     this.#plans.clear();
+    // Their uids may be those of the next test.
+    this.#pods.length = 0;
     await this.report();
     this.inbound = REFUSE;
     this.#failures.clear();
-    this.warnings.length = this.ends.length = 0;
+    this.dials.clear();
+    this.warnings.length = this.ends.length = this.wanted.length = 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

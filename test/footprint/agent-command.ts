@@ -10,7 +10,7 @@ export interface ControlPlanePorts {
 }
 
 /** What the chart would have the kubelet run, with this machine's files and the test's control plane. Takes agent/bundle.ts to have run. */
-export async function agentCommand(directory: string, { name, cgroupRoot, bpfRoot }: MeshNode, ports: ControlPlanePorts, values: Readonly<Record<string, string | number>>, over: Readonly<Record<string, string>> = {}): Promise<readonly string[]> {
+export async function agentCommand(directory: string, { name, cgroupRoot, bpfRoot }: MeshNode, ports: ControlPlanePorts, values: Readonly<Record<string, string | number | boolean>>, over: Readonly<Record<string, string>> = {}): Promise<readonly string[]> {
   const [container] = only(await render('agent', { 'cluster.name': 'west', ...values }), 'DaemonSet').spec.template.spec.containers;
   const environment = {
     ...Object.fromEntries(container.env.map((variable: Manifest) => [variable.name, variable.value ?? name])),

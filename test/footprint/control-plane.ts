@@ -12,6 +12,7 @@ import path from 'node:path';
 import type { KubernetesObject } from '@kubernetes/client-node';
 import { pino } from 'pino';
 import { type SpiffeId, spiffeId } from '@landbridge/core/identity.ts';
+import { NO_TRAFFIC_POLICY } from '@landbridge/core/route-plan.ts';
 import { Authenticator } from '@landbridge/federation/ca/authenticator.ts';
 import { exampleAuthority } from '@landbridge/federation/ca/example-authority.ts';
 import { CertificateService } from '@landbridge/federation/ca/certificate-service.ts';
@@ -59,7 +60,7 @@ function publish(): void {
   const services = pods.map(({ name }, i) => ({ metadata: { namespace: NAMESPACE, name, uid: name }, spec: { clusterIPs: [serviceAddress(i), serviceAddress6(i)], ports: [{ name: 'http', port: SERVICE_PORT, protocol: 'TCP' }] } }));
   const slices = pods.flatMap(({ name, address, addresses = [address], node = NODE }) => addresses.map((each, i) => ({ addressType: isIPv6(each) ? 'IPv6' : 'IPv4', metadata: { namespace: NAMESPACE, name: `${name}-${i}`, labels: { 'kubernetes.io/service-name': name } }, ports: [{ name: 'http', port: TARGET_PORT, protocol: 'TCP' }], endpoints: [{ addresses: [each], conditions: { ready: true }, nodeName: node, targetRef: { kind: 'Pod', namespace: NAMESPACE, name } }] })));
   const view = converter.view({ authorizationPolicies: policies.filter(({ kind }) => kind === 'AuthorizationPolicy'), peerAuthentications: policies.filter(({ kind }) => kind === 'PeerAuthentication') });
-  const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', domain: 'cluster.local', policiesOf: view.namesFor, pods: objects, nodes: [], services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
+  const inputs = { cluster: 'west', trustDomain: TRUST_DOMAIN, network: '', domain: 'cluster.local', policiesOf: view.namesFor, trafficOf: () => NO_TRAFFIC_POLICY, pods: objects, nodes: [], services: localServices({ services, slices, pods: objects, nodes: [], namespaces: [namespaceObject], exports: [], imports: [] }), imports: [] };
   const types = new Map<string, ReadonlyMap<string, Resource>>([[ADDRESS_TYPE, addressResources(inputs)], [AUTHORIZATION_TYPE, authorizationResources(view.policies)], [TRUST_BUNDLE_TYPE, trustBundleResources([{ trustDomain: TRUST_DOMAIN, roots: authority.roots }])]]);
   ads.publish({ types, isComplete: () => true, allComplete: true, allListed: true });
 }

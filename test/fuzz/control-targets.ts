@@ -16,10 +16,15 @@ import { addressBytes, ENDPOINT_BYTES, flowKey, parseEndpoint } from '@landbridg
 import { exampleToken } from '@landbridge/federation/join/example-token.ts';
 import { encodeJoinToken, MAX_TOKEN_LENGTH, parseJoinToken } from '@landbridge/federation/join/join-token.ts';
 import { encodeRedeemAnswer, parseRedeemAnswer, parseRedeemRequest } from '@landbridge/federation/join/redeem-messages.ts';
+import { MAX_GATEWAYS } from '@landbridge/core/records.ts';
+import { ownGateways } from '@landbridge/federation/networks/own-gateways.ts';
+import { usableGateways } from '@landbridge/federation/networks/remote-gateways.ts';
+import { convertServiceRoute } from '@landbridge/federation/networks/service-route.ts';
 import { convertAuthorizationPolicy } from '@landbridge/federation/policy/authorization-policy.ts';
 import { parsePeerAuthentication } from '@landbridge/federation/policy/peer-authentication.ts';
 import { PolicyConverter } from '@landbridge/federation/policy/policy-view.ts';
 import { encodeAuthorization } from '@landbridge/federation/xds/authorization-resources.ts';
+import { convertDestinationRule } from '@landbridge/federation/traffic/destination-rule.ts';
 import { Action, AuthorizationSchema } from '@landbridge/wire/gen/authorization_pb.js';
 import { EndpointNamesSchema, NamedPort_Protocol, ServiceNamesSchema } from '@landbridge/wire/gen/names_pb.js';
 import { AddressSchema, ApplicationTunnel_Protocol, LoadBalancing_Mode, LoadBalancing_Scope, TunnelProtocol } from '@landbridge/wire/gen/workload_pb.js';
@@ -235,9 +240,12 @@ const policyObject: FuzzTarget = {
   examples: [
     utf8(JSON.stringify(EXAMPLE_POLICY)),
     utf8(JSON.stringify({ ...EXAMPLE_POLICY, spec: { rules: [{ from: [{ source: { serviceAccounts: ['bank/till'] } }] }] } })),
+    utf8(JSON.stringify({ ...EXAMPLE_POLICY, spec: { host: '*.shop.svc.cluster.local', exportTo: ['*'], trafficPolicy: { connectionPool: { tcp: { maxConnections: 5 }, http: { http1MaxPendingRequests: 1 } }, loadBalancer: { simple: 'RANDOM', consistentHash: { useSourceIp: true } } } } })),
+    utf8(JSON.stringify({ ...EXAMPLE_POLICY, spec: { clusters: [{ name: 'east', percent: 95 }, { name: 'west', percent: 5, maxPercent: 20 }] } })),
+    utf8(JSON.stringify({ ...EXAMPLE_POLICY, spec: { gatewayClassName: 'istio-east-west', listeners: [{ protocol: 'HBONE', port: 15008 }], addresses: [{ type: 'IPAddress', value: '192.0.2.1' }, { value: 'gw.example' }] } })),
     utf8(JSON.stringify({ ...EXAMPLE_POLICY, spec: { selector: { matchLabels: { app: 'cart' } }, mtls: { mode: 'STRICT' }, portLevelMtls: { 9090: { mode: 'PERMISSIVE' } } } })),
   ],
-  dictionary: [...JSON_PIECES, ...BROKEN_UTF8, ...['"ALLOW"', '"CUSTOM"', '"targetRefs":', '"*"', '"0177.0.0.1"', '"::ffff:1.2.3.4/96"', '"65536"', '"rules":', '"mode":', '"STRICT"'].map(utf8)],
+  dictionary: [...JSON_PIECES, ...BROKEN_UTF8, ...['"ALLOW"', '"CUSTOM"', '"targetRefs":', '"*"', '"0177.0.0.1"', '"::ffff:1.2.3.4/96"', '"65536"', '"rules":', '"mode":', '"STRICT"', '"host":', '"*."', '"maxConnections":'].map(utf8)],
   check: (input) => {
     let object: unknown;
     try {
@@ -251,6 +259,12 @@ const policyObject: FuzzTarget = {
     if (converted === undefined || authentication === undefined) return;
     const verdicts = [converted.verdict, authentication.verdict];
     for (const verdict of verdicts) expect(verdict.kind === 'elsewhere' || verdict.message.length <= MAX_CONDITION, 'condition is too long');
+    const rule = convertDestinationRule(object, { rootNamespace: 'root', domain: 'cluster.local' });
+    expect(rule !== undefined && rule.verdict.kind !== 'elsewhere' && rule.verdict.message.length <= MAX_CONDITION, 'a rule without a verdict, or with a long one');
+    const route = convertServiceRoute(object);
+    expect(route !== undefined && route.verdict.kind !== 'elsewhere' && route.verdict.message.length <= MAX_CONDITION && (route.rules === undefined) === (route.verdict.kind === 'refused'), 'a route without a verdict, or with a long one');
+    const gateways = ownGateways({ namespace: 'root', network: '', configured: [], service: undefined, nodeOf: () => undefined, objects: [object as KubernetesObject] });
+    expect(gateways.length <= MAX_GATEWAYS && gateways.every((gateway) => usableGateways({ gateways: [gateway] }, 'east.landbridge')[0]?.address === gateway.address), 'a gateway that nobody could use');
     const { policies } = new PolicyConverter('root').view({ authorizationPolicies: [object as KubernetesObject], peerAuthentications: [object as KubernetesObject] });
     for (const policy of policies.values()) {
       const again = parseAuthorization(encodeAuthorization(policy));

@@ -1,17 +1,9 @@
 import { readdirSync } from 'node:fs';
 import test from 'ava';
-import { CERTIFICATE_TARGETS } from './certificate-targets.ts';
-import { CONTROL_TARGETS } from './control-targets.ts';
-import { ENGINE_TARGETS } from './engine-targets.ts';
 import { fuzz, MACHINE_CLOCK } from './fuzzer.ts';
 import { readKeptInputs, SEEDS_FOLDER } from './kept-inputs.ts';
-import { NAME_TARGETS } from './name-targets.ts';
-import { NODE_TARGETS } from './node-targets.ts';
-import { KUBERNETES_TARGETS } from './kubernetes-targets.ts';
-import { OBJECT_TARGETS } from './object-targets.ts';
-import { WIRE_TARGETS } from './wire-targets.ts';
+import { TARGETS } from './targets.ts';
 
-const TARGETS = [...WIRE_TARGETS, ...CERTIFICATE_TARGETS, ...CONTROL_TARGETS, ...ENGINE_TARGETS, ...KUBERNETES_TARGETS, ...NAME_TARGETS, ...NODE_TARGETS, ...OBJECT_TARGETS];
 /** For each parser. */
 const MS = Number(process.env['FUZZ_MS'] ?? 300);
 

@@ -7,7 +7,8 @@ import { ConfigureRequestSchema, EventRequestSchema, StateChangeEventSchema, Syn
 import { WorkloadRequestSchema } from '@landbridge/wire/gen/zds_pb.js';
 import { parseIp } from '@landbridge/core/ip-address.ts';
 import { MAX_STATIC_PODS, parseStaticPods } from '@landbridge/agent/pods/static-pods.ts';
-import { encodeDescriptor, parseDescriptors } from '@landbridge/native/passed-descriptors.ts';
+import { encodeHandoverPacket, parseHandoverPacket } from '@landbridge/agent/handover/handover-packet.ts';
+import { encodeDescriptors, parseDescriptors } from '@landbridge/native/passed-descriptors.ts';
 import { parseExactJson } from '@landbridge/wire/exact-json.ts';
 import { type NriPod, parseNriRequest } from '@landbridge/wire/nri.ts';
 import { encodeMuxFrames, MuxReader, PLUGIN_CHANNEL, RUNTIME_CHANNEL } from '@landbridge/wire/nri-mux.ts';
@@ -181,11 +182,25 @@ const cniNetwork: FuzzTarget = {
 /** The kernel's own layout; how many descriptors there are is the sender's choice. */
 const descriptors: FuzzTarget = {
   name: 'passed-descriptors',
-  examples: [Uint8Array.from(encodeDescriptor(7)), Uint8Array.from(Buffer.concat([encodeDescriptor(7), encodeDescriptor(8)]))],
+  examples: [Uint8Array.from(encodeDescriptors([7])), Uint8Array.from(Buffer.concat([encodeDescriptors([7]), encodeDescriptors([8])]))],
   dictionary: ['1400000000000000', '1000000000000000', '0100000001000000', '0100000002000000', 'ffffffffffffffff'].map(hex),
   check: (input) => {
     const found = parseDescriptors(Buffer.from(input));
     expect(found.length * 4 <= input.length, 'descriptors out of nothing');
+  },
+};
+
+/** From the other agent of the node: whoever is root there, of this version or of another one. */
+const handoverPacket: FuzzTarget = {
+  name: 'handover-packet',
+  examples: ([{ kind: 'hello', formats: [1, 2] }, { kind: 'batch', number: 7, connections: 16, bytes: 4096, sockets: 32 }, { kind: 'take', number: 7 }, { kind: 'refuse', number: 7, reason: 'a field that must be understood' }, { kind: 'abort', number: 7 }, { kind: 'done' }, { kind: 'bye' }] as const).map((packet) => Uint8Array.from(encodeHandoverPacket(packet))),
+  dictionary: ['4c424831', '4c42483100', '4c42483101', '4c42483103', 'ff', '00000000', 'ffffffff'].map(hex),
+  check: (input) => {
+    const parsed = parseHandoverPacket(Buffer.from(input));
+    if (!parsed.ok) return void expect(parsed.error.length > 0 && parsed.error.length <= MAX_REASON, 'reason is empty or too long');
+    const again = parseHandoverPacket(encodeHandoverPacket(parsed.value));
+    // What is no text is replaced, and may be cut then.
+    expect(again.ok && (parsed.value.kind === 'refuse' || JSON.stringify(again.value) === JSON.stringify(parsed.value)), 'it is read otherwise when written again');
   },
 };
 
@@ -201,4 +216,4 @@ const staticPods: FuzzTarget = {
   },
 };
 
-export const NODE_TARGETS: readonly FuzzTarget[] = [cniRequest, cniNetwork, ttrpc, nriMux, nri, zds, descriptors, staticPods];
+export const NODE_TARGETS: readonly FuzzTarget[] = [cniRequest, cniNetwork, ttrpc, nriMux, nri, zds, descriptors, handoverPacket, staticPods];

@@ -1,18 +1,10 @@
 /** `node test/fuzz/run.ts [--only NAME]... [--ms N] [--seed N]`: every parser in turn, for N milliseconds of a processor each. */
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { CERTIFICATE_TARGETS } from './certificate-targets.ts';
-import { CONTROL_TARGETS } from './control-targets.ts';
-import { ENGINE_TARGETS } from './engine-targets.ts';
 import { fuzz, type FuzzClock, MACHINE_CLOCK } from './fuzzer.ts';
 import { keepInput, readKeptInputs } from './kept-inputs.ts';
-import { NAME_TARGETS } from './name-targets.ts';
-import { NODE_TARGETS } from './node-targets.ts';
-import { KUBERNETES_TARGETS } from './kubernetes-targets.ts';
-import { OBJECT_TARGETS } from './object-targets.ts';
-import { WIRE_TARGETS } from './wire-targets.ts';
+import { TARGETS } from './targets.ts';
 
-const TARGETS = [...WIRE_TARGETS, ...CERTIFICATE_TARGETS, ...CONTROL_TARGETS, ...ENGINE_TARGETS, ...KUBERNETES_TARGETS, ...NAME_TARGETS, ...NODE_TARGETS, ...OBJECT_TARGETS];
 const DEFAULT_MS = 10_000;
 /** Digits of an input that are printed; all are kept. */
 const SHOWN = 1000;

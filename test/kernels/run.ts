@@ -9,7 +9,8 @@ import { parseArgs } from 'node:util';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { buildAccelerationObject, buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { installPackages } from '@landbridge/lab/machine.ts';
-import { REPOSITORY } from '../command.ts';
+import { STATE } from '@landbridge/lab/paths.ts';
+import { NO_TIER_UP, REPOSITORY } from '../command.ts';
 import { fetchDebianKernel, type KernelImage, unpackKernel } from './debian-kernel.ts';
 import { initialRoot } from './initial-root.ts';
 import { type Accelerator, GUEST_OUTPUT, runMachine } from './virtual-machine.ts';
@@ -25,6 +26,8 @@ const PACKAGES = { 'qemu-system-x86': ['/usr/bin/qemu-system-x86_64'], 'busybox-
 const MAX_RUN_MS = 90 * 60_000;
 /** Waits of the tests are made for a machine that is not emulated (lab/wait.ts). */
 const PATIENCE = { kvm: 1, tcg: 20 } as const;
+/** Of what runs on a processor that is emulated. What was compiled once need not be compiled again by the next of many processes. */
+const EMULATED = { NODE_OPTIONS: NO_TIER_UP, NODE_COMPILE_CACHE: '/tmp/compile-cache' } as const;
 /** Folders of tests that are many connections or hundreds of pods for seconds. */
 const LOAD_TESTS: readonly string[] = ['test/footprint', 'test/replacement'];
 /** The last line of the guest begins with it; the exit status of the tests follows. */
@@ -60,7 +63,7 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 async function runIn(kernel: KernelImage, accelerator: Accelerator, files: readonly string[], signal: AbortSignal): Promise<void> {
   const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-kernel-'));
   try {
-    const values = { OUTPUT: GUEST_OUTPUT, REPOSITORY, FILES: files.join(' '), END, HOME: process.env['HOME'] ?? '/root', LANDBRIDGE_PATIENCE: String(PATIENCE[accelerator]) };
+    const values = { OUTPUT: GUEST_OUTPUT, REPOSITORY, STATE, FILES: files.join(' '), END, HOME: process.env['HOME'] ?? '/root', LANDBRIDGE_PATIENCE: String(PATIENCE[accelerator]), ...(accelerator === 'tcg' ? EMULATED : {}) };
     const script = `${Object.entries(values).map(([name, value]) => `export ${name}=${quoted(value)}\n`).join('')}${readFileSync(path.join(import.meta.dirname, 'guest.sh'), 'utf8')}`;
     const initial = path.join(directory, 'initial-root');
     writeFileSync(initial, await initialRoot(kernel, script, signal));

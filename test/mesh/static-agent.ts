@@ -17,6 +17,8 @@ import type { MeshPod } from './mesh-pod.ts';
 
 export const TRUST_DOMAIN = 'west.example';
 const REPORT_TIMEOUT_MS = 5000;
+/** There are no certificates here, so that nothing comes of waiting for one. */
+const TUNING = { ...DEFAULT_TUNING, resolveTimeoutMs: 200 };
 
 export class StaticAgent implements AsyncDisposable {
   readonly capture: Capture;
@@ -39,6 +41,7 @@ export class StaticAgent implements AsyncDisposable {
       trustDomain: TRUST_DOMAIN,
       network: '',
       node: 'west',
+      hosts: { resolve: () => undefined, serve: () => {} },
       accelerations: { admit: () => undefined, dismiss: () => {} },
       discovery: {
         registry: this.#registry,
@@ -58,7 +61,7 @@ export class StaticAgent implements AsyncDisposable {
       },
       log: pino({ level: 'silent' }),
     });
-    this.plane = new DataPlane(1, DEFAULT_TUNING, this.#traffic);
+    this.plane = new DataPlane(1, TUNING, this.#traffic);
     this.direct = new DirectTraffic(this.capture.directRoutes, this.#metrics);
     this.#traffic.offload(this.direct);
     this.#running = this.direct.run(this.#stop.signal, this.#stop.signal);

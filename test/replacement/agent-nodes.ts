@@ -82,15 +82,15 @@ export class AgentNodes implements AsyncDisposable {
   }
 
   /** Starts another agent on a node, in a control group of its own. */
-  async start(node: 'west' | 'east', values: Readonly<Record<string, string | number>> = {}): Promise<NodeAgent> {
+  async start(node: 'west' | 'east', values: Readonly<Record<string, string | number | boolean>> = {}): Promise<NodeAgent> {
     const generation = ++this.#agents;
     const healthSocket = path.join(this.#directory, `health-${generation}.sock`);
-    const command = await agentCommand(this.#directory, this.mesh.node(node), PORTS, { workers: 2, accessLog: 'errors', ...values }, { HEALTH_SOCKET: healthSocket });
+    const command = await agentCommand(this.#directory, this.mesh.node(node), PORTS, { workers: 2, accessLog: 'errors', ...values }, { HEALTH_SOCKET: healthSocket, ...(values['handover.enabled'] === undefined ? {} : { HANDOVER_DIRECTORY: path.join(this.#directory, `handover-${node}`) }) });
     const program = await this.mesh.node(node).startAgent(command, generation);
     return Object.assign(program, { healthSocket });
   }
 
-  async startReady(node: 'west' | 'east', values: Readonly<Record<string, string | number>> = {}): Promise<NodeAgent> {
+  async startReady(node: 'west' | 'east', values: Readonly<Record<string, string | number | boolean>> = {}): Promise<NodeAgent> {
     const agent = await this.start(node, values);
     await untilReady(agent);
     return agent;

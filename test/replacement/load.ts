@@ -99,3 +99,47 @@ export function longCall(host: string, port: number): readonly string[] {
     setInterval(() => {}, 1e6);
     process.on('SIGTERM', () => { console.log(JSON.stringify({ answers, end })); process.exit(0); });`);
 }
+
+export interface SteadyCalls {
+  readonly flows: number;
+  /** Those that ended, or whose answer was not what they had sent. */
+  readonly broken: number;
+  readonly answers: number;
+  /** From a message to its answer. */
+  readonly longestMs: number;
+  /** What was wrong with those that broke, by how often. */
+  readonly errors: Readonly<Record<string, number>>;
+}
+
+/** `count` connections at once, each of which sends a number as soon as the one before has come back. Ready once all were answered; writes the longest time so far at SIGHUP, from which on it counts anew, and {@link SteadyCalls} at SIGTERM, with which it ends. */
+export function steadyCalls(host: string, port: number, count: number, everyMs = 5): readonly string[] {
+  return program(`
+    let answered = 0, answers = 0, longestMs = 0; const errors = {}; const waits = new Map();
+    for (let i = 0; i < ${count}; i++) {
+      let next = 0, rest = Buffer.alloc(0), isBroken = false;
+      const s = net.connect({ port: ${port}, host: '${host}', noDelay: true });
+      const fail = (why) => { if (!isBroken) errors[why] = (errors[why] ?? 0) + 1; isBroken = true; waits.delete(s); };
+      const say = () => { const b = Buffer.alloc(4); b.writeUInt32LE(next); waits.set(s, performance.now()); s.write(b); };
+      s.on('connect', say);
+      s.on('data', (d) => {
+        rest = Buffer.concat([rest, d]);
+        if (rest.length < 4) return;
+        longestMs = Math.max(longestMs, performance.now() - waits.get(s));
+        if (rest.length > 4 || rest.readUInt32LE() !== next++) return fail('wrong bytes');
+        rest = Buffer.alloc(0);
+        answers++;
+        if (next === 1 && ++answered === ${count}) { longestMs = 0; console.log('ready'); }
+        waits.delete(s);
+        setTimeout(say, ${everyMs});
+      });
+      s.on('error', (e) => fail(e.code));
+      s.on('end', () => fail('end'));
+      s.on('close', () => fail('close'));
+    }
+    setInterval(() => {}, 1e6);
+    process.on('SIGHUP', () => { console.log(longestMs); longestMs = 0; });
+    process.on('SIGTERM', () => {
+      for (const since of waits.values()) longestMs = Math.max(longestMs, performance.now() - since);
+      console.log(JSON.stringify({ flows: ${count}, broken: Object.values(errors).reduce((a, b) => a + b, 0), answers, longestMs, errors })); process.exit(0);
+    });`);
+}

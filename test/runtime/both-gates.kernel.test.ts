@@ -8,6 +8,7 @@ import type { PodGate } from '@landbridge/agent/pods/sandbox.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { DEMO_IMAGE } from '@landbridge/lab/images.ts';
 import { NODE_HOME } from '@landbridge/lab/kubernetes-config.ts';
+import { patient } from '@landbridge/lab/wait.ts';
 import test from 'ava';
 import pino from 'pino';
 import { RuntimeAgent } from './runtime-agent.ts';
@@ -50,12 +51,12 @@ for (const [what, make] of [
   await using agent = new RuntimeAgent(node);
   const installation = new CniInstallation(
     { configuration: node.fileOf('/etc/cni/net.d'), executables: node.fileOf('/opt/cni/bin') },
-    { agentSocket: path.join(NODE_HOME, SOCKET), timeoutSeconds: 10, retrySeconds: 0, exemptNamespaces: [] },
+    { agentSocket: path.join(NODE_HOME, SOCKET), timeoutSeconds: Math.min(110, patient(10)), retrySeconds: 0, exemptNamespaces: [] },
     log,
   );
   const socket = path.join(node.home, SOCKET);
   mkdirSync(path.dirname(socket), { recursive: true });
-  await using _server = await CniServer.open({ socket, gate: named(agent, 'cni', asked), admissionMs: 5000, log });
+  await using _server = await CniServer.open({ socket, gate: named(agent, 'cni', asked), admissionMs: patient(5000), log });
   const stop = new AbortController();
   const inForce = Promise.withResolvers<void>();
   const running = installation.run(stop.signal, { onInForce: () => inForce.resolve() });

@@ -1,8 +1,9 @@
 /** As much of the kubelet's side of CRI (k8s.io/cri-api, runtime.v1) as makes pods and containers. */
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
+import { patient } from '@landbridge/lab/wait.ts';
 
-const CALL_MS = 30_000;
+const CALL_MS = patient(30_000);
 
 export interface CriPod {
   readonly name: string;

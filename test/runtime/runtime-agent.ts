@@ -5,7 +5,7 @@ import { MemoryPodSource } from '@landbridge/agent/pods/memory-pod-source.ts';
 import { keepNriPlugin } from '@landbridge/agent/pods/nri-client.ts';
 import { PodCaptures } from '@landbridge/agent/pods/pod-captures.ts';
 import type { Admission, PodGate, Sandbox } from '@landbridge/agent/pods/sandbox.ts';
-import { waitFor } from '@landbridge/lab/wait.ts';
+import { patient, waitFor } from '@landbridge/lab/wait.ts';
 import { FileDescriptor } from '@landbridge/native/libc.ts';
 import { ipOf, portOf } from '@landbridge/native/socket-address.ts';
 import { accept, acceptedPeer, close } from '@landbridge/native/stream-socket.ts';
@@ -49,7 +49,7 @@ export class RuntimeAgent implements PodGate, AsyncDisposable {
       },
     };
     this.#source.setNamespace({ metadata: { name: CRI_NAMESPACE, labels: { 'landbridge.dev/dataplane-mode': 'ambient' } } });
-    this.#captures = new PodCaptures(this.#capture, this.#source, traffic, log, { admissionWaitMs: 100 });
+    this.#captures = new PodCaptures(this.#capture, this.#source, traffic, log, { admissionWaitMs: patient(100) });
     this.#running = this.#captures.run(this.#stop.signal, () => {});
   }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { findCgroup2 } from '@landbridge/agent/config.ts';
 import { labGroup, readHierarchies, removeGroup } from '@landbridge/lab/cgroups.ts';
@@ -19,8 +19,11 @@ import { CriClient } from './cri-client.ts';
 
 const START_MS = 60_000;
 const END_MS = 20_000;
-/** Pods say by an annotation without which plugins none of their containers may be made. */
-const REQUIRED_PLUGINS = `[plugins.'io.containerd.nri.v1.nri'.default_validator]
+/** Plugins have the time that they have by default. Pods say by an annotation without which plugins none of their containers may be made. */
+const PLUGINS = `[plugins.'io.containerd.nri.v1.nri']
+  plugin_registration_timeout = '${patient(5)}s'
+  plugin_request_timeout = '${patient(2)}s'
+[plugins.'io.containerd.nri.v1.nri'.default_validator]
   enable = true
 `;
 
@@ -48,7 +51,7 @@ export class RuntimeNode implements AsyncDisposable {
     for (const folder of ['etc', 'log', 'lib', 'varlog', 'bpf']) mkdirSync(path.join(directory, folder), { recursive: true });
     const etc = (file: string, text: string): void => writeFileSync(path.join(directory, 'etc', file), text);
     etc('cni.conflist', JSON.stringify(cniConfiguration(plan)));
-    etc('containerd.toml', `${containerdConfiguration()}${REQUIRED_PLUGINS}`);
+    etc('containerd.toml', `${containerdConfiguration()}${PLUGINS}`);
     etc('resolv.conf', '');
     etc('hosts', '127.0.0.1 localhost\n');
     execFileSync('ip', ['netns', 'add', plan.netns]);
@@ -142,5 +145,10 @@ export class RuntimeNode implements AsyncDisposable {
 
 /** The lab's own folders and groups, where nothing else of it is there. */
 function removeIfEmpty(directory: string): void {
-  execFileSync('rmdir', ['--ignore-fail-on-non-empty', directory], { stdio: 'ignore' });
+  try {
+    rmdirSync(directory);
+  } catch (thrown) {
+    // In a virtual machine it is a file system of its own, which stays.
+    if (!['ENOTEMPTY', 'EBUSY'].includes((thrown as NodeJS.ErrnoException).code ?? '')) throw thrown;
+  }
 }

@@ -1,0 +1,74 @@
+/** Three NATS servers on loopback that keep the bucket together (JetStream, R3). */
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort, TestNatsServer } from '@landbridge/federation/bus/test-nats-server.ts';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+
+const NAMES = ['a', 'b', 'c'] as const;
+const READY_TRIES = 200;
+
+export class HubCluster implements AsyncDisposable {
+  readonly servers: readonly TestNatsServer[];
+  readonly #stores: readonly string[];
+
+  private constructor(servers: readonly TestNatsServer[], stores: readonly string[]) {
+    this.servers = servers;
+    this.#stores = stores;
+  }
+
+  static async start(): Promise<HubCluster> {
+    const routePorts = await Promise.all(NAMES.map(() => freePort()));
+    const routes = routePorts.map((port) => `nats://127.0.0.1:${port}`).join(', ');
+    const stores: string[] = [];
+    const servers = await Promise.all(NAMES.map(async (name, index) => await TestNatsServer.start(async (store, port) => {
+      stores[index] = store;
+      const file = join(store, '..', 'nats.conf');
+      await writeFile(file, `server_name: ${name}\nhost: 127.0.0.1\nport: ${port}\njetstream { store_dir: ${JSON.stringify(store)} }\ncluster { name: hub, host: 127.0.0.1, port: ${routePorts[index]}, routes: [${routes}] }\n`);
+      return file;
+    })));
+    const cluster = new HubCluster(servers, stores);
+    await cluster.#makeBucket();
+    return cluster;
+  }
+
+  get urls(): readonly string[] {
+    return this.servers.map(({ url }) => url);
+  }
+
+  /** Turns bits in what one server, which does not run, has stored of the bucket. Returns how many files that were. */
+  async corrupt(index: number): Promise<number> {
+    const files = (await readdir(this.#stores[index] ?? '', { recursive: true })).filter((name) => name.includes('KV_fed') && name.endsWith('.blk'));
+    for (const name of files) {
+      const file = join(this.#stores[index] ?? '', name);
+      const bytes = await readFile(file);
+      for (let at = 200; at < bytes.length; at += 997) bytes[at] = (bytes[at] ?? 0) ^ 0x10;
+      await writeFile(file, bytes.subarray(0, Math.ceil(bytes.length * 0.9)));
+    }
+    return files.length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.servers.map((server) => server[Symbol.asyncDispose]()));
+  }
+
+  /** The cluster has to have elected a leader first. */
+  async #makeBucket(): Promise<void> {
+    const connection = await connect({ servers: [...this.urls] });
+    try {
+      for (let tries = 0; ; tries += 1) {
+        try {
+          const { streams } = await jetstreamManager(connection);
+          await streams.add({ name: 'KV_fed', subjects: ['$KV.fed.>'], max_msgs_per_subject: 1, num_replicas: 3, allow_direct: true, deny_delete: true, allow_rollup_hdrs: false });
+          return;
+        } catch (thrown) {
+          if (tries === READY_TRIES) throw thrown;
+          await sleep(50);
+        }
+      }
+    } finally {
+      await connection.close();
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/** A hand-over between two data planes of one process, which share nothing but the descriptors that are duplicated for it. */
+import { setImmediate as turn } from 'node:timers/promises';
+import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, PreparedBatch, Staying } from '@landbridge/agent/handover/handed-batch.ts';
+import { PlaneSink, PlaneSource } from '@landbridge/agent/proxy/plane-handover.ts';
+import { duplicate } from '@landbridge/native/test-descriptors.ts';
+import type { TestEngine } from '../engine/engine.ts';
+
+/** How often it is asked again for what is unsettled. */
+const PATIENCE = 2000;
+
+export interface Outcome {
+  readonly moved: number;
+  readonly batches: number;
+  readonly refusals: readonly string[];
+  readonly staying: Staying;
+}
+
+/** A batch as the other process would have received it. */
+export const received = ({ bytes, fds, connections }: HandedBatch): HandedBatch => ({ bytes: Buffer.from(bytes), fds: fds.map(duplicate), connections });
+
+/** What becomes of a prepared batch: taken, or given up by the successor and rolled back. */
+export type Decide = (batch: number) => 'take' | 'give-up';
+
+export async function handOver(from: TestEngine, to: TestEngine, limit = 16, decide: Decide = () => 'take'): Promise<Outcome> {
+  const [source, sink]: [HandoverSource, HandoverSink] = [new PlaneSource(from.plane), new PlaneSink(to.plane)];
+  const refusals: string[] = [];
+  let [moved, batches] = [0, 0];
+  for (let patience = PATIENCE; ; ) {
+    const next: NextBatch = await source.next(limit);
+    if (next.kind === 'none-left' || (next.kind === 'later' && patience-- === 0)) return { moved, batches, refusals, staying: next.staying };
+    if (next.kind === 'later') {
+      await turn();
+      continue;
+    }
+    batches++;
+    const prepared = await sink.prepare(received(next.batch));
+    if (prepared.kind === 'refused') {
+      refusals.push(prepared.reason);
+      await source.rollback(next.batch, 'refused');
+    } else if (decide(batches) === 'take') {
+      await take(source, sink, next.batch, prepared.prepared);
+      moved += prepared.prepared.connections;
+    } else {
+      await sink.discard(prepared.prepared);
+      await source.rollback(next.batch, 'again');
+    }
+  }
+}
+
+async function take(source: HandoverSource, sink: HandoverSink, batch: HandedBatch, prepared: PreparedBatch): Promise<void> {
+  // In either order: the old one touches the sockets no more, whatever it closes.
+  await Promise.all([sink.start(prepared), source.commit(batch)]);
+}
