@@ -75,12 +75,11 @@ async function counted(outcome: string): Promise<number> {
 test.serial('what somebody else approves is signed too; what is denied is not, and counts as such', async (t) => {
   const { sign } = await open(t, { approves: false });
   controller.answer = (): Answer => ({ kind: 'nothing' });
+  const next = controller.next();
   const asked = sign();
-  controller.seen.clear();
-  t.true(await until(() => controller.seen.size === 1));
-  const [seen] = controller.seen.values();
+  const seen = await next;
   controller.answer = () => ({ kind: 'sign' });
-  await api.replaceCertificateSigningRequestApproval({ name: seen?.metadata?.name ?? '', body: { ...seen, status: { conditions: [{ type: 'Approved', status: 'True', reason: 'Policy' }] } } as never });
+  await api.replaceCertificateSigningRequestApproval({ name: seen.metadata?.name ?? '', body: { ...seen, status: { conditions: [{ type: 'Approved', status: 'True', reason: 'Policy' }] } } as never });
   t.regex(await asked, /BEGIN CERTIFICATE/);
   const before = await counted('denied');
   controller.answer = () => ({ kind: 'deny', message: 'not this one' });
@@ -148,10 +147,9 @@ test.serial('an object that somebody else has written to meanwhile is approved a
 test.serial('a request that somebody deletes is not waited for', async (t) => {
   controller.answer = () => ({ kind: 'nothing' });
   const { sign } = await open(t);
-  controller.seen.clear();
+  const next = controller.next();
   const asked = sign();
-  t.true(await until(() => controller.seen.size === 1));
-  await api.deleteCertificateSigningRequest({ name: [...controller.seen.keys()][0] ?? '' });
+  await api.deleteCertificateSigningRequest({ name: (await next).metadata?.name ?? '' });
   t.like(await t.throwsAsync(asked), { code: 'ca-failed', message: `signer ${SIGNER_NAME}: somebody has deleted the request` });
 });
 
@@ -169,12 +167,10 @@ test.serial('a watch that breaks costs nobody the answer', async (t) => {
   });
   await sign();
   controller.answer = () => ({ kind: 'nothing' });
-  controller.seen.clear();
+  const next = controller.next();
   const asked = sign();
-  t.true(await until(() => controller.seen.size === 1));
+  const name = (await next).metadata?.name ?? '';
   broken?.();
-  const [seen] = controller.seen.values();
-  const name = seen?.metadata?.name ?? '';
   // The approval is a write of its own, which would be taken back by this one.
   t.true(await until(async () => (await api.readCertificateSigningRequest({ name })).status?.conditions?.some(({ type }) => type === 'Approved') === true));
   await api.patchCertificateSigningRequestStatus({ name, body: [{ op: 'add', path: '/status/certificate', value: Buffer.from(elsewhere.root.pem).toString('base64') }] });
@@ -226,9 +222,9 @@ test.serial('a service that ends gives up what it has under way, and ends when t
       },
     }),
   });
-  controller.seen.clear();
+  const next = controller.next();
   const asked = t.throwsAsync(sign());
-  t.true(await until(() => controller.seen.size === 1));
+  await next;
   let hasEnded = false;
   const ending = end().then(() => (hasEnded = true));
   t.like(await asked, { code: 'ca-failed', retryable: true });

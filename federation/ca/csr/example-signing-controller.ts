@@ -42,7 +42,7 @@ export function authorityElsewhere(): ExampleAuthorityElsewhere {
 export const strangerElsewhere = (): Signer => exampleIssuer('west.landbridge').signer;
 
 export class ExampleSigningController {
-  /** All that was asked of {@link SIGNER_NAME}, by name. */
+  /** All that was asked of the signer, by name, as it was when it was first seen: of a request there are several events, some when it is over. */
   readonly seen = new Map<string, Seen>();
   /** Changed by tests. */
   answer: (seen: Seen) => Answer;
@@ -50,6 +50,7 @@ export class ExampleSigningController {
   readonly #api: CertificatesV1Api;
   readonly #client: ApiServerClient;
   readonly #signerName: string;
+  #next = Promise.withResolvers<Seen>();
 
   constructor(config: KubeConfig, signer: Signer, { answer = (): Answer => ({ kind: 'sign' }), signerName = SIGNER_NAME }: { readonly answer?: (seen: Seen) => Answer; readonly signerName?: string } = {}) {
     this.answer = answer;
@@ -57,6 +58,11 @@ export class ExampleSigningController {
     this.#api = config.makeApiClient(CertificatesV1Api);
     this.#client = new ApiServerClient(kubeConfigAccess(config, 'landbridge-test/1'));
     this.#signerName = signerName;
+  }
+
+  /** The next request that was not seen before; to be asked for before it is made. */
+  async next(): Promise<Seen> {
+    return await this.#next.promise;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -77,7 +83,11 @@ export class ExampleSigningController {
   async #decide(name: string): Promise<void> {
     const object = await this.#api.readCertificateSigningRequest({ name });
     const isApproved = object.status?.conditions?.some(({ type }) => type === 'Approved') === true;
-    this.seen.set(name, object);
+    if (!this.seen.has(name)) {
+      this.seen.set(name, object);
+      this.#next.resolve(object);
+      this.#next = Promise.withResolvers<Seen>();
+    }
     const answer = this.answer(object);
     if (answer.kind === 'deny') {
       const condition = { type: 'Denied', status: 'True', reason: 'Policy', message: answer.message };
