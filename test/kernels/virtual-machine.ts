@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -18,6 +17,8 @@ export interface MachineOptions {
   readonly directory: string;
   /** Whatever is not over when it aborts is ended. */
   readonly signal: AbortSignal;
+  /** How long a guest under KVM may take for its first line, in milliseconds. */
+  readonly kvmBootMs?: number;
   /** For each line that the guest writes to {@link GUEST_OUTPUT}. */
   readonly onLine: (line: string) => void;
 }
@@ -34,11 +35,11 @@ const KVM_BOOT_MS = 30_000;
 const KERNEL_WORDS = 20;
 
 /** Boots a kernel and lets it run until it powers itself off. @throws LandbridgeError `no-boot` where the guest never wrote a line */
-export async function runMachine({ kernel, initialRoot, accelerator, directory, signal, onLine }: MachineOptions): Promise<void> {
+export async function runMachine({ kernel, initialRoot, accelerator, directory, signal, kvmBootMs = KVM_BOOT_MS, onLine }: MachineOptions): Promise<void> {
   const console = path.join(directory, `console-${accelerator}`);
   const lends = (tag: string, where: string): string[] => ['-fsdev', `local,id=${tag},path=${where},security_model=none,readonly=on,multidevs=remap`, '-device', `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`];
   const booting = new AbortController();
-  const deadline = accelerator === 'kvm' ? setTimeout(() => booting.abort(), KVM_BOOT_MS) : undefined;
+  const deadline = accelerator === 'kvm' ? setTimeout(() => booting.abort(), kvmBootMs) : undefined;
   let hasBooted = false;
   // It ends with this process, however that ends.
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64',
@@ -58,7 +59,9 @@ export async function runMachine({ kernel, initialRoot, accelerator, directory, 
     clearTimeout(deadline);
     onLine(line);
   });
-  await once(child, 'close').finally(() => clearTimeout(deadline));
+  // Not by once(), which the error of an end by the signal rejects before.
+  await new Promise<void>((resolve) => child.on('close', () => resolve()));
+  clearTimeout(deadline);
   signal.throwIfAborted();
   if (hasBooted) return;
   const kernelWords = existsSync(console) ? readFileSync(console, 'latin1').split('\n').slice(-KERNEL_WORDS).join('\n') : '';
