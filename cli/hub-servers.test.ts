@@ -2,12 +2,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { openNatsBus } from '@landbridge/federation/bus/nats-bus.ts';
 import { freePort } from '@landbridge/federation/bus/test-nats-server.ts';
 import { parseHubAuthority } from '@landbridge/federation/join/credentials.ts';
 import { makeFounderCredentials } from '@landbridge/federation/join/founder-credentials.ts';
 import { ensureRevocations } from '@landbridge/federation/removal/hub-account.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { jetstreamManager } from '@nats-io/jetstream';
 import test from 'ava';
 import { pino } from 'pino';
@@ -61,15 +61,9 @@ test('three servers know each other by certificates, keep each record three time
 
   const bus = stack.use(await openNatsBus({ credentials: await makeFounderCredentials(authority.value, 'east'), createBucket: true, replicas: 3, clusterName: 'east', log: pino({ level: 'silent' }), signal: soon() }));
   const put = async (key: string, value: string): Promise<void> => {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await bus.put(key, Buffer.from(value), soon());
-      } catch (thrown) {
-        // Servers that have just begun, or lost one, choose a leader first.
-        if (tries === 60) throw thrown;
-        await delay(500);
-      }
-    }
+    // Servers that have just begun, or lost one, choose a leader first.
+    let why: unknown;
+    await until(() => `${key} to be taken: ${String(why)}`, async () => await bus.put(key, Buffer.from(value), soon()).then(() => true as const, (thrown: unknown) => void (why = thrown)));
   };
   await put('east.meta', 'one');
   const stream = async () => (await (await jetstreamManager(await bus.connection(soon()))).streams.info('KV_fed')).config.num_replicas;
@@ -79,12 +73,7 @@ test('three servers know each other by certificates, keep each record three time
   if (control === undefined) return t.fail('a new hub can be told');
   t.true(await ensureRevocations({ ...authority.value, control }, new Map([[`U${'A'.repeat(55)}`, 5]]), soon()));
   for (const url of authority.value.urls) {
-    let isTold = false;
-    for (let tries = 0; tries < 100 && !isTold; tries++) {
-      isTold = !(await ensureRevocations({ ...authority.value, control, urls: [url] }, new Map([[`U${'A'.repeat(55)}`, 5]]), soon()));
-      if (!isTold) await delay(100);
-    }
-    t.true(isTold, url);
+    await until(`${url} to be told`, async () => !(await ensureRevocations({ ...authority.value, control, urls: [url] }, new Map([[`U${'A'.repeat(55)}`, 5]]), soon())));
   }
 
   await stops[0]?.();

@@ -75,7 +75,7 @@ test.before(async () => {
   const credentials = await makeFounderCredentials(hub.authority, 'east');
   bus = await openNatsBus({ credentials, createBucket: true, clusterName: 'east', log, signal });
   authority = new JoinAuthority({ founder: 'east', authority: hub.authority, store, bus, members: () => new Map(), removed: new RemovedMembers(new MemorySecretStore(), hub.authority.authorityPublicKey), clock, log });
-  await authority.admitFounder({ credentials, trustDomain: 'east.landbridge', roots: [await makeRoot()], network: '' }, AbortSignal.timeout(20_000));
+  await authority.admitFounder({ credentials, trustDomain: 'east.landbridge', roots: [await makeRoot()], network: '' }, AbortSignal.timeout(60_000));
   serve();
 });
 
@@ -90,13 +90,13 @@ test.serial('a cluster joins, reads all, writes its own keys and no others', asy
   t.deepEqual(members.map(({ cluster }) => cluster).sort(), ['east', 'west']);
   t.true(parseHubCredentials(JSON.stringify(credentials)).ok);
   await using west = await openMemberBus(credentials);
-  await west.put('west.meta', Buffer.from('mine'), AbortSignal.timeout(10_000));
+  await west.put('west.meta', Buffer.from('mine'), AbortSignal.timeout(60_000));
   for (const key of ['east.meta', 'members.west', 'members.north']) {
-    const error = await t.throwsAsync(west.put(key, Buffer.from('x'), AbortSignal.timeout(10_000)), { instanceOf: LandbridgeError });
+    const error = await t.throwsAsync(west.put(key, Buffer.from('x'), AbortSignal.timeout(60_000)), { instanceOf: LandbridgeError });
     t.regex(String(error?.cause), /Permissions Violation/, key);
   }
   const seen = new Map<string, Uint8Array>();
-  for await (const event of west.watch('>', AbortSignal.timeout(10_000))) {
+  for await (const event of west.watch('>', AbortSignal.timeout(60_000))) {
     if (event.kind === 'entry') seen.set(event.key, event.value);
     if (event.kind === 'current') break;
   }

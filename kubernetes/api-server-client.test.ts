@@ -19,7 +19,7 @@ test.after.always(() => rmSync(certificates, { recursive: true }));
 const fileOf = (authority: 'own' | 'other', name: string): string => readFileSync(path.join(certificates, authority, name), 'utf8');
 
 const PODS = '/api/v1/pods';
-const soon = (): AbortSignal => AbortSignal.timeout(20_000);
+const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 const since = (version: string): WatchBegin => ({ kind: 'version', version });
 const eventLine = (version: string): string => `${JSON.stringify({ type: 'ADDED', object: { metadata: { resourceVersion: version } } })}\n`;
 

@@ -66,7 +66,7 @@ export class TestObjectServer implements AsyncDisposable {
 
   static async start(): Promise<TestObjectServer> {
     const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-object-server-'));
-    await makeCertificates(directory, 'test-ca', [{ name: 'server', commonName: 'server', subjectAltNames: ['IP:127.0.0.1'] }], AbortSignal.timeout(20_000));
+    await makeCertificates(directory, 'test-ca', [{ name: 'server', commonName: 'server', subjectAltNames: ['IP:127.0.0.1'] }], AbortSignal.timeout(60_000));
     const [cert, key] = ['server.crt', 'server.key'].map((name) => readFileSync(path.join(directory, name)));
     const server = createServer({ cert, key });
     server.listen(0, '127.0.0.1');

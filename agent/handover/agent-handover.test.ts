@@ -39,7 +39,7 @@ test('a grace period that ends in the middle of a batch ends the hand-over after
   };
   using listener = new SeqpacketListener(openDoor(door));
   const given = new AgentHandover(plane as unknown as DataPlane, door, pino({ level: 'silent' })).give(grace.signal);
-  await listener.readable(AbortSignal.timeout(20_000));
+  await listener.readable(AbortSignal.timeout(60_000));
   using socket = listener.accept(MAX_HANDOVER_PACKET_BYTES, MAX_CHANNEL_DESCRIPTORS);
   t.not(socket, undefined);
   if (socket === undefined) return;

@@ -46,7 +46,7 @@ async function scene(t: ExecutionContext) {
   return { door, old, next, stop, allGoOn };
 }
 
-const soon = (): AbortSignal => AbortSignal.timeout(20_000);
+const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 
 test('an agent that leaves finds the one that takes over, though that comes later', async (t) => {
   const { door, old, next, stop, allGoOn } = await scene(t);

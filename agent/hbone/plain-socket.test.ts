@@ -13,7 +13,7 @@ import { PlainSocket } from './plain-socket.ts';
 import { type RelayEnd, RelayPair } from './relay-pair.ts';
 
 const HERE = '127.0.0.1' as IpAddress;
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 60_000;
 
 class Bench implements AsyncDisposable {
   readonly loop = new EventLoop();

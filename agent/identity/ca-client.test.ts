@@ -16,7 +16,7 @@ test.after.always(() => {
 type Call = ServerUnaryCall<Buffer, Buffer>;
 type Answer = (call: Call, answer: sendUnaryData<Buffer>) => void;
 
-const soon = (): AbortSignal => AbortSignal.timeout(20_000);
+const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 const chain = (...elements: string[]): Buffer => Buffer.from(toBinary(IstioCertificateResponseSchema, create(IstioCertificateResponseSchema, { certChain: elements })));
 
 /** A certificate authority that answers as the test wants; remembers from where it was asked. */

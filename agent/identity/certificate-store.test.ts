@@ -41,7 +41,7 @@ const good = by(east);
 const refuse: Answer = () => {
   throw new LandbridgeError('certificate-refused', 'no', { retryable: true });
 };
-const soon = (): AbortSignal => AbortSignal.timeout(20_000);
+const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 
 test('whoever waits gets the first certificate, after refusals too', async (t) => {
   const authority = new ScriptedAuthority(refuse, refuse, good);

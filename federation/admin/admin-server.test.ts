@@ -1,6 +1,6 @@
 import { request as httpRequest } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import { pino } from 'pino';
 import { MAX_BODY_BYTES, parseAnswer, type Status, StatusSchema } from './admin-api.ts';
@@ -99,8 +99,10 @@ test('requests that are not part of the interface are refused', async (t) => {
 
 test('a client that goes away and a server that stops end the work', async (t) => {
   const reasons: string[] = [];
+  let asked = 0;
   const join: AdminBackend['join'] = (_, signal) =>
     new Promise((_resolve, reject) => {
+      asked += 1;
       signal.addEventListener('abort', () => {
         reasons.push((signal.reason as LandbridgeError).code);
         reject(signal.reason);
@@ -111,12 +113,12 @@ test('a client that goes away and a server that stops end the work', async (t) =
   const request = httpRequest({ host: '127.0.0.1', port, method: 'POST', path: '/v1/join', agent: false });
   request.on('error', () => undefined);
   request.end('{"token":"x"}');
-  await delay(100);
+  await until('the question', () => asked === 1);
   request.destroy();
-  for (let waited = 0; reasons.length < 1 && waited < 5000; waited += 20) await delay(20);
+  await until('the work to end', () => reasons.length === 1);
   t.deepEqual(reasons, ['client-gone']);
   const open = ask(port, 'POST', '/v1/join', '{"token":"y"}').catch(() => undefined);
-  await delay(100);
+  await until('the next question', () => asked === 2);
   await server[Symbol.asyncDispose]();
   await open;
   t.deepEqual(reasons, ['client-gone', 'shutting-down']);

@@ -12,7 +12,7 @@ export interface BusUnderTest extends AsyncDisposable {
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (value: Uint8Array): string => new TextDecoder().decode(value);
-const soon = (): AbortSignal => AbortSignal.timeout(30_000);
+const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 
 /** Reads events as short words until one is `last`. */
 export async function readUntil(events: AsyncIterator<BusEvent>, last: string): Promise<string[]> {

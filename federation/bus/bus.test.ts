@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '@landbridge/lab/until.ts';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { connect, headers } from '@nats-io/transport-node';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import pino from 'pino';
 import { readUntil, busContract, type BusUnderTest } from './bus.contract.ts';
 import { parseDeliveryInfo } from './bucket-delivery.ts';
@@ -13,7 +13,7 @@ import { TestNatsServer } from './test-nats-server.ts';
 
 const log = pino({ level: process.env['LANDBRIDGE_TEST_LOG'] ?? 'silent' });
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const soon = (): AbortSignal => AbortSignal.timeout(40_000);
+const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 
 busContract(test, 'memory', async () => {
   const bus = makeMemoryBus();
@@ -52,21 +52,13 @@ async function withManager(server: TestNatsServer, use: (manager: Awaited<Return
   }
 }
 
-async function until(t: ExecutionContext, what: string, holds: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 400; tries += 1) {
-    if (holds()) return;
-    await sleep(50);
-  }
-  t.fail(what);
-}
-
 test.serial('nats: a killed hub that comes back with its store goes on where it was', async (t) => {
   await using setup = await openPair();
   await setup.bus.put('a.1', bytes('1'), soon());
   const events = setup.other.watch('>', soon())[Symbol.asyncIterator]();
   t.deepEqual(await readUntil(events, 'current'), ['a.1=1', 'current']);
   await setup.server.kill();
-  await until(t, 'the loss of the connection must be seen', () => setup.bus.state().kind === 'connecting');
+  await until('the loss of the connection must be seen', () => setup.bus.state().kind === 'connecting');
   const put = setup.bus.put('a.2', bytes('2'), soon());
   await setup.server.boot();
   await put;
@@ -110,7 +102,7 @@ test.serial('nats: opens before the hub is there, and tells why it waits', async
   const server = await TestNatsServer.start();
   await server.kill();
   await using bus = await openBus(server, true);
-  await until(t, 'the reason must be shown', () => {
+  await until('the reason must be shown', () => {
     const state = bus.state();
     return state.kind === 'connecting' && state.lastError !== undefined;
   });
@@ -162,7 +154,7 @@ test.serial('nats: an aborted signal closes the bus', async (t) => {
   await bus.put('a.1', bytes('1'), soon());
   const connection = await bus.connection(soon());
   stop.abort();
-  await until(t, 'the connection must be closed', () => connection.isClosed() && bus.state().kind === 'closed');
+  await until('the connection must be closed', () => connection.isClosed() && bus.state().kind === 'closed');
   t.pass();
 });
 

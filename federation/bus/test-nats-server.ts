@@ -47,7 +47,7 @@ export class TestNatsServer implements AsyncDisposable {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       output = (output + text).slice(-4000);
     });
-    for (let tries = 0; tries < 200; tries += 1) {
+    for (let tries = 0; tries < 1200; tries += 1) {
       if (child.exitCode !== null) throw new Error(`nats-server ended: ${output}`);
       if (await accepts(this.port)) return;
       await sleep(50);

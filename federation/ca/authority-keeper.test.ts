@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { until } from '@landbridge/lab/until.ts';
 import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { MemorySecretStore } from '../kubernetes/memory-secret-store.ts';
@@ -184,11 +185,8 @@ test('of several replicas one tells the roots: what it finds told it does not wr
   t.is(writes, 0);
   const stop = new AbortController();
   const running = [a, b].map(async (keeper) => await keeper.run(stop.signal));
-  const until = async (holds: () => boolean): Promise<void> => {
-    for (let tries = 0; tries < 200 && !holds(); tries++) await new Promise((resolve) => setTimeout(resolve, 5));
-  };
   leaderships[0].set(true);
-  await until(() => writes === 1);
+  await until('the roots to be told', () => writes === 1);
   t.is(told(secrets), a.authority.rootsPem);
   leaderships[0].set(false);
   leaderships[1].set(true);
@@ -197,7 +195,7 @@ test('of several replicas one tells the roots: what it finds told it does not wr
   leaderships[1].set(false);
   await secrets.writeConfigMap(ROOT_CONFIG_MAP, { 'root-cert.pem': 'of somebody else' });
   leaderships[0].set(true);
-  await until(() => writes === 2);
+  await until('the roots to be told again', () => writes === 2);
   t.is(told(secrets), a.authority.rootsPem);
   stop.abort();
   await Promise.all(running);

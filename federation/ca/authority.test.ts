@@ -14,7 +14,7 @@ const root = makeRoot('west.landbridge', now);
 const authority = exampleAuthority('west.landbridge', root);
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const request = { publicKey, requestPem: makeRequest(privateKey, []) };
-const soon = (): AbortSignal => AbortSignal.timeout(10_000);
+const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 
 function identity(): SpiffeId {
   const parsed = parseSpiffeId('spiffe://west.landbridge/ns/shop/sa/cart');

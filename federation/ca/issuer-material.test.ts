@@ -12,7 +12,7 @@ import { makeRequest } from './x509.ts';
 const identity = 'spiffe://west.landbridge/ns/shop/sa/cart' as SpiffeId;
 /** A minute on, as certificates begin when they are made. */
 const demand: ChainDemand = { trustDomain: 'west.landbridge', dnsNames: ['landbridge-federation.landbridge-system.svc'], get nowMs() { return Date.now() + 60_000; } };
-const soon = (): AbortSignal => AbortSignal.timeout(20_000);
+const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 
 const filesOf = (issuing: PluggedCertificate, chain: readonly PluggedCertificate[], roots: readonly PluggedCertificate[]): CaFiles => ({ certificate: issuing.pem, key: issuing.keyPem, chain: chain.map(({ pem }) => pem).join(''), roots: roots.map(({ pem }) => pem).join('') });
 

@@ -3,7 +3,7 @@ import test from 'ava';
 import { LookedUpIdentities } from './node-identities.ts';
 
 const id = (account: string, namespace = 'shop'): SpiffeId => `spiffe://west.landbridge/ns/${namespace}/sa/${account}` as SpiffeId;
-const soon = (): AbortSignal => AbortSignal.timeout(10_000);
+const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 
 class ApiServer {
   readonly asked: string[] = [];

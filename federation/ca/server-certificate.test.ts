@@ -8,7 +8,7 @@ import { exampleAuthority, exampleIssuer } from './example-authority.ts';
 import { firstServerCertificate, renewServerCertificate } from './server-certificate.ts';
 
 const log = pino({ level: 'silent' });
-const soon = (): AbortSignal => AbortSignal.timeout(20_000);
+const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 
 /** Whether a client with these roots takes the server. */
 async function isTrusted(port: number, ca: string): Promise<boolean> {

@@ -14,7 +14,7 @@ export interface SignerUnderTest {
   readonly spreadMs?: number;
 }
 
-export const soon = (): AbortSignal => AbortSignal.timeout(20_000);
+export const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 
 export function exampleSigning(names: readonly SubjectName[], changes: Partial<SigningRequest> = {}): SigningRequest {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

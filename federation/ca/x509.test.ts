@@ -18,7 +18,7 @@ function identity(): SpiffeId {
 
 const root = makeRoot('west.landbridge', now);
 const authority = new Authority(exampleIssuer('west.landbridge', root), 'west.landbridge');
-const issue = async (requestPem: string, seconds: number): Promise<string> => (await authority.issue(identity(), { publicKey: keyOf(requestPem), requestPem }, seconds, now, AbortSignal.timeout(10_000)))[0] ?? '';
+const issue = async (requestPem: string, seconds: number): Promise<string> => (await authority.issue(identity(), { publicKey: keyOf(requestPem), requestPem }, seconds, now, AbortSignal.timeout(60_000)))[0] ?? '';
 const request = makeRequest();
 
 function keyOf(pem: string): ReturnType<typeof createPublicKey> {

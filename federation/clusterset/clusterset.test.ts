@@ -3,6 +3,7 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { KubernetesObject, V1EndpointSlice, V1Service } from '@kubernetes/client-node';
 import type { MetaRecord, ServicePort, ServiceRecord } from '@landbridge/core/records.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { ServiceTrafficSchema } from '@landbridge/wire/gen/traffic_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
 import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
@@ -176,7 +177,7 @@ test('what the API server refused is tried again', async (t) => {
   t.deepEqual(servicePorts(cluster), []);
   cluster.refused.clear();
   const before = cluster.written.length;
-  for (let tries = 0; tries < 100 && cluster.written.length === before; tries++) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until('another attempt', () => cluster.written.length > before);
   await cluster.settle();
   t.deepEqual(servicePorts(cluster), ['http']);
 });

@@ -1,5 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import type { KubernetesObject } from '@kubernetes/client-node';
+import { until } from '@landbridge/lab/until.ts';
 import { AddressSchema, type Service } from '@landbridge/wire/gen/workload_pb.js';
 import { ADDRESS_TYPE } from '@landbridge/wire/protocol.ts';
 import test, { type ExecutionContext } from 'ava';
@@ -25,7 +26,8 @@ async function defined(options: { readonly isOurs?: boolean; readonly version?: 
 
 /** Looks until it is so, and says what it is when it is not. */
 async function becomes<T>(t: ExecutionContext, cluster: ExampleCluster, look: () => T, expected: T): Promise<void> {
-  for (let tries = 0; tries < 50 && JSON.stringify(look()) !== JSON.stringify(expected); tries++) await cluster.settle();
+  await until(() => `${JSON.stringify(expected)} in the place of ${JSON.stringify(look())}`, () => JSON.stringify(look()) === JSON.stringify(expected));
+  await cluster.settle();
   t.deepEqual(look(), expected);
 }
 

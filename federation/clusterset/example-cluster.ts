@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubernetesObject } from '@kubernetes/client-node';
 import type { RecordBody } from '@landbridge/core/records.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { pino } from 'pino';
 import type { Membership } from '../hub/membership.ts';
 import type { Publication } from '../conditions/export-conditions.ts';
@@ -129,12 +130,16 @@ export class ExampleCluster implements AsyncDisposable {
   async settle(): Promise<void> {
     const passes = this.told.length;
     this.clusterset.notify();
-    // On a busy machine the next pass may take longer than it is quiet otherwise. There is none while something can not be listed, or computed.
-    for (let tries = 0; tries < 400 && this.unreachable.size === 0 && this.told.length === passes; tries++) await sleep(5);
+    // On a busy machine the next pass may take longer than it is quiet otherwise. There is none while something can not be listed.
+    if (!this.#isHeldUp) await until('a pass', () => this.told.length > passes);
     for (let quiet = 0, before = -1; quiet < 3; before = this.written.length + this.told.length) {
       await sleep(30);
       quiet = this.written.length + this.told.length === before ? quiet + 1 : 0;
     }
+  }
+
+  get #isHeldUp(): boolean {
+    return [...this.#sources.values()].some(({ isReachable }) => !isReachable) || [...this.unreachable].some((kind) => !this.#sources.has(kind));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

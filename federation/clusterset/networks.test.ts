@@ -1,10 +1,10 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import type { KubernetesObject, V1Service } from '@kubernetes/client-node';
 import type { Gateway, MetaRecord, ServiceRecord } from '@landbridge/core/records.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
 import { ADDRESS_TYPE, REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MCS_SOURCE_LABEL, type ServiceImport } from '../kubernetes/types.ts';
 import { exampleGateway } from '../networks/example-gateways.ts';
 import { endpoint, exampleKeys, exampleMember } from '../records/example-records.ts';
@@ -55,8 +55,7 @@ test('a gateway of another cluster is left out as soon as this cluster has one t
   cluster.put({ ...exampleService('landbridge-gateway', { type: 'LoadBalancer', ports: [{ name: 'hbone', port: 15008 }] }), metadata: { namespace: 'landbridge-system', name: 'landbridge-gateway' }, status: { loadBalancer: { ingress: [{ ip: '198.51.100.7' }] } } } as V1Service);
   const slice = exampleSlice('landbridge-gateway', [exampleEndpoint(undefined, '10.0.0.9')]);
   cluster.put({ ...slice, metadata: { ...slice.metadata, namespace: 'landbridge-system' } });
-  t.timeout(20_000);
-  while (cluster.clusterset.droppedGateways.get('west')?.get('gateway') !== 1) await sleep(5);
+  await until('it to be left out', () => cluster.clusterset.droppedGateways.get('west')?.get('gateway') === 1);
   t.pass();
 });
 

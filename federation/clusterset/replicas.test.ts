@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { KubernetesObject } from '@kubernetes/client-node';
 import type { MetaRecord } from '@landbridge/core/records.ts';
+import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import { makeRoot } from '../ca/own-root.ts';
 import type { ServiceImport } from '../kubernetes/types.ts';
@@ -68,6 +69,6 @@ test('other clusters are told that roots are everywhere only once the agents of 
   t.deepEqual(cluster.clusterset.rootsToldTo().agents, { connected: 5, confirmed: 3, replicasBehind: [] });
   cluster.otherReplicas = [{ pod: 'pod-b', report: { ...report, trusted } }];
   cluster.clusterset.lookAtTrust();
-  for (let tries = 0; tries < 100 && published()?.length !== 1; tries++) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until('the others to be told', () => published()?.length === 1);
   t.deepEqual(published(), trusted);
 });

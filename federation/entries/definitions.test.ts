@@ -3,7 +3,7 @@ import path from 'node:path';
 import { KubernetesObjectApi } from '@kubernetes/client-node';
 import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { type Definition, TestApiServer } from '@landbridge/lab/test-api-server.ts';
-import { waitFor } from '@landbridge/lab/wait.ts';
+import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import pino from 'pino';
 import { parse } from 'yaml';
@@ -31,10 +31,6 @@ test.before(async () => {
 test.after.always(async () => {
   await server[Symbol.asyncDispose]();
 });
-
-async function until(holds: () => boolean): Promise<void> {
-  await waitFor(() => holds() || undefined, { signal: new AbortController().signal, timeoutMs: 30_000, everyMs: 20, what: String(holds) });
-}
 
 const GOOD: readonly EntryObject[] = [
   exampleServiceEntry('', {}),
@@ -81,18 +77,18 @@ test.serial('an automatic address is kept by the API server beside what others s
   definitions.start(() => source.follow(definitions, () => {}, stop.signal), stop.signal);
   await client.create(exampleServiceEntry('found', { resolution: 'DNS' }));
   const object = (): EntryObject | undefined => source.at('shop/found');
-  await until(() => object() !== undefined);
+  await until('the entry to be seen', () => object() !== undefined);
   t.true(source.isOurs);
   const writer = new Writer(server.config, silent);
   const theirs = { type: 'Theirs', status: 'True' };
   t.true(await writer.writeStatus('serviceentries', object() as EntryObject, { conditions: [theirs] }, { asRead: true }));
-  await until(() => JSON.stringify(object()?.status ?? {}).includes('Theirs'));
+  await until('the status of others', () => JSON.stringify(object()?.status ?? {}).includes('Theirs'));
   const pool = new AddressPool();
   pool.set('shop/found', readServiceEntry(object())?.entry);
   const addresses = pool.wanted('shop/found');
   t.is(addresses?.length, 2);
   t.true(await writer.writeStatus('serviceentries', object() as EntryObject, { addresses }, { asRead: true }));
-  await until(() => JSON.stringify(object()?.status ?? {}).includes('240.240.'));
+  await until('the address', () => JSON.stringify(object()?.status ?? {}).includes('240.240.'));
   t.deepEqual(object()?.status, { addresses, conditions: [theirs] } as object);
   pool.set('shop/found', readServiceEntry(object())?.entry);
   t.is(pool.wanted('shop/found'), undefined);

@@ -1,6 +1,4 @@
 /** Federation services as far as their hub goes, for tests: each with Secrets of its own. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { makeRoot } from '../join/example-founder.ts';
 import { makeMemoryTokenStore, type TokenStore } from '../join/token-store.ts';
@@ -62,13 +60,4 @@ export function exampleMembership(cluster: string, secrets = new MemorySecretSto
     },
   };
   return made;
-}
-
-/** Looks again and again, for a minute: machines are busy. */
-export async function until(t: ExecutionContext, what: string, holds: () => boolean | Promise<boolean>, everyMs = 50): Promise<void> {
-  for (let tries = 0; tries < 60_000 / everyMs; tries++) {
-    if (await holds()) return;
-    await sleep(everyMs);
-  }
-  t.fail(what);
 }

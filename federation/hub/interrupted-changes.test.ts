@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '@landbridge/lab/until.ts';
 import test, { type ExecutionContext } from 'ava';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { parseHubCredentials } from '../join/credentials.ts';
 import { MemorySecretStore } from '../kubernetes/memory-secret-store.ts';
 import { startExampleHub } from './example-hub.ts';
-import { type ExampleMembership, exampleMembership, secretsOf, until } from './example-membership.ts';
+import { type ExampleMembership, exampleMembership, secretsOf } from './example-membership.ts';
 import { CREDENTIALS_SECRET } from './kept-credentials.ts';
 
 const RUNS = Number(process.env['LANDBRIDGE_INTERRUPTED_RUNS'] ?? 10);
@@ -51,7 +52,7 @@ test(`a member that is ended at random points of joining, of other keys and of l
   t.timeout(600_000);
   await using hub = await startExampleHub();
   await using east = exampleMembership('east', await secretsOf({ 'landbridge-hub-authority': { 'hub.json': JSON.stringify(hub.authority) } })).run();
-  await until(t, 'the founder must be a member', () => east.membership.allListed);
+  await until('the founder must be a member', () => east.membership.allListed);
   const kept = new MemorySecretStore();
   const credentials = async () => {
     const parsed = parseHubCredentials((await kept.read(CREDENTIALS_SECRET))?.values['credentials.json'] ?? '');
@@ -70,20 +71,20 @@ test(`a member that is ended at random points of joining, of other keys and of l
       await join(life, soon()).catch((thrown: unknown) => {
         if ((thrown as LandbridgeError).code !== 'already-joined') throw thrown;
       });
-      await until(t, `run ${run}: it must be a member with the key that it has`, async () => life.membership.hubState().kind === 'connected' && (await agrees()), 10);
+      await until(`run ${run}: it must be a member with the key that it has`, async () => life.membership.hubState().kind === 'connected' && (await agrees()));
     }
     const first = await credentials();
     {
       await using life = await dieOnce(kept, (each, signal) => each.membership.rotate(AbortSignal.any([signal, soon()])));
       // Where the wish was not kept there is nothing to go on with.
       if ((await kept.read(CREDENTIALS_SECRET))?.values['next.json'] === undefined && (await credentials())?.recordPublicKey === first?.recordPublicKey) await life.membership.rotate(soon());
-      await until(t, `run ${run}: it must have other keys`, async () => (await credentials())?.recordPublicKey !== first?.recordPublicKey, 10);
-      await until(t, `run ${run}: it must be a member with the keys that it has`, async () => life.membership.hubState().kind === 'connected' && (await agrees()), 10);
+      await until(`run ${run}: it must have other keys`, async () => (await credentials())?.recordPublicKey !== first?.recordPublicKey);
+      await until(`run ${run}: it must be a member with the keys that it has`, async () => life.membership.hubState().kind === 'connected' && (await agrees()));
     }
     {
       await using life = await dieOnce(kept, (each, signal) => each.membership.leave({ force: false }, AbortSignal.any([signal, soon()])));
       if ((await kept.read(CREDENTIALS_SECRET))?.values['leaving'] === undefined && (await credentials()) !== undefined) await life.membership.leave({ force: false }, soon());
-      await until(t, `run ${run}: it must have left`, async () => (await credentials()) === undefined && !east.membership.views().has('west'), 10);
+      await until(`run ${run}: it must have left`, async () => (await credentials()) === undefined && !east.membership.views().has('west'));
     }
   }
   t.pass();

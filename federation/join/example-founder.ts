@@ -65,13 +65,13 @@ export function makeExampleFounder(wrapStore: (store: TokenStore) => TokenStore 
     store: memory,
     now: Date.UTC(2026, 0, 1),
     async createToken(cluster, options = {}) {
-      const { token } = await example.founder.createToken({ cluster, ...options }, AbortSignal.timeout(5000));
+      const { token } = await example.founder.createToken({ cluster, ...options }, AbortSignal.timeout(60_000));
       const parsed = parseJoinToken(token);
       if (!parsed.ok) throw parsed.error;
       return parsed.value;
     },
     async redeem(token, applicant) {
-      return readAnswer(await example.founder.redeem(encodeQuestion(token, applicant), token.bootstrapSeed, AbortSignal.timeout(5000)));
+      return readAnswer(await example.founder.redeem(encodeQuestion(token, applicant), token.bootstrapSeed, AbortSignal.timeout(60_000)));
     },
   };
   return example;
@@ -90,7 +90,7 @@ function readAnswer(bytes: Uint8Array): RedeemAnswer | LandbridgeError {
 }
 
 export async function memberOnBus(example: ExampleFounder, cluster: string): Promise<Member | undefined> {
-  const bytes = await example.bus.get(`members.${cluster}`, AbortSignal.timeout(5000));
+  const bytes = await example.bus.get(`members.${cluster}`, AbortSignal.timeout(60_000));
   if (bytes === undefined) return undefined;
   const opened = openMember(bytes, example.hub.authorityPublicKey);
   if (!opened.ok) throw new Error(opened.error);

@@ -22,6 +22,10 @@ export class MemoryObjectSource<T extends KubernetesObject = KubernetesObject> i
     return this.#synced;
   }
 
+  get isReachable(): boolean {
+    return this.#isReachable;
+  }
+
   list(): readonly T[] {
     return [...this.#seen.values()];
   }

@@ -9,7 +9,7 @@ export interface LeaseStoreUnderTest {
   remove(): Promise<void>;
 }
 
-const soon = (): AbortSignal => AbortSignal.timeout(20_000);
+const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 const taken = (holder: string, changes: Partial<LeaseChange> = {}): LeaseChange => ({ holder, durationMs: 15_000, transitions: 0, isTaken: true, ...changes });
 
 async function conflicts(t: ExecutionContext, promise: Promise<unknown>): Promise<void> {

@@ -1,6 +1,7 @@
 import { CoordinationV1Api } from '@kubernetes/client-node';
 import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
+import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import { pino } from 'pino';
 import { kubeConfigAccess } from '../kubernetes/kube-config-access.ts';
@@ -43,14 +44,6 @@ function run(pod: string, { gated = false, echoMs = 10_000 } = {}): Running {
   };
 }
 
-async function until(holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error('it never came to that');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 test.serial('replicas hear of each other what they said last, and what one that is gone said until its Lease is removed', async (t) => {
   await leases.createNamespacedLease({ namespace: 'default', body: { metadata: { name: 'landbridge-federation', labels }, spec: { holderIdentity: 'a_1' } } });
   await leases.createNamespacedLease({ namespace: 'default', body: { metadata: { name: 'of-somebody-else' } } });
@@ -60,16 +53,16 @@ test.serial('replicas hear of each other what they said last, and what one that 
     await using b = run('b');
     a.replicas.report(report());
     b.replicas.report(report({ connected: 3 }));
-    await until(() => a.said().length === 1 && b.said().length === 1);
+    await until('each to hear of the other', () => a.said().length === 1 && b.said().length === 1);
     t.deepEqual([a.said(), b.said()], [[['b', 3]], [['a', 1]]]);
     t.true(a.replicas.isKnown);
     for (const connected of [4, 5, 6]) b.replicas.report(report({ connected }));
-    await until(() => a.said()[0]?.[1] === 6);
+    await until('the last report', () => a.said()[0]?.[1] === 6);
   }
   t.like((await leases.readNamespacedLease({ namespace: 'default', name: 'b' })).metadata?.ownerReferences?.[0], { kind: 'Pod', name: 'b', uid: 'uid-of-b' });
   t.deepEqual(a.said(), [['b', 6]]);
   await leases.deleteNamespacedLease({ namespace: 'default', name: 'b' });
-  await until(() => a.said().length === 0);
+  await until('it to be forgotten', () => a.said().length === 0);
 });
 
 test.serial('a Lease that somebody removed is written again, and one that could not be written later', async (t) => {
@@ -79,15 +72,11 @@ test.serial('a Lease that somebody removed is written again, and one that could 
   await new Promise((resolve) => setTimeout(resolve, 300));
   t.false(c.replicas.isKnown);
   server.gate.open();
-  await until(() => c.replicas.isKnown);
+  await until('it to be written', () => c.replicas.isKnown);
   await using d = run('d');
-  await until(() => d.said().some(([pod]) => pod === 'c'));
+  await until('it to be heard of', () => d.said().some(([pod]) => pod === 'c'));
   const { metadata } = await leases.readNamespacedLease({ namespace: 'default', name: 'c' });
   await leases.deleteNamespacedLease({ namespace: 'default', name: 'c' });
-  for (let tries = 0; tries < 500; tries++) {
-    const again = await leases.readNamespacedLease({ namespace: 'default', name: 'c' }).catch(() => undefined);
-    if (again !== undefined && again.metadata?.uid !== metadata?.uid) return t.pass();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return t.fail('it stayed away');
+  const again = await until('it to be written again', async () => await leases.readNamespacedLease({ namespace: 'default', name: 'c' }).catch(() => undefined));
+  t.not(again.metadata?.uid, metadata?.uid);
 });

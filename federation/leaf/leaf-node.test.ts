@@ -1,11 +1,12 @@
 /** A leaf node with real servers: the hub and the leaf node come and go, and the federation service begins anew. */
 import { recordKey } from '@landbridge/core/records.ts';
+import { until } from '@landbridge/lab/until.ts';
 import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { openNatsBusAt } from '../bus/nats-bus.ts';
 import { freePort, type TestNatsServer } from '../bus/test-nats-server.ts';
 import { type ExampleHub, startExampleHub } from '../hub/example-hub.ts';
-import { type ExampleMembership, exampleMembership, secretsOf, until } from '../hub/example-membership.ts';
+import { type ExampleMembership, exampleMembership, secretsOf } from '../hub/example-membership.ts';
 import type { MemorySecretStore } from '../kubernetes/memory-secret-store.ts';
 import { meta, service } from '../records/example-records.ts';
 import { startExampleLeaf } from './example-leaf.ts';
@@ -29,7 +30,7 @@ async function start(t: ExecutionContext, stack: AsyncDisposableStack): Promise<
   t.timeout(180_000);
   const hub = stack.use(await startExampleHub());
   const east = stack.use(exampleMembership('east', await secretsOf({ 'landbridge-hub-authority': { 'hub.json': JSON.stringify(hub.authority) } })).run());
-  await until(t, 'the founder must be a member', () => east.membership.allListed);
+  await until('the founder must be a member', () => east.membership.allListed);
   east.membership.publish(recordsOf('cart'));
   const port = await freePort();
   const place = { url: `tls://127.0.0.1:${port}`, hubPort: hub.leafPort };
@@ -39,12 +40,12 @@ async function start(t: ExecutionContext, stack: AsyncDisposableStack): Promise<
     const { token } = await east.membership.createToken({ cluster: 'west' }, soon());
     await west.membership.join(token, soon());
     west.membership.publish(recordsOf());
-    await until(t, 'the Secret of the leaf node', async () => (await secrets.read(LEAF_SECRET)) !== undefined);
+    await until('the Secret of the leaf node', async () => (await secrets.read(LEAF_SECRET)) !== undefined);
     const leaf = stack.use(await startExampleLeaf(secrets, port));
-    await until(t, 'all is known', () => west.membership.allComplete && knows(west, 'cart'));
-    await until(t, 'a mirror', () => west.membership.leaf?.lag !== undefined);
+    await until('all is known', () => west.membership.allComplete && knows(west, 'cart'));
+    await until('a mirror', () => west.membership.leaf?.lag !== undefined);
     for (const key of ['members.west', 'east.sync', 'west.sync']) await mirrored(key, secrets, place);
-    await until(t, 'a whole mirror', () => west.membership.leaf?.lag === 0);
+    await until('a whole mirror', () => west.membership.leaf?.lag === 0);
     return { hub, east, place, leaf, secrets };
   } finally {
     await west[Symbol.asyncDispose]();
@@ -66,7 +67,7 @@ test.serial('a service that begins while the hub is away knows all members from 
   await hub.server.kill();
 
   await using west = exampleMembership('west', secrets, { leaf: place }).run();
-  await until(t, 'the mirror is read', () => knows(west, 'cart'));
+  await until('the mirror is read', () => knows(west, 'cart'));
   t.like(west.membership.views().get('east'), { complete: true, isProvisional: true });
   t.deepEqual([west.membership.members().map(({ cluster }) => cluster).sort(), west.membership.isComplete('east'), west.membership.allListed, west.membership.allComplete], [['east', 'west'], false, false, false]);
   t.like(west.membership.leaf, { isConnected: true });
@@ -74,18 +75,18 @@ test.serial('a service that begins while the hub is away knows all members from 
 
   await hub.server.emptyStore();
   await hub.server.boot();
-  await until(t, 'the owner has written again what was lost, and the hub is believed', () => west.membership.isComplete('east'));
-  await until(t, 'the mirror is not read any more', () => west.membership.leaf?.readingSince === undefined);
+  await until('the owner has written again what was lost, and the hub is believed', () => west.membership.isComplete('east'));
+  await until('the mirror is not read any more', () => west.membership.leaf?.readingSince === undefined);
   t.is(west.membership.views().get('east')?.isProvisional, undefined);
   east.membership.publish(recordsOf('cart', 'pay'));
-  await until(t, 'what is new comes from the hub', () => knows(west, 'pay'));
+  await until('what is new comes from the hub', () => knows(west, 'pay'));
 
   // The mirror was of a bucket that is no more.
   await mirrored('east.svc.shop.pay', secrets, place);
   await west[Symbol.asyncDispose]();
   await hub.server.kill();
   await using again = exampleMembership('west', secrets, { leaf: place }).run();
-  await until(t, 'the mirror has what was written since', () => knows(again, 'pay'));
+  await until('the mirror has what was written since', () => knows(again, 'pay'));
 });
 
 test.serial('a mirror that is behind is read, and nothing that it lacks is believed to be gone', async (t) => {
@@ -93,16 +94,16 @@ test.serial('a mirror that is behind is read, and nothing that it lacks is belie
   const { hub, east, place, leaf, secrets } = await start(t, stack);
   await leaf.kill();
   east.membership.publish(recordsOf('cart', 'pay'));
-  await until(t, 'it is at the hub', () => east.membership.publicationOf('shop/pay').kind === 'stored');
+  await until('it is at the hub', () => east.membership.publicationOf('shop/pay').kind === 'stored');
   await hub.server.kill();
   await leaf.boot();
 
   await using west = exampleMembership('west', secrets, { leaf: place }).run();
-  await until(t, 'the mirror is read', () => knows(west, 'cart'));
+  await until('the mirror is read', () => knows(west, 'cart'));
   t.deepEqual([knows(west, 'pay'), west.membership.isComplete('east')], [false, false]);
 
   await hub.server.boot();
-  await until(t, 'the hub tells the rest', () => west.membership.isComplete('east'));
+  await until('the hub tells the rest', () => west.membership.isComplete('east'));
   t.true(knows(west, 'pay'));
 });
 
@@ -110,11 +111,11 @@ test.serial('without its leaf node the service goes on with the hub', async (t) 
   await using stack = new AsyncDisposableStack();
   const { east, place, leaf, secrets } = await start(t, stack);
   await using west = exampleMembership('west', secrets, { leaf: place }).run();
-  await until(t, 'the leaf node is there', () => west.membership.leaf?.isConnected === true);
+  await until('the leaf node is there', () => west.membership.leaf?.isConnected === true);
   await leaf.kill();
-  await until(t, 'the loss is seen', () => west.membership.leaf?.isConnected === false);
+  await until('the loss is seen', () => west.membership.leaf?.isConnected === false);
   east.membership.publish(recordsOf('cart', 'pay'));
-  await until(t, 'news come from the hub', () => knows(west, 'pay'));
+  await until('news come from the hub', () => knows(west, 'pay'));
   t.is(west.membership.leaf?.readingSince, undefined);
-  await until(t, 'all is known', () => west.membership.allComplete);
+  await until('all is known', () => west.membership.allComplete);
 });

@@ -1,6 +1,7 @@
 import { KubernetesObjectApi, type CoreV1Event, type KubernetesListObject } from '@kubernetes/client-node';
 import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
+import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import { pino } from 'pino';
 import { kubeConfigAccess } from '../kubernetes/kube-config-access.ts';
@@ -36,33 +37,32 @@ test('objects and events are taken by a real API server, once each', async (t) =
     log,
   });
   const running = objects.run(stop.signal);
-  const until = async (holds: (found: readonly MemberObject[]) => boolean): Promise<void> => {
-    for (let tries = 0; tries < 300; tries += 1) {
+  const becomes = async (holds: (found: readonly MemberObject[]) => boolean): Promise<void> => {
+    await until(() => `it, and not ${JSON.stringify([...members.values()])} ${refusals.join('')}`, async () => {
       const found = await list();
       members = new Map(found.map((each) => [keyOf(each), { ...each, apiVersion: MEMBER_VERSION, kind: 'Member' }]));
-      if (holds(found)) return;
+      if (holds(found)) return true;
       objects.look();
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error(`it did not come: ${JSON.stringify([...members.values()])} ${refusals.join('')}`);
+      return false;
+    });
   };
-  await until((found) => found.length === 2 && found.every(({ status }) => status?.state === 'Ready'));
+  await becomes((found) => found.length === 2 && found.every(({ status }) => status?.state === 'Ready'));
   t.deepEqual([...members.values()].map(({ status }) => [status?.since, status?.conditions.length]), [['2023-11-14T22:13:20Z', 4], ['2023-11-14T22:13:20Z', 4]]);
   const versions = (): (string | undefined)[] => [...members.values()].map(({ metadata }) => metadata?.resourceVersion);
   const before = versions();
   // Two looks at everything at least.
   await new Promise((resolve) => setTimeout(resolve, 1500));
-  await until(() => true);
+  await becomes(() => true);
   t.deepEqual(versions(), before, 'what is there is not written again');
 
   phase = 'stale';
-  await until((found) => found.every(({ status }) => status?.state === 'Stale'));
+  await becomes((found) => found.every(({ status }) => status?.state === 'Stale'));
   const events = async (): Promise<readonly CoreV1Event[]> => ((await client.list('v1', 'Event', 'default')) as KubernetesListObject<CoreV1Event>).items;
-  for (let tries = 0; tries < 100 && (await events()).length < 2; tries += 1) await new Promise((resolve) => setTimeout(resolve, 100));
+  await until('events', async () => (await events()).length >= 2);
   t.deepEqual((await events()).map(({ involvedObject, reason, type }) => [involvedObject.kind, involvedObject.name, type, reason]).sort(), [['Member', 'north', 'Warning', 'Stale'], ['Member', 'west', 'Warning', 'Stale']]);
 
   names.pop();
-  await until((found) => found.length === 1 && found[0]?.metadata?.name === 'west');
+  await becomes((found) => found.length === 1 && found[0]?.metadata?.name === 'west');
   t.deepEqual(refusals, []);
   stop.abort();
   await running;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecordBody } from '@landbridge/core/records.ts';
+import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import { pino } from 'pino';
 import { busKey, MEMBERS } from '../bus/bus.ts';
@@ -50,14 +51,6 @@ async function clusterset(): Promise<{ readonly bus: MemoryBus; readonly beats: 
   const bus = makeMemoryBus();
   for (const [cluster, of] of keys) await bus.put(busKey(MEMBERS, cluster), exampleMemberBytes(cluster, of), new AbortController().signal);
   return { bus, beats: new MemoryBeats() };
-}
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const startMs = performance.now();
-  while (!holds()) {
-    if (performance.now() - startMs > 30_000) throw new Error(what);
-    await sleep(20);
-  }
 }
 
 test('clusters hear each other, and one that ends is Stale to the other, which goes on hearing itself', async (t) => {

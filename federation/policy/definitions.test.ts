@@ -3,7 +3,7 @@ import path from 'node:path';
 import { KubernetesObjectApi, type V1Condition } from '@kubernetes/client-node';
 import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { type Definition, TestApiServer } from '@landbridge/lab/test-api-server.ts';
-import { waitFor } from '@landbridge/lab/wait.ts';
+import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import pino from 'pino';
 import { parse } from 'yaml';
@@ -36,10 +36,6 @@ test.after.always(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-async function until(holds: () => boolean): Promise<void> {
-  await waitFor(() => holds() || undefined, { signal: new AbortController().signal, timeoutMs: 30_000, everyMs: 20, what: String(holds) });
-}
-
 test.serial('policies are followed from the moment on that their kind is defined, until it is not any more', async (t) => {
   const stop = new AbortController();
   const apiServer = new ApiServerClient(kubeConfigAccess(server.config, 'landbridge-test/1'));
@@ -48,19 +44,19 @@ test.serial('policies are followed from the moment on that their kind is defined
   const source = new OptionalSource(KIND, sourceOf);
   const follow = (): void => source.follow(definitions, () => {}, stop.signal);
   definitions.start(follow, stop.signal);
-  await until(() => definitions.synced);
+  await until('the definitions', () => definitions.synced);
   t.is(source.apiVersion, undefined);
   await server.define(...readdirSync(FOLDER).map((name) => definitionIn(name)));
-  await until(() => source.apiVersion !== undefined && source.synced);
+  await until('the kind to be followed', () => source.apiVersion !== undefined && source.synced);
   t.is(source.apiVersion, 'security.istio.io/v1');
   await client.create(exampleAuthorization({ rules: [{ from: [{ source: { namespaces: ['shop'] } }] }] }, { name: 'kept' }));
-  await until(() => source.list().length === 1);
+  await until('the policy', () => source.list().length === 1);
   t.like(convertAuthorizationPolicy(source.list()[0], 'root'), { policy: { name: 'kept', action: 'allow' }, verdict: { kind: 'accepted' } });
   await client.delete({ apiVersion: CRDS.apiVersion, kind: CRDS.kind, metadata: { name: 'authorizationpolicies.security.istio.io' } });
-  await until(() => source.apiVersion === undefined);
+  await until('the kind to be let go', () => source.apiVersion === undefined);
   t.deepEqual([source.apiVersion, source.list().length, source.synced], [undefined, 0, true]);
   await server.define(definitionIn('authorizationpolicies.yaml'));
-  await until(() => source.apiVersion !== undefined && source.synced);
+  await until('the kind to be followed', () => source.apiVersion !== undefined && source.synced);
   t.deepEqual([source.apiVersion, source.list().length], ['security.istio.io/v1', 0]);
   stop.abort();
 });
@@ -104,11 +100,11 @@ test.serial('what became of a policy is written once, beside what others say of 
   await client.create(bad);
   source.start(() => {}, stop.signal);
   const conditions = (): readonly V1Condition[] => (source.get('shop', 'judged') as { status?: { conditions?: V1Condition[] } } | undefined)?.status?.conditions ?? [];
-  await until(() => source.get('shop', 'judged') !== undefined);
+  await until('the policy to be seen', () => source.get('shop', 'judged') !== undefined);
   const theirs = { type: 'Theirs', status: 'True', reason: 'Why', message: 'x', lastTransitionTime: new Date(0) };
   const writer = new Writer(server.config, silent);
   t.true(await writer.writeStatus('authorizationpolicies', source.get('shop', 'judged') as PolicyObject, { conditions: [theirs] }, { asRead: true }));
-  await until(() => conditions().length === 1);
+  await until('its condition', () => conditions().length === 1);
   const pass = async (): Promise<number> => {
     let writes = 0;
     const { judged } = new PolicyConverter('root').view({ authorizationPolicies: [source.get('shop', 'judged') as PolicyObject], peerAuthentications: [] });
@@ -116,7 +112,7 @@ test.serial('what became of a policy is written once, beside what others say of 
     return writes;
   };
   t.is(await pass(), 1);
-  await until(() => conditions().length === 3);
+  await until('all conditions', () => conditions().length === 3);
   t.deepEqual(conditions().map(({ type, status, reason }) => `${type}=${status} ${reason}`), ['Theirs=True Why', 'Accepted=True PartiallyInvalid', 'ZtunnelAccepted=True PartiallyInvalid']);
   t.is(await pass(), 0);
   stop.abort();
@@ -127,12 +123,12 @@ test.serial('what became of a DestinationRule is written too, with what agents d
   const source = new KubernetesObjectSource<PolicyObject>(new ApiServerClient(kubeConfigAccess(server.config, 'landbridge-test/1')), { apiVersion: 'networking.istio.io/v1', kind: 'DestinationRule', plural: 'destinationrules' }, silent);
   await client.create(exampleRule({ ...boundedBy('cart', 5), subsets: [] }, { name: 'judged' }));
   source.start(() => {}, stop.signal);
-  await until(() => source.get('shop', 'judged') !== undefined);
+  await until('the policy to be seen', () => source.get('shop', 'judged') !== undefined);
   const { judged, policyOf } = new TrafficConverter({ rootNamespace: 'root', domain: 'cluster.local' }).view([source.get('shop', 'judged') as PolicyObject]);
   t.is(policyOf('shop', 'cart.shop.svc.cluster.local').limits.maxConnections, 5);
   t.deepEqual(await writePolicyStatuses(judged, new Writer(server.config, silent), new Date()), { isWritten: true, hasMore: false });
   const conditions = (): readonly V1Condition[] => (source.get('shop', 'judged') as { status?: { conditions?: V1Condition[] } } | undefined)?.status?.conditions ?? [];
-  await until(() => conditions().length === 1);
+  await until('its condition', () => conditions().length === 1);
   t.deepEqual(conditions().map(({ type, status, reason, message }) => `${type}=${status} ${reason}: ${message}`), ['Accepted=True UnsupportedValue: In force, but for what agents do not act upon: subsets.']);
   stop.abort();
 });

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import test, { type ExecutionContext } from 'ava';
+import { until } from '@landbridge/lab/until.ts';
+import test from 'ava';
 import pino from 'pino';
 import { makeMemoryBus } from '../bus/memory-bus.ts';
 import { ExampleLeadership } from '../leadership/example-leadership.ts';
@@ -9,17 +10,6 @@ import { keepMembers } from './member-keeper.ts';
 
 const log = pino({ level: 'silent' });
 const keys = exampleKeys();
-
-async function until(t: ExecutionContext, what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 300; tries += 1) {
-    if (await holds()) {
-      t.pass();
-      return;
-    }
-    await sleep(10);
-  }
-  t.fail(what);
-}
 
 test('a lost, older or forged member record is replaced by the newest', async (t) => {
   await using bus = makeMemoryBus();
@@ -38,13 +28,13 @@ test('a lost, older or forged member record is replaced by the newest', async (t
 
   for (const forged of [old, new Uint8Array([1]), east]) {
     await bus.put('members.west', forged, signal);
-    await until(t, 'the newest must come back', () => has('west', newest));
+    await until('the newest must come back', () => has('west', newest));
   }
   bus.failPuts(new Error('no room'));
   bus.loseBucket();
   await sleep(20);
   bus.failPuts(undefined);
-  await until(t, 'both must come back', async () => (await has('west', newest)) && (await has('east', east)));
+  await until('both must come back', async () => (await has('west', newest)) && (await has('east', east)));
 
   await bus.put('members.north', new Uint8Array([1]), signal);
   await sleep(20);
@@ -66,7 +56,7 @@ test('who does not lead writes nothing, and once it does what it has seen to be 
   await sleep(50);
   t.deepEqual(bus.keys(), []);
   leadership.set(true);
-  await until(t, 'it must come back', async () => bus.keys().join() === 'members.west');
+  await until('it must come back', async () => bus.keys().join() === 'members.west');
   stop.abort();
   await keeping;
 });

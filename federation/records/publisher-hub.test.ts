@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import test, { type ExecutionContext } from 'ava';
+import { until } from '@landbridge/lab/until.ts';
+import test from 'ava';
 import pino from 'pino';
 import { type NatsBus, openNatsBusAt } from '../bus/nats-bus.ts';
 import { TestNatsServer } from '../bus/test-nats-server.ts';
@@ -9,17 +9,6 @@ import { Publisher } from './publisher.ts';
 
 const log = pino({ level: process.env['LANDBRIDGE_TEST_LOG'] ?? 'silent' });
 const keys = exampleKeys();
-
-async function until(t: ExecutionContext, what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 600; tries += 1) {
-    if (await holds()) {
-      t.pass();
-      return;
-    }
-    await sleep(50);
-  }
-  t.fail(what);
-}
 
 test.serial('a hub that is killed, with its store or without, costs no peer an import, and is filled again', async (t) => {
   await using server = await TestNatsServer.start();
@@ -47,12 +36,12 @@ test.serial('a hub that is killed, with its store or without, costs no peer an i
   const seen = (): number => views(peers).get('west')?.services.size ?? 0;
 
   publisher.publish(wish(...Array.from({ length: 300 }, (_, index) => service(`s${index}`))));
-  await until(t, 'the peer must see all', () => seen() === 300 && views(peers).get('west')?.complete === true);
+  await until('the peer must see all', () => seen() === 300 && views(peers).get('west')?.complete === true);
 
   await server.kill();
   await server.boot();
   publisher.publish(wish(...Array.from({ length: 301 }, (_, index) => service(`s${index}`))));
-  await until(t, 'the peer must see one more', () => seen() === 301);
+  await until('the peer must see one more', () => seen() === 301);
   t.is(restarts, 0);
 
   await server.kill();
@@ -62,8 +51,8 @@ test.serial('a hub that is killed, with its store or without, costs no peer an i
   await server.boot();
   // The founder makes the bucket when it next has to do with it.
   await founder.put('members.west', exampleMemberBytes('west', keys), signal);
-  await until(t, 'the withdrawal must arrive', () => seen() === 300);
-  await until(t, 'the bucket must be filled again', async () => !publisher.status().pending && (await founder.get('west.svc.shop.s299', signal)) !== undefined);
+  await until('the withdrawal must arrive', () => seen() === 300);
+  await until('the bucket must be filled again', async () => !publisher.status().pending && (await founder.get('west.svc.shop.s299', signal)) !== undefined);
   t.is(restarts, 1);
   t.is(Math.min(...counts), 300);
 

@@ -1,9 +1,10 @@
 import { recordKey } from '@landbridge/core/records.ts';
-import test, { type ExecutionContext } from 'ava';
+import { until } from '@landbridge/lab/until.ts';
+import test from 'ava';
 import { pino } from 'pino';
 import { openNatsBus } from '../bus/nats-bus.ts';
 import { type ExampleHub, startExampleHub } from '../hub/example-hub.ts';
-import { type ExampleMembership, exampleMembership, secretsOf, until } from '../hub/example-membership.ts';
+import { type ExampleMembership, exampleMembership, secretsOf } from '../hub/example-membership.ts';
 import { parseHubCredentials } from '../join/credentials.ts';
 import { makeFounderCredentials } from '../join/founder-credentials.ts';
 import { meta, service } from '../records/example-records.ts';
@@ -25,17 +26,17 @@ interface World extends AsyncDisposable {
   aheadMs: number;
 }
 
-async function startWorld(t: ExecutionContext): Promise<World> {
+async function startWorld(): Promise<World> {
   const stack = new AsyncDisposableStack();
   const hub = stack.use(await startExampleHub());
   const world = { aheadMs: 0 };
   const clock = (): number => Date.now() + world.aheadMs;
   const east = stack.use(exampleMembership('east', await secretsOf({ 'landbridge-hub-authority': { 'hub.json': JSON.stringify(hub.authority) } }), { clock }).run());
-  await until(t, 'the founder must be a member', () => east.membership.allListed);
+  await until('the founder must be a member', () => east.membership.allListed);
   const [west, north] = ['west', 'north'].map((cluster) => stack.use(exampleMembership(cluster).run())) as [ExampleMembership, ExampleMembership];
   for (const [cluster, member] of [['west', west], ['north', north]] as const) await member.membership.join((await east.membership.createToken({ cluster }, soon())).token, soon());
   for (const { membership } of [east, west, north]) membership.publish(records);
-  await until(t, 'all must see all', () => [east, west, north].every((member) => ['east', 'west', 'north'].every((cluster) => sees(member, cluster))));
+  await until('all must see all', () => [east, west, north].every((member) => ['east', 'west', 'north'].every((cluster) => sees(member, cluster))));
   return Object.assign(world, { hub, east, west, north, [Symbol.asyncDispose]: () => stack.disposeAsync() });
 }
 
@@ -66,7 +67,7 @@ async function mayConnect(member: ExampleMembership): Promise<boolean> {
 }
 
 test.serial('a revoked member is gone from all others, and from the hub, at once; neither its keys, its token nor its name bring it back', async (t) => {
-  await using world = await startWorld(t);
+  await using world = await startWorld();
   const { hub, east, west, north } = world;
   const spare = (await east.membership.createToken({ cluster: 'south', uses: 2 }, soon())).token;
   const before = await recordBus(hub);
@@ -74,9 +75,9 @@ test.serial('a revoked member is gone from all others, and from the hub, at once
   const begun = performance.now();
   const { member, hub: told } = await east.membership.revoke('west', soon());
   t.deepEqual([member.revoked, member.roots, told], [true, [], 'told']);
-  await until(t, 'north must not know west any more', () => !north.membership.views().has('west'), 5);
+  await until('north must not know west any more', () => !north.membership.views().has('west'));
   const goneMs = performance.now() - begun;
-  await until(t, 'the hub must have cut it', () => west.membership.hubState().kind !== 'connected', 5);
+  await until('the hub must have cut it', () => west.membership.hubState().kind !== 'connected');
   const cutMs = performance.now() - begun;
   t.log(`gone from another member after ${goneMs.toFixed(0)} ms, cut by the hub after ${cutMs.toFixed(0)} ms`);
   t.true(goneMs < 10_000 && cutMs < 10_000);
@@ -91,24 +92,24 @@ test.serial('a revoked member is gone from all others, and from the hub, at once
   t.truthy(spare);
 
   // A hub that shows everything as it was before, its accounts too, to a member that was started again.
-  await until(t, 'north must keep it', async () => (await north.secrets.read(REMOVED_SECRET)) !== undefined);
+  await until('north must keep it', async () => (await north.secrets.read(REMOVED_SECRET)) !== undefined);
   await hub.server.kill();
   await hub.server.emptyStore();
   await hub.server.boot();
   await replay(hub, before);
   await using again = exampleMembership('north', north.secrets).run();
-  await until(t, 'it must have read the bus', () => again.membership.allListed && sees(again, 'east'));
+  await until('it must have read the bus', () => again.membership.allListed && sees(again, 'east'));
   t.false(again.membership.views().has('west'), 'an old record of a member that was revoked since');
   await using stranger = exampleMembership('west').run();
   t.is(stranger.membership.hubState().kind, 'none');
 });
 
 test.serial('a founder that is started again puts what a wiped hub has forgotten back, and tells the hub again who stays out', async (t) => {
-  await using world = await startWorld(t);
+  await using world = await startWorld();
   const { hub, east, west, north } = world;
   const before = await recordBus(hub);
   await east.membership.revoke('west', soon());
-  await until(t, 'north must not know west any more', () => !north.membership.views().has('west'));
+  await until('north must not know west any more', () => !north.membership.views().has('west'));
   await east[Symbol.asyncDispose]();
   await hub.server.kill();
   await hub.server.emptyStore();
@@ -120,22 +121,22 @@ test.serial('a founder that is started again puts what a wiped hub has forgotten
     const opened = openMember((await recordBus(hub)).get('members.west') ?? new Uint8Array(), hub.authority.authorityPublicKey);
     return opened.ok && opened.value.member.revoked;
   };
-  await until(t, 'the bus must say that it is revoked', shown, 200);
+  await until('the bus must say that it is revoked', shown);
   t.like(founder.membership.members().find(({ cluster }) => cluster === 'west'), { revoked: true });
-  await until(t, 'the hub must not let it in', async () => !(await mayConnect(west)), 200);
+  await until('the hub must not let it in', async () => !(await mayConnect(west)));
 });
 
 test.serial('with the hub away a member is revoked all the same, and hears of it when the hub is back', async (t) => {
-  await using world = await startWorld(t);
+  await using world = await startWorld();
   const { hub, east, north } = world;
   await hub.server.kill();
   t.is((await east.membership.revoke('west', soon())).hub, 'later');
   await hub.server.boot();
-  await until(t, 'north must hear of it', () => !north.membership.views().has('west'));
+  await until('north must hear of it', () => !north.membership.views().has('west'));
 });
 
 test.serial('the name of a revoked member is free after 30 days, for another key', async (t) => {
-  await using world = await startWorld(t);
+  await using world = await startWorld();
   const { east, north } = world;
   await east.membership.revoke('west', soon());
   world.aheadMs = NAME_HELD_MS + 1000;
@@ -143,5 +144,5 @@ test.serial('the name of a revoked member is free after 30 days, for another key
   await using next = exampleMembership('west', undefined, { clock: () => Date.now() + world.aheadMs }).run();
   t.true((await next.membership.join(token, soon())).includes('west'));
   next.membership.publish(records);
-  await until(t, 'north must see it', () => sees(north, 'west'));
+  await until('north must see it', () => sees(north, 'west'));
 });

@@ -68,10 +68,10 @@ test.serial('connections that are made while an agent begins to drain fail nowhe
       t.deepEqual(await readAll(socket), { text: `${caller} ${i}`, end: 'end' });
     }
   });
-  await eventually(() => first.app.accepted, (accepted) => accepted > 200, 10_000);
+  await eventually(() => first.app.accepted, (accepted) => accepted > 200);
   await agents[0]?.drain(DEADLINE_MS);
   const before = second.app.accepted;
-  await eventually(() => second.app.accepted, (accepted) => accepted > before + 200, 10_000);
+  await eventually(() => second.app.accepted, (accepted) => accepted > before + 200);
   isOver = true;
   await Promise.all(callers);
 });
@@ -101,7 +101,7 @@ test.serial('what was sent last arrives although the agent drains: answers that 
   const { clientPort, servers, agents } = await startFleet(t, { servers: 1, serve: (socket) => void socket.resume().end(bytes) });
   const sockets = await Promise.all(Array.from({ length: 4 }, async () => await dial(clientPort)));
   for (const socket of sockets) socket.end('go');
-  await eventually(() => servers[0]?.app.accepted, (accepted) => accepted === 4, 5000);
+  await eventually(() => servers[0]?.app.accepted, (accepted) => accepted === 4);
   const drained = agents[0]?.drain(DEADLINE_MS);
   const received = await Promise.all(sockets.map(async (socket) => {
     const chunks: Buffer[] = [];
@@ -137,7 +137,7 @@ test.serial('what was sent last arrives although both agents drain: uploads afte
   const drains = [client.drain(DEADLINE_MS), agents[0]?.drain(DEADLINE_MS)];
   await Promise.all(sent);
   await Promise.all(drains);
-  for (const chunks of received) await eventually(() => Buffer.concat(chunks).length, (length) => length === MUCH, 5000);
+  for (const chunks of received) await eventually(() => Buffer.concat(chunks).length, (length) => length === MUCH);
   for (const chunks of received) t.true(Buffer.concat(chunks).equals(bytes));
 });
 

@@ -4,7 +4,7 @@ import { patient } from '@landbridge/lab/wait.ts';
 const LOOK_EVERY_MS = 20;
 
 /** Waits until something is so, and says what it was instead if it does not come to be. */
-export async function eventually<T>(look: () => T | Promise<T>, isSo: (value: T) => boolean, withinMs: number): Promise<T> {
+export async function eventually<T>(look: () => T | Promise<T>, isSo: (value: T) => boolean, withinMs = 60_000): Promise<T> {
   const endMs = performance.now() + patient(withinMs);
   for (;;) {
     const value = await look();

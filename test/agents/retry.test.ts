@@ -36,7 +36,7 @@ async function say(fleet: Fleet, text: string): Promise<Awaited<ReturnType<typeo
 }
 
 async function lastFlag({ client }: Fleet): Promise<string> {
-  const { ends } = await eventually(async () => await client.totals(), (totals) => totals.ends.length > 0, 5000);
+  const { ends } = await eventually(async () => await client.totals(), (totals) => totals.ends.length > 0);
   return `${ends.at(-1)?.flag} ${ends.at(-1)?.error}`;
 }
 
@@ -91,7 +91,7 @@ test.serial('what the application sent first reaches an endpoint without a tunne
     }
   }
   // Within the node, both halves of a connection are this agent's to count.
-  const { ends } = await eventually(async () => await client.totals(), ({ ends }) => ends.length === 9, 5000);
+  const { ends } = await eventually(async () => await client.totals(), ({ ends }) => ends.length === 9);
   t.deepEqual(ends.map(({ sentBytes }) => sentBytes).sort((a, b) => a - b), [5, 8 * 1024, 300_000].flatMap((size) => [size, size, size]));
 });
 
@@ -165,7 +165,7 @@ test.serial('connections beyond the bound of a service are refused, and there is
   t.is((await say(fleet, 'third')).end, 'reset');
   t.is(await lastFlag(fleet), 'CONNECT too many connections to this service at once');
   held[0].end();
-  await eventually(async () => (await fleet.client.totals()).gauges.openConnections, (open) => open === 1, 5000);
+  await eventually(async () => (await fleet.client.totals()).gauges.openConnections, (open) => open === 1);
   t.deepEqual(await say(fleet, 'fourth'), { text: 'fourth', end: 'end' });
 });
 

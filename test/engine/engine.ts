@@ -15,7 +15,7 @@ import { socketName } from '@landbridge/native/stream-socket.ts';
 
 const BACKLOG = 256;
 const REPORT_TIMEOUT_MS = 5000;
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 export const HERE = '127.0.0.1';
 
 export interface TestIdentity {

@@ -23,7 +23,7 @@ async function certify(name: string, [issuing, ...others]: readonly PluggedCerti
   if (!issuer.ok) throw new Error(issuer.error);
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const identity = `spiffe://${TRUST_DOMAIN}/ns/test/sa/${name}` as SpiffeId;
-  const chain = await new Authority(issuer.value, TRUST_DOMAIN).issue(identity, { publicKey, requestPem: makeRequest(privateKey, []) }, 3600, nowMs, AbortSignal.timeout(10_000));
+  const chain = await new Authority(issuer.value, TRUST_DOMAIN).issue(identity, { publicKey, requestPem: makeRequest(privateKey, []) }, 3600, nowMs, AbortSignal.timeout(60_000));
   return { identity, keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), chainPem: chain.join('') };
 }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { PeerCertificate } from './node-peers.ts';
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 60_000;
 
 /** `openssl s_client` or `s_server`, with its input and what it has said so far. */
 export class OpensslCommand implements AsyncDisposable {

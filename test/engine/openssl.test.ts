@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import type { TLSSocket } from 'node:tls';
+import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import type { FailureReason } from '@landbridge/agent/hbone/failure.ts';
 import { TlsChannel } from '@landbridge/agent/hbone/tls-channel.ts';
@@ -53,7 +54,7 @@ async function serverCommand(...args: readonly string[]): Promise<{ readonly com
   const port = await closedPort();
   const command = new OpensslCommand('s_server', server, authority.rootPem, ['-accept', `${HERE}:${port}`, '-Verify', '1', '-naccept', '1', NOT_BLOCKING, ...args]);
   // Not quiet, it says when it listens; quiet, only a connection tells.
-  for (const until = AbortSignal.timeout(10_000); !until.aborted && !(await listens(port)); );
+  await until('s_server to listen', async () => await listens(port));
   return { command, port, [Symbol.asyncDispose]: () => command[Symbol.asyncDispose]() };
 }
 

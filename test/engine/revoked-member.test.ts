@@ -1,12 +1,13 @@
 /** From `landbridge revoke` to the data path of another cluster: a real hub, federation services as far as their membership goes, an agent's engine. */
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
+import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
 import { recordKey } from '@landbridge/core/records.ts';
 import { trustBundles } from '@landbridge/federation/clusterset/trust-distribution.ts';
 import { startExampleHub } from '@landbridge/federation/hub/example-hub.ts';
-import { exampleMembership, secretsOf, until } from '@landbridge/federation/hub/example-membership.ts';
+import { exampleMembership, secretsOf } from '@landbridge/federation/hub/example-membership.ts';
 import { meta } from '@landbridge/federation/records/example-records.ts';
 import { echo } from './applications.ts';
 import { HERE, TestEngine } from './engine.ts';
@@ -26,7 +27,7 @@ test('workloads of a member that is revoked are refused elsewhere, and live ones
   await using engine = new TestEngine();
   await using hub = await startExampleHub();
   await using east = exampleMembership('east', await secretsOf({ 'landbridge-hub-authority': { 'hub.json': JSON.stringify(hub.authority) } })).run();
-  await until(t, 'the founder must be a member', () => east.membership.allListed);
+  await until('the founder must be a member', () => east.membership.allListed);
   await using west = exampleMembership('west', undefined, { root: westRoot }).run();
   // As the federation service tells its agents.
   const tell = (views: Parameters<typeof trustBundles>[1]): void => {
@@ -37,7 +38,7 @@ test('workloads of a member that is revoked are refused elsewhere, and live ones
   for (const [cluster, each] of [['west', west], ['north', north]] as const) await each.membership.join((await east.membership.createToken({ cluster }, soon())).token, soon());
   const said = new Map([[recordKey(meta), meta]]);
   for (const { membership } of [east, west, north]) membership.publish(said);
-  await until(t, 'north must know west', () => north.membership.views().has('west'));
+  await until('north must know west', () => north.membership.views().has('west'));
 
   await using application = await echo();
   const pod = engine.server(ofNorth.certificate('server'));
@@ -62,7 +63,7 @@ test('workloads of a member that is revoked are refused elsewhere, and live ones
       return true;
     }
   };
-  await until(t, 'new ones must be refused', isRefused, 20);
+  await until('new ones must be refused', isRefused);
   const refusedMs = performance.now() - startedMs;
   t.log(`live connection cut after ${cutMs.toFixed(0)} ms, new ones refused after ${refusedMs.toFixed(0)} ms at most`);
   t.true(cutMs < LIVE_CUT_MS);

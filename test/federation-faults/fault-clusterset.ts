@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestNatsServer } from '@landbridge/federation/bus/test-nats-server.ts';
 import { type ExampleKeys, exampleKeys } from '@landbridge/federation/records/example-records.ts';
-import { until } from '../until.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { BrokenLink } from './broken-link.ts';
 import { FaultMember, type FaultMemberOptions } from './fault-member.ts';
 import { CONVERGED_MS } from './fault-times.ts';
@@ -30,8 +30,8 @@ export class FaultClusterset implements AsyncDisposable {
       made.links.set(cluster, await BrokenLink.open(() => made.server.port));
       await made.join(cluster);
     }
-    await made.converge('at the start');
-    await until('all are heard', () => [...made.members.values()].every((member) => made.others(member.cluster).every((peer) => member.watch.statusOf(peer)?.heardMs !== undefined)), CONVERGED_MS);
+    await made.converge('at the start', 60_000);
+    await until('all are heard', () => [...made.members.values()].every((member) => made.others(member.cluster).every((peer) => member.watch.statusOf(peer)?.heardMs !== undefined)));
     return made;
   }
 

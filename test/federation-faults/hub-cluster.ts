@@ -1,13 +1,12 @@
 /** Three NATS servers on loopback that keep the bucket together (JetStream, R3). */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, TestNatsServer } from '@landbridge/federation/bus/test-nats-server.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 
 const NAMES = ['a', 'b', 'c'] as const;
-const READY_TRIES = 200;
 
 export class HubCluster implements AsyncDisposable {
   readonly servers: readonly TestNatsServer[];
@@ -57,16 +56,16 @@ export class HubCluster implements AsyncDisposable {
   async #makeBucket(): Promise<void> {
     const connection = await connect({ servers: [...this.urls] });
     try {
-      for (let tries = 0; ; tries += 1) {
+      let why: unknown;
+      await until(() => `a leader: ${String(why)}`, async () => {
         try {
           const { streams } = await jetstreamManager(connection);
-          await streams.add({ name: 'KV_fed', subjects: ['$KV.fed.>'], max_msgs_per_subject: 1, num_replicas: 3, allow_direct: true, deny_delete: true, allow_rollup_hdrs: false });
-          return;
+          return await streams.add({ name: 'KV_fed', subjects: ['$KV.fed.>'], max_msgs_per_subject: 1, num_replicas: 3, allow_direct: true, deny_delete: true, allow_rollup_hdrs: false });
         } catch (thrown) {
-          if (tries === READY_TRIES) throw thrown;
-          await sleep(50);
+          why = thrown;
+          return undefined;
         }
-      }
+      });
     } finally {
       await connection.close();
     }

@@ -1,7 +1,7 @@
 /** Rows of the failure matrix that are about the hub. */
 import test from 'ava';
 import { FaultClusterset, throughout } from './fault-clusterset.ts';
-import { until } from '../until.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { TIMES } from './fault-times.ts';
 
 const degraded = (all: FaultClusterset) => (): boolean => [...all.members.values()].every(({ watch }) => watch.ownState === 'isolated');
@@ -16,7 +16,7 @@ test.serial('a hub that is killed: everything stays, nobody is judged, all say s
   await all.server.boot();
   t.log(`converged ${Math.round(await all.converge('after the hub came back'))} ms after the hub came back`);
   t.deepEqual(all.lost.sort(), ['east west west-2', 'north west west-2']);
-  await until('nobody is Degraded', () => [...all.members.values()].every(({ watch }) => watch.ownState === 'connected'), 10_000);
+  await until('nobody is Degraded', () => [...all.members.values()].every(({ watch }) => watch.ownState === 'connected'));
   // Who comes back first misses the others for as long as they may take to connect again: 5 s, which is Stale here, and not at real times.
   await until('all are Ready', () => [...all.members.values()].every((member) => all.others(member.cluster).every((peer) => member.phaseOf(peer) === 'ready')), TIMES.holdMs + 10_000);
 });
@@ -26,7 +26,7 @@ test.serial('a hub whose store was wiped: owners write everything again, and not
   await all.server.kill();
   await all.server.emptyStore();
   await all.server.boot();
-  await until('all hear each other', () => !degraded(all)() && [...all.members.values()].every(({ watch }) => watch.ownState === 'connected'), 10_000);
+  await until('all hear each other', () => !degraded(all)() && [...all.members.values()].every(({ watch }) => watch.ownState === 'connected'));
   // Whoever begins now finds all of it.
   await all.leave('north');
   const north = await all.join('north');
@@ -46,7 +46,7 @@ test.serial('a hub with the store of yesterday: what is older is not believed, a
   await all.server.kill();
   await yesterday.restore();
   await all.server.boot();
-  await until('all hear each other', () => [...all.members.values()].every(({ watch }) => watch.ownState === 'connected'), 10_000);
+  await until('all hear each other', () => [...all.members.values()].every(({ watch }) => watch.ownState === 'connected'));
   await all.leave('north');
   await all.join('north');
   await all.converge('after the restore');

@@ -6,7 +6,7 @@ import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import test from 'ava';
 import { render } from '../charts/render.ts';
 import { Replica } from '../replicas/replica.ts';
-import { until } from '../until.ts';
+import { until } from '@landbridge/lab/until.ts';
 
 const NAMESPACE = 'landbridge-system';
 
@@ -38,7 +38,7 @@ test('the Member of a founder is Ready, Degraded without the hub, and Ready agai
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
   })();
-  const becomes = async (state: string): Promise<void> => await until(() => `${state}: ${JSON.stringify(status)}`, () => status?.state === state, 45_000);
+  const becomes = async (state: string): Promise<void> => void (await until(() => `${state}: ${JSON.stringify(status)}`, () => status?.state === state));
   await becomes('Ready');
   await hub.server.kill();
   await becomes('Degraded');

@@ -2,7 +2,7 @@
 import { ExampleLeadership } from '@landbridge/federation/leadership/example-leadership.ts';
 import test from 'ava';
 import { FaultClusterset, throughout } from './fault-clusterset.ts';
-import { until } from '../until.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { GUARD_TIMES, TIMES } from './fault-times.ts';
 
 const DAY_MS = 86_400_000;
@@ -87,14 +87,14 @@ test.serial('an API server that was restored from yesterday: many exports are mi
   all.wanted.set('west', today.slice(0, 3));
   await all.join('west');
   const east = all.member('east');
-  await until('they are held', () => east.heldOf('west') === 9, 10_000);
+  await until('they are held', () => east.heldOf('west') === 9);
   t.deepEqual(east.exportsOf('west'), today);
   all.export('west', today);
   await until('nothing is held', () => east.heldOf('west') === 0, GUARD_TIMES.holdMs);
   t.is(all.lost.length, lostBefore);
 
   all.export('west', today.slice(0, 3));
-  await until('they are held again', () => east.heldOf('west') === 9, 10_000);
+  await until('they are held again', () => east.heldOf('west') === 9);
   await all.converge('after the hold', GUARD_TIMES.holdMs + 10_000);
   t.is(all.lost.filter((each) => each.startsWith('east west s')).length, 9, 'where it stays so, they go');
 });

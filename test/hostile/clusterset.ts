@@ -15,7 +15,7 @@ import { snapshotSync } from '@landbridge/federation/records/snapshot-digest.ts'
 import type { Version } from '@landbridge/wire/record.ts';
 import { connect, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
-import { until } from '../until.ts';
+import { until } from '@landbridge/lab/until.ts';
 
 const silent = pino({ level: 'silent' });
 const BUCKET_SUBJECT = '$KV.fed.';
@@ -146,8 +146,8 @@ export class HostileClusterset implements AsyncDisposable {
     await until('the founder is a member', () => east.membership.allListed);
     const west = await HonestCluster.start('west');
     const join = async (cluster: string, membership: Membership): Promise<void> => {
-      const { token } = await east.membership.createToken({ cluster }, AbortSignal.timeout(30_000));
-      await membership.join(token, AbortSignal.timeout(30_000));
+      const { token } = await east.membership.createToken({ cluster }, AbortSignal.timeout(60_000));
+      await membership.join(token, AbortSignal.timeout(60_000));
     };
     await join('west', west.membership);
     // Its own service is never started: only what it does by hand counts.

@@ -7,7 +7,7 @@ import { THROTTLE_LIMITS } from '@landbridge/federation/consent/origin-throttle.
 import { exampleEndpoint, exampleSlice } from '@landbridge/federation/registry/example-objects.ts';
 import test from 'ava';
 import { HostileClusterset } from './clusterset.ts';
-import { until } from '../until.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { exportService } from './exports.ts';
 
 const SAMPLES = 20;

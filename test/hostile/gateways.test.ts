@@ -6,7 +6,7 @@ import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
 import { ADDRESS_TYPE } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import { type HonestCluster, HostileClusterset, type HostileMember } from './clusterset.ts';
-import { until } from '../until.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { addNode, exportService, sayService } from './exports.ts';
 
 let set: HostileClusterset;

@@ -9,7 +9,7 @@ import { ADDRESS_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type HonestCluster, HostileClusterset, type HostileMember } from './clusterset.ts';
-import { until } from '../until.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { addNode, endpointsRecord, exportService, POLICY_DEFINITION, sayService, serve, serviceRecord } from './exports.ts';
 
 let set: HostileClusterset;

@@ -7,7 +7,7 @@ import type { HubCredentials } from '@landbridge/federation/join/credentials.ts'
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import test from 'ava';
-import { until } from '../until.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { HostileClusterset, HostileMember } from './clusterset.ts';
 import { serviceRecord } from './exports.ts';
 

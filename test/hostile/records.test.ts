@@ -10,7 +10,7 @@ import { headers, type NatsConnection } from '@nats-io/transport-node';
 import test from 'ava';
 import { pino } from 'pino';
 import { type HonestCluster, HostileClusterset, type HostileMember } from './clusterset.ts';
-import { until } from '../until.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { exportService, sayService, serviceRecord } from './exports.ts';
 
 let set: HostileClusterset;
@@ -110,7 +110,7 @@ test.serial('M10: a member hears only what is for it, and asks the hub for nothi
 });
 
 test.serial('M14: names that look like another’s are none, and a name that is held has no second token', async (t) => {
-  const token = async (cluster: string): Promise<string> => await east.membership.createToken({ cluster }, AbortSignal.timeout(10_000)).then(() => 'made', (thrown: { code?: string }) => thrown.code ?? String(thrown));
+  const token = async (cluster: string): Promise<string> => await east.membership.createToken({ cluster }, AbortSignal.timeout(60_000)).then(() => 'made', (thrown: { code?: string }) => thrown.code ?? String(thrown));
   for (const name of ['West', 'WEST', 'west.', 'west-', '-west', 'w est', 'wеst', 'west\u200b', 'west\n', 'west/x', '*', '>', 'west.>', '', 'members', 'svc', 'clusterset', 'local', 'w'.repeat(64)]) t.is(await token(name), 'cluster-name-invalid', JSON.stringify(name));
   t.is(await token('west'), 'cluster-name-taken');
   t.is(await token('mallory'), 'cluster-name-taken');
@@ -177,11 +177,11 @@ test.serial('M13, invariant 8: who was removed does not come back by old records
 });
 
 test.serial('M14: two tokens for one name make one member', async (t) => {
-  const [first, second] = [await east.membership.createToken({ cluster: 'north' }, AbortSignal.timeout(10_000)), await east.membership.createToken({ cluster: 'north' }, AbortSignal.timeout(10_000))];
+  const [first, second] = [await east.membership.createToken({ cluster: 'north' }, AbortSignal.timeout(60_000)), await east.membership.createToken({ cluster: 'north' }, AbortSignal.timeout(60_000))];
   const join = async (token: string): Promise<string> => {
     const root = Buffer.from(await makeRoot(), 'base64');
     const membership = new Membership({ cluster: 'north', trustDomain: 'north.landbridge', network: '', roots: () => [root], secrets: new MemorySecretStore(), tokens: makeMemoryTokenStore(), clock: Date.now, log: pino({ level: 'silent' }), onChange: () => {} });
-    return await membership.join(token, AbortSignal.timeout(20_000)).then(() => 'joined', (thrown: { code?: string }) => thrown.code ?? String(thrown));
+    return await membership.join(token, AbortSignal.timeout(60_000)).then(() => 'joined', (thrown: { code?: string }) => thrown.code ?? String(thrown));
   };
   t.is(await join(first.token), 'joined');
   t.is(await join(second.token), 'cluster-name-taken');

@@ -6,7 +6,7 @@ import { userPublicKeyOf } from '@landbridge/federation/join/hub-users.ts';
 import { MemorySecretStore } from '@landbridge/federation/kubernetes/memory-secret-store.ts';
 import { jetstreamManager } from '@nats-io/jetstream';
 import test from 'ava';
-import { until } from '../until.ts';
+import { until } from '@landbridge/lab/until.ts';
 import { HonestCluster, HostileClusterset } from './clusterset.ts';
 import { exportService, serviceRecord } from './exports.ts';
 

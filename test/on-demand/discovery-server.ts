@@ -23,7 +23,7 @@ export type StartServer = () => Promise<DiscoveryServer>;
 /** Over TLS, as agents want it. */
 export async function serve(asksForTrust: boolean, handle: (call: Call) => void, set: DiscoveryServer['set']): Promise<DiscoveryServer> {
   const authority = exampleAuthority('east.example');
-  const certificate = await authority.issueServer(['localhost'], Date.now(), AbortSignal.timeout(10_000));
+  const certificate = await authority.issueServer(['localhost'], Date.now(), AbortSignal.timeout(60_000));
   const calls = new Set<Call>();
   const server = await startGrpcServer({
     port: 0,

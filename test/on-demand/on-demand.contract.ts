@@ -5,7 +5,7 @@ import { eventually } from '../agents/eventually.ts';
 import type { DiscoveryServer, StartServer } from './discovery-server.ts';
 import { type ExampleResource, keyOf, uidOf } from './example-mesh.ts';
 
-const WITHIN_MS = 5000;
+const WITHIN_MS = 60_000;
 /** More than any name stays that nobody uses, or waits to be asked for again. */
 const LONG_MS = 600_000;
 

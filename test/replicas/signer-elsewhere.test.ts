@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CertificatesV1Api, CoreV1Api } from '@kubernetes/client-node';
 import { GrpcCertificateAuthority } from '@landbridge/agent/identity/ca-client.ts';
 import { makeRequest } from '@landbridge/agent/identity/csr.ts';
@@ -6,20 +5,13 @@ import type { SpiffeId } from '@landbridge/core/identity.ts';
 import { authorityElsewhere, ExampleSigningController, SIGNER_NAME } from '@landbridge/federation/ca/csr/example-signing-controller.ts';
 import { openssl } from '@landbridge/federation/ca/example-requests.ts';
 import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
+import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import { agentToken } from './agent-token.ts';
 import { Replica } from './replica.ts';
 
 const NAMESPACE = 'landbridge-system';
 const CART = 'spiffe://east.landbridge/ns/shop/sa/cart' as SpiffeId;
-
-async function until<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
-  for (const deadline = performance.now() + 60_000; ; await sleep(20)) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (performance.now() > deadline) throw new Error(`never: ${what}`);
-  }
-}
 
 test('a service that starts before its signer waits for it, leaves nothing where it is killed, and then has what agents ask for signed', async (t) => {
   t.timeout(180_000);

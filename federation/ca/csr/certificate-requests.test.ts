@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { CertificatesV1Api } from '@kubernetes/client-node';
 import { ApiServerClient, ApiServerError } from '@landbridge/kubernetes/api-server-client.ts';
 import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
+import { until } from '@landbridge/lab/until.ts';
 import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { kubeConfigAccess } from '../../kubernetes/kube-config-access.ts';
@@ -58,15 +59,7 @@ async function open(t: ExecutionContext, changes: Partial<CertificateRequestsOpt
   return { requests, end, sign: async (signal = soon()) => await requests.sign(exampleSigning(NAMES).requestPem, 3600, signal) };
 }
 
-async function until(holds: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (await holds()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return false;
-}
-
-const isEmpty = async (): Promise<boolean> => await until(async () => (await server.count(REQUESTS_PATH)) === 0);
+const isEmpty = async (): Promise<boolean> => await until('the requests to be deleted', async () => (await server.count(REQUESTS_PATH)) === 0);
 
 async function counted(outcome: string): Promise<number> {
   return (await metrics.signingRequests.get()).values.find(({ labels }) => labels['outcome'] === outcome)?.value ?? 0;
@@ -89,9 +82,15 @@ test.serial('what somebody else approves is signed too; what is denied is not, a
 });
 
 test.serial('where nobody approves, the reason says so', async (t) => {
-  const { sign } = await open(t, { approves: false });
+  const off = new AbortController();
+  const create = async (...args: Parameters<Writes['create']>): Promise<unknown> => {
+    const made = await client.create(...args);
+    setTimeout(() => off.abort(), 100);
+    return made;
+  };
+  const { sign } = await open(t, { approves: false, writes: changed({ create }) });
   const before = await counted('silent');
-  t.like(await t.throwsAsync(sign(AbortSignal.timeout(1000))), { code: 'ca-failed', retryable: true, message: `signer ${SIGNER_NAME}: nobody has approved the request in time` });
+  t.like(await t.throwsAsync(sign(off.signal)), { code: 'ca-failed', retryable: true, message: `signer ${SIGNER_NAME}: nobody has approved the request in time` });
   t.is(await counted('silent'), before + 1);
   t.true(await isEmpty());
 });
@@ -172,7 +171,7 @@ test.serial('a watch that breaks costs nobody the answer', async (t) => {
   const name = (await next).metadata?.name ?? '';
   broken?.();
   // The approval is a write of its own, which would be taken back by this one.
-  t.true(await until(async () => (await api.readCertificateSigningRequest({ name })).status?.conditions?.some(({ type }) => type === 'Approved') === true));
+  t.true(await until('the approval', async () => (await api.readCertificateSigningRequest({ name })).status?.conditions?.some(({ type }) => type === 'Approved') === true));
   await api.patchCertificateSigningRequestStatus({ name, body: [{ op: 'add', path: '/status/certificate', value: Buffer.from(elsewhere.root.pem).toString('base64') }] });
   t.regex(await asked, /BEGIN CERTIFICATE/);
 });
@@ -199,13 +198,13 @@ test.serial('what a service that was killed has left is deleted when the next on
   for (const [pod, run] of [['mine', 'before'], ['other', 'x'], ['mine', 'now']] as const) await client.create(REQUESTS_PATH, requestObject(pem, SIGNER_NAME, 600, { pod, run }), soon());
   await server.create(REQUESTS_PATH, { apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest', metadata: { name: 'somebody-s', labels: { 'landbridge.dev/pod': 'mine' } }, spec: { request: Buffer.from(pem).toString('base64'), signerName: SIGNER_NAME, usages: ['client auth'] } });
   const { end } = await open(t, { me: { pod: 'mine', run: 'now' } });
-  t.true(await until(async () => (await pods()).length === 3));
+  await until('what was left to be deleted', async () => (await pods()).length === 3);
   t.deepEqual(await pods(), ['mine', 'mine', 'other']);
   await end();
   // An hour later nobody waits for any of them; what has not the service's name is not its own.
   const stopped = new AbortController();
   const sweeping = sweepLeftOvers({ watches: client, writes: client, me: { pod: 'third', run: 'x' }, clock: () => Date.now() + 3_700_000, log }, stopped.signal);
-  t.true(await until(async () => (await pods()).length === 1));
+  await until('what nobody waits for to be deleted', async () => (await pods()).length === 1);
   stopped.abort();
   await sweeping;
   await api.deleteCertificateSigningRequest({ name: 'somebody-s' });

@@ -115,7 +115,7 @@ export class ExampleSigningController {
     const names = der.ok ? readRequestedNames(der.value) : der;
     if (!key.ok || !names.ok) throw new Error('a request that nobody should have made');
     const nowMs = Date.now();
-    const chain = await by.sign({ names: names.value, publicKey: key.value, requestPem, notBefore: new Date(nowMs), notAfter: new Date(nowMs + (forSeconds ?? spec.expirationSeconds ?? 3600) * 1000) }, AbortSignal.timeout(10_000));
+    const chain = await by.sign({ names: names.value, publicKey: key.value, requestPem, notBefore: new Date(nowMs), notAfter: new Date(nowMs + (forSeconds ?? spec.expirationSeconds ?? 3600) * 1000) }, AbortSignal.timeout(60_000));
     return chain.join('');
   }
 
