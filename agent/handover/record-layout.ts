@@ -1,5 +1,6 @@
 /** How the state of a connection is written as fields, and read again: one table for both directions. */
 import { err, ok, type Result } from '@landbridge/core/result.ts';
+import { secretBytes } from '../hbone/secret-bytes.ts';
 import { parseFields } from './state-reader.ts';
 import { MUST_UNDERSTAND, type StateWriter } from './state-writer.ts';
 
@@ -93,7 +94,7 @@ export const bytes = (tag: number, most: number): Field<Buffer> => ({
   read: ([content], context) => {
     if (content === undefined) return NO_BYTES;
     if (content.length > most) context.fail(`field ${tag} is longer than ${most}`);
-    const copy = Buffer.allocUnsafeSlow(context.fault === undefined ? content.length : 0);
+    const copy = secretBytes(context.fault === undefined ? content.length : 0);
     content.copy(copy);
     return copy;
   },

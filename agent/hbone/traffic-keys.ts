@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { AesGcm, IV_BYTES, nonce } from '@landbridge/native/aes-gcm.ts';
 import type { HandshakeResult } from '@landbridge/native/tls-handshake.ts';
 import { hkdfLabel } from '@landbridge/wire/tls13.ts';
+import { secretBytes } from './secret-bytes.ts';
 
 export type Suite = HandshakeResult['suite'];
 
@@ -106,5 +107,9 @@ const FIRST_BLOCK = Uint8Array.of(1);
 
 /** HKDF-Expand-Label with an empty context (RFC 8446, section 7.1). No output here is longer than the hash: one block does. */
 function expandLabel(hash: 'sha256' | 'sha384', secret: Buffer, label: string, length: number): Buffer {
-  return Buffer.from(createHmac(hash, secret).update(hkdfLabel(label, length)).update(FIRST_BLOCK).digest().subarray(0, length));
+  const block = createHmac(hash, secret).update(hkdfLabel(label, length)).update(FIRST_BLOCK).digest();
+  const expanded = secretBytes(length);
+  block.copy(expanded, 0, 0, length);
+  block.fill(0);
+  return expanded;
 }

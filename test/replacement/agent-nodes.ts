@@ -28,13 +28,14 @@ export interface NodeAgent extends Program {
  */
 export class AgentNodes implements AsyncDisposable {
   readonly mesh: Mesh;
-  readonly #directory: string;
+  /** For files of the control plane and of agents. */
+  readonly directory: string;
   #controlPlane: Program | undefined;
   #agents = 0;
 
   private constructor(mesh: Mesh, directory: string) {
     this.mesh = mesh;
-    this.#directory = directory;
+    this.directory = directory;
   }
 
   /** `policies`: AuthorizationPolicies and PeerAuthentications, as an API server has them. */
@@ -65,7 +66,7 @@ export class AgentNodes implements AsyncDisposable {
   }
 
   #writePolicies(policies: readonly object[]): void {
-    writeFileSync(path.join(this.#directory, 'policies.json'), JSON.stringify(policies));
+    writeFileSync(path.join(this.directory, 'policies.json'), JSON.stringify(policies));
   }
 
   /** A process in a control group of the pod, by which agents find its network namespace. */
@@ -84,8 +85,8 @@ export class AgentNodes implements AsyncDisposable {
   /** Starts another agent on a node, in a control group of its own. */
   async start(node: 'west' | 'east', values: Readonly<Record<string, string | number | boolean>> = {}): Promise<NodeAgent> {
     const generation = ++this.#agents;
-    const healthSocket = path.join(this.#directory, `health-${generation}.sock`);
-    const command = await agentCommand(this.#directory, this.mesh.node(node), PORTS, { workers: 2, accessLog: 'errors', ...values }, { HEALTH_SOCKET: healthSocket, ...(values['handover.enabled'] === undefined ? {} : { HANDOVER_DIRECTORY: path.join(this.#directory, `handover-${node}`) }) });
+    const healthSocket = path.join(this.directory, `health-${generation}.sock`);
+    const command = await agentCommand(this.directory, this.mesh.node(node), PORTS, { workers: 2, accessLog: 'errors', ...values }, { HEALTH_SOCKET: healthSocket, ...(values['handover.enabled'] === undefined ? {} : { HANDOVER_DIRECTORY: path.join(this.directory, `handover-${node}`) }) });
     const program = await this.mesh.node(node).startAgent(command, generation);
     return Object.assign(program, { healthSocket });
   }
@@ -113,7 +114,7 @@ export class AgentNodes implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.mesh[Symbol.asyncDispose]();
-    rmSync(this.#directory, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
   }
 }
 

@@ -1,0 +1,94 @@
+/** Where the keys of a connection are before and after it has moved to the next agent: known to its other end, so that they can be searched for. */
+import { createHmac } from 'node:crypto';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { bundleAgent } from '@landbridge/agent/bundle.ts';
+import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
+import { waitFor } from '@landbridge/lab/wait.ts';
+import { hkdfLabel } from '@landbridge/wire/tls13.ts';
+import { TARGET_PORT } from '../footprint/pod-objects.ts';
+import { AgentNodes, type NodeAgent } from './agent-nodes.ts';
+import { findInMemory } from './process-memory.ts';
+import { echo } from './load.ts';
+
+const AUTHORITY_PORT = 15012;
+const KNOWN_TUNNEL = path.join(import.meta.dirname, 'known-tunnel.ts');
+const WAIT_MS = 30_000;
+const values = { 'handover.enabled': true, terminationGracePeriodSeconds: 60, logLevel: 'debug' };
+
+/** All that opens what the tunnel carries, and how it might be written down (RFC 8446, section 7.3). Both suites hash with what fits their secrets. */
+function needles(secrets: readonly string[]): ReadonlyMap<string, Buffer> {
+  return new Map(secrets.flatMap((hex, i) => {
+    const secret = Buffer.from(hex, 'hex');
+    const [hash, keyBytes] = secret.length === 32 ? ['sha256', 16] : ['sha384', 32];
+    const key = createHmac(hash as string, secret).update(hkdfLabel('key', keyBytes as number)).update(Uint8Array.of(1)).digest().subarray(0, keyBytes as number);
+    const whose = ['client', 'server'][i];
+    return [[`${whose} secret`, secret], [`${whose} key`, key], [`${whose} secret in hex`, Buffer.from(hex)], [`${whose} secret in two bytes a letter`, Buffer.from(hex, 'utf16le')], [`${whose} secret in base64`, Buffer.from(secret.toString('base64').slice(0, -4))]] as const;
+  }));
+}
+
+/** A process that stands still is all at one moment. */
+async function find(agent: NodeAgent, sought: ReadonlyMap<string, Buffer>): Promise<Readonly<Record<string, number>>> {
+  process.kill(agent.pid, 'SIGSTOP');
+  await waitFor(() => /^State:\s+T/m.test(readFileSync(`/proc/${agent.pid}/status`, 'latin1')) || undefined, { signal: new AbortController().signal, timeoutMs: WAIT_MS, everyMs: 5, what: 'an agent to stop' });
+  try {
+    return findInMemory(agent.pid, sought);
+  } finally {
+    process.kill(agent.pid, 'SIGCONT');
+  }
+}
+
+/** All that an agent writes until it says something. */
+async function linesUntil(agent: NodeAgent, expected: RegExp): Promise<string> {
+  let lines = '';
+  while (!expected.test(lines)) lines += `${await agent.line()}\n`;
+  return lines;
+}
+
+function filesWith(directory: string, sought: ReadonlyMap<string, Buffer>): readonly string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((name) => path.join(directory, name)).filter((file) => statSync(file).isFile() && [...sought.values()].some((needle) => readFileSync(file).includes(needle)));
+}
+
+test.serial('the keys of a connection that has moved twice are with the agent that has it and nowhere else', async (t) => {
+  buildCaptureObject();
+  bundleAgent();
+  await using nodes = await AgentNodes.open({ west: ['server'], east: ['peer'] });
+  const [west, server] = [nodes.mesh.node('west'), nodes.mesh.pod('server')];
+  await server.start(echo(TARGET_PORT));
+  const old = await nodes.startReady('west', values);
+  const tunnel = await west.start([process.execPath, KNOWN_TUNNEL, nodes.directory, String(AUTHORITY_PORT), 'spiffe://west.landbridge/ns/shop/sa/peer', server.address, `${server.address}:${TARGET_PORT}`]);
+  const sought = needles(JSON.parse(await tunnel.line()) as readonly string[]);
+  const ask = async (): Promise<string> => {
+    process.kill(tunnel.pid, 'SIGHUP');
+    return await tunnel.line();
+  };
+  t.is(await ask(), 'message 1');
+  const before = await find(old, sought);
+  t.log(`before, in the old agent: ${JSON.stringify(before)}`);
+  // Or nothing that follows is proven.
+  for (const whose of ['client', 'server']) t.true((before[`${whose} secret`] ?? 0) > 0);
+
+  let giver = old;
+  let lines = '';
+  const after: Readonly<Record<string, number>>[] = [];
+  for (const message of ['message 2', 'message 3']) {
+    const next = await nodes.startReady('west', values);
+    process.kill(giver.pid, 'SIGTERM');
+    // A successor that is slow is asked again.
+    lines += await linesUntil(giver, /"connections":1,.*connections handed over/);
+    lines += await linesUntil(next, /"connections":1,.*connections taken over/);
+    t.is(await ask(), message);
+    after.push(await find(giver, sought));
+    giver = next;
+  }
+  after.push(await find(giver, sought));
+  t.log(`after: ${JSON.stringify(after)}`);
+  const [first, second, third] = after as [(typeof after)[0], (typeof after)[0], (typeof after)[0]];
+  // What OpenSSL had of the secrets when it made the handshake is in memory that it has given back.
+  t.deepEqual(Object.keys(first).filter((name) => name.endsWith(' key')), []);
+  t.deepEqual(second, {});
+  for (const whose of ['client', 'server']) t.true((third[`${whose} secret`] ?? 0) > 0 && (third[`${whose} key`] ?? 0) > 0);
+  for (const [name, needle] of sought) t.false(lines.includes(needle.toString('latin1')), name);
+  t.deepEqual(filesWith(nodes.directory, sought), []);
+});
