@@ -40,7 +40,7 @@ export interface Giving {
   readonly batches: number;
   /** Of applications. */
   readonly connections: number;
-  /** As the source told last. */
+  /** All that is here still. */
   readonly staying: Staying;
 }
 
@@ -63,7 +63,6 @@ class Giver {
   #held: Held | undefined;
   #batches = 0;
   #connections = 0;
-  #staying: Staying = {};
 
   constructor(socket: SeqpacketSocket, source: HandoverSource, options: GivingOptions) {
     this.#socket = socket;
@@ -77,7 +76,16 @@ class Giver {
       this.#options.onState?.(state);
       state = given(state, await this.#perform(state), HANDOVER_FORMATS[0] as number);
     }
-    return { outcome: state.outcome, batches: this.#batches, connections: this.#connections, staying: this.#staying };
+    return { outcome: state.outcome, batches: this.#batches, connections: this.#connections, staying: await this.#staying() };
+  }
+
+  async #staying(): Promise<Staying> {
+    try {
+      return await this.#source.staying();
+    } catch {
+      // Nothing is anywhere once the data plane has ended.
+      return {};
+    }
   }
 
   async #perform(state: Exclude<GiverState, { readonly kind: 'ended' }>): Promise<GiverEvent> {
@@ -125,7 +133,6 @@ class Giver {
     try {
       const next = await this.#source.next(CONNECTIONS_PER_BATCH);
       if (next.kind === 'batch') this.#held = { batch: next.batch, sinceMs, stateBytes: next.batch.bytes.length };
-      else this.#staying = next.staying;
       return { kind: next.kind };
     } catch (thrown) {
       return failed(thrown);

@@ -23,9 +23,11 @@ export interface HandingOver {
  * here by itself, as without any. Never throws.
  */
 export async function handOver({ source, door, log, signal, delayMs = (failures) => retryDelay(failures, RETRY) }: HandingOver): Promise<void> {
+  let isTold = false;
   for (let fruitless = 0; !signal.aborted && fruitless < MAX_FRUITLESS; ) {
     const entrance = enter(door);
     if (entrance.kind === 'open') {
+      isTold = true;
       using socket = entrance.socket;
       let longestMs = 0;
       const onBatch = (batch: GivenBatch): void => {
@@ -43,6 +45,7 @@ export async function handOver({ source, door, log, signal, delayMs = (failures)
     }
     await waitFor(delayMs(fruitless++), signal);
   }
+  if (!isTold) log.info({ outcome: 'nobody', batches: 0, connections: 0, staying: await source.staying().catch(() => ({})) }, 'connections handed over');
 }
 
 const linesOf = ({ outcome, batches, connections, staying }: Giving, longestMs: number) => ({ outcome: outcome.kind, reason: outcome.kind === 'failed' ? outcome.reason : undefined, batches, connections, staying, longest_pause_ms: Math.round(longestMs) });

@@ -35,7 +35,7 @@ export interface HandedBatch {
 export type StayReason =
   /** Something of it is under way that can not move: a handshake, a dial, an answer that is waited for. */
   | 'unsettled'
-  /** It leads through another tunnel, or through this node as a gateway. */
+  /** A tunnel through this process as a gateway. */
   | 'nested'
   /** The kernel carries a part of it past the agent. */
   | 'accelerated'
@@ -44,7 +44,9 @@ export type StayReason =
   /** The next agent did not take it. */
   | 'refused'
   /** More sockets or bytes than one batch has room for. */
-  | 'too-large';
+  | 'too-large'
+  /** It could move, and nobody has taken it. */
+  | 'untaken';
 
 export type NextBatch =
   | { readonly kind: 'batch'; readonly batch: HandedBatch }
@@ -70,6 +72,8 @@ export interface HandoverSource {
    * offers each alone once more, and then not again to this successor.
    */
   rollback(batch: HandedBatch, why: 'again' | 'refused'): Promise<void>;
+  /** All that is here at this moment, between two batches. @throws LandbridgeError once the data plane has ended */
+  staying(): Promise<Staying>;
 }
 
 /** A batch in the new process whose objects are made and whose sockets nobody has touched. Opaque. */

@@ -4,7 +4,7 @@
  */
 import { nativeMemory } from '@landbridge/native/memory.ts';
 import { accept, close, EAGAIN, lastErrno, receive, send } from '@landbridge/native/stream-socket.ts';
-import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, Prepared, PreparedBatch } from './handed-batch.ts';
+import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, Prepared, PreparedBatch, Staying } from './handed-batch.ts';
 
 const PUMP_MS = 1;
 const asked = nativeMemory(64);
@@ -73,6 +73,11 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
       if (why === 'refused') this.#refused.add(fd);
     }
     this.#frozen.clear();
+  }
+
+  async staying(): Promise<Staying> {
+    const [refused, all] = [this.#refused.size, this.#counters.size];
+    return { ...(refused > 0 ? { refused } : {}), ...(all > refused ? { untaken: all - refused } : {}) };
   }
 
   async prepare({ bytes, fds }: HandedBatch): Promise<Prepared> {

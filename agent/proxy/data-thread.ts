@@ -117,6 +117,8 @@ export class DataThread {
     switch (message.kind) {
       case 'handover-next':
         return this.#tellHandover(message.id, this.#handover.next(message.limit));
+      case 'handover-count':
+        return this.#tellHandover(message.id, { kind: 'nothing', staying: this.#handover.staying() });
       case 'handover-commit':
         this.#handover.commit();
         return this.#tellHandover(message.id, { kind: 'done' });

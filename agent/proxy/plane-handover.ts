@@ -42,6 +42,15 @@ export class PlaneSource implements HandoverSource {
     await ask(this.#plane, this.#thread(batch), (id) => ({ kind: 'handover-rollback', id, why }));
   }
 
+  async staying(): Promise<Staying> {
+    const staying: Partial<Record<StayReason, number>> = {};
+    for (let thread = 0; thread < this.#plane.threads; thread++) {
+      const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-count', id }));
+      if (outcome.kind === 'nothing') add(staying, outcome.staying);
+    }
+    return staying;
+  }
+
   #thread(batch: HandedBatch): number {
     const thread = this.#threadOf.get(batch);
     if (thread === undefined) throw new LandbridgeError('internal', 'a batch that is decided already, or of somebody else');

@@ -1,4 +1,4 @@
-import { CONNECTIONS_PER_BATCH, MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, type StayReason } from '../handover/handed-batch.ts';
+import { CONNECTIONS_PER_BATCH, MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, type Staying, type StayReason } from '../handover/handed-batch.ts';
 import { BatchWriter } from '../handover/handed-state.ts';
 import type { Movable } from '../handover/movable.ts';
 import type { DataThread } from './data-thread.ts';
@@ -36,6 +36,17 @@ export class ThreadHandover {
     const taken = this.#choose(limit, staying);
     if (taken.length === 0) return { kind: 'nothing', staying };
     return this.#freeze(taken);
+  }
+
+  /** All that is here, by why; between two batches. */
+  staying(): Staying {
+    const staying: Partial<Record<StayReason, number>> = {};
+    for (const movable of this.#thread.movables()) {
+      if (movable.connections === 0) continue;
+      const stays = this.#whyStays(movable) ?? 'untaken';
+      staying[stays] = (staying[stays] ?? 0) + movable.connections;
+    }
+    return staying;
   }
 
   #choose(limit: number, staying: Partial<Record<StayReason, number>>): Movable[] {

@@ -76,6 +76,7 @@ export type ToThread =
   /** {@link HandoverSource} of one thread: each is answered by `handover` with the same id. */
   | { readonly kind: 'handover-next'; readonly id: number; readonly limit: number }
   | { readonly kind: 'handover-commit'; readonly id: number }
+  | { readonly kind: 'handover-count'; readonly id: number }
   | { readonly kind: 'handover-rollback'; readonly id: number; readonly why: 'again' | 'refused' }
   /** {@link HandoverSink} of one thread, likewise. `prepared`: the id of the answer. */
   | { readonly kind: 'handover-prepare'; readonly id: number; readonly bytes: Uint8Array; readonly fds: readonly number[] }

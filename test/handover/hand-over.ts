@@ -21,7 +21,10 @@ export const received = ({ bytes, fds, connections }: HandedBatch): HandedBatch 
 /** What becomes of a prepared batch: taken, or given up by the successor and rolled back. */
 export type Decide = (batch: number) => 'take' | 'give-up';
 
-export async function handOver(from: TestEngine, to: TestEngine, limit = 16, decide: Decide = () => 'take'): Promise<Outcome> {
+/** The bytes of a batch as another version would write them; its sockets are the same. */
+export type Changed = (bytes: Buffer) => Buffer;
+
+export async function handOver(from: TestEngine, to: TestEngine, limit = 16, decide: Decide = () => 'take', changed: Changed = (bytes) => bytes): Promise<Outcome> {
   const [source, sink]: [HandoverSource, HandoverSink] = [new PlaneSource(from.plane), new PlaneSink(to.plane)];
   const refusals: string[] = [];
   let [moved, batches] = [0, 0];
@@ -33,7 +36,8 @@ export async function handOver(from: TestEngine, to: TestEngine, limit = 16, dec
       continue;
     }
     batches++;
-    const prepared = await sink.prepare(received(next.batch));
+    const arrived = received(next.batch);
+    const prepared = await sink.prepare({ ...arrived, bytes: changed(arrived.bytes) });
     if (prepared.kind === 'refused') {
       refusals.push(prepared.reason);
       await source.rollback(next.batch, 'refused');
