@@ -12,13 +12,14 @@ import type { PlainSocketState } from '../hbone/plain-socket.ts';
 import type { RelayState } from '../hbone/relay-pair.ts';
 import type { SocketPairState } from '../hbone/socket-pair.ts';
 import type { TlsChannelState } from '../hbone/tls-channel.ts';
+import type { TlsOverStreamState } from '../hbone/tls-over-stream.ts';
 import type { TlsRecordsState } from '../hbone/tls-records.ts';
 import type { TrafficKeysState } from '../hbone/traffic-keys.ts';
 import type { Carriage } from '../proxy/thread-messages.ts';
 import { MAX_BATCH_SOCKETS } from './handed-batch.ts';
 import { bytes, DescriptorList, descriptor, duration, type Field, flag, integer, list, oneOf, optional, ReadContext, RecordLayout, text } from './record-layout.ts';
 import { parseBatch } from './state-reader.ts';
-import { StateWriter } from './state-writer.ts';
+import { MUST_UNDERSTAND, StateWriter } from './state-writer.ts';
 
 /** A connection that arrived at a pod without a tunnel. */
 export interface PlaintextState {
@@ -77,11 +78,33 @@ export interface InboundStreamState {
 /** What a stream belongs to. */
 export type HandedListener = { readonly kind: 'inbound'; readonly state: InboundStreamState } | { readonly kind: 'outbound'; readonly state: OutboundState };
 
-export interface HandedStream {
+/** A stream that leads to a socket of this node. */
+export interface HandedPlainStream {
+  readonly kind: 'plain';
   readonly stream: Http2StreamState;
   readonly near: PlainSocketState;
   readonly listener: HandedListener;
 }
+
+/** A session of its own inside a stream, through a gateway to a workload, with the one connection that it carries. */
+export interface NestedState {
+  /** What the handshake inside proved, in DER, and when. */
+  readonly chain: readonly Buffer[];
+  readonly provenAtMs: number;
+  readonly channel: TlsOverStreamState;
+  readonly session: Http2SessionState;
+  readonly stream: Http2StreamState;
+  readonly near: PlainSocketState;
+  readonly outbound: OutboundState;
+}
+
+export interface HandedNestedStream {
+  readonly kind: 'nested';
+  readonly stream: Http2StreamState;
+  readonly nested: NestedState;
+}
+
+export type HandedStream = HandedPlainStream | HandedNestedStream;
 
 /** A TLS connection with the HTTP/2 session on it and all of its streams. */
 export interface TunnelState {
@@ -230,22 +253,50 @@ const STREAM = new RecordLayout<Http2StreamState>({
 
 const INBOUND = new RecordLayout<InboundStreamState>({ ageMs: duration(1), authority: name(2), traceId: optional(text(3, 64)), destination: ADDRESS.as(4), sourceLabels: WORKLOAD.as(5), service: optional(SERVICE.as(6)) });
 
-/** A stream that is of neither kind is refused. */
-const HANDED_STREAM = new RecordLayout<{ readonly stream: Http2StreamState; readonly near: PlainSocketState; readonly inbound: InboundStreamState | undefined; readonly outbound: OutboundState | undefined }>({ stream: STREAM.as(1), near: SOCKET.as(2), inbound: optional(INBOUND.as(3)), outbound: optional(OUTBOUND.as(4)) });
+const OVER_STREAM = new RecordLayout<TlsOverStreamState>({ records: RECORDS.as(1), outgoing: bytes(2, MAX_UNSENT) });
+
+const chain = (tag: number): Field<readonly Buffer[]> => list(bytes(tag, MAX_CERTIFICATE), MAX_CHAIN);
+
+const NESTED = new RecordLayout<NestedState>({ chain: chain(1), provenAtMs: duration(2), channel: OVER_STREAM.as(3), session: SESSION.as(4), stream: STREAM.as(5), near: SOCKET.as(6), outbound: OUTBOUND.as(7) });
+
+/** What leads to a socket, or holds a session. Who does not know the latter must not take it for a stream without anything. */
+interface StreamFields {
+  readonly stream: Http2StreamState;
+  readonly near: PlainSocketState | undefined;
+  readonly inbound: InboundStreamState | undefined;
+  readonly outbound: OutboundState | undefined;
+  readonly nested: NestedState | undefined;
+}
+
+const HANDED_STREAM = new RecordLayout<StreamFields>({ stream: STREAM.as(1), near: optional(SOCKET.as(2)), inbound: optional(INBOUND.as(3)), outbound: optional(OUTBOUND.as(4)), nested: optional(NESTED.as(5 | MUST_UNDERSTAND)) });
+
+const NOTHING = { near: undefined, inbound: undefined, outbound: undefined, nested: undefined } as const;
+
+function fieldsOf(handed: HandedStream): StreamFields {
+  const { stream } = handed;
+  if (handed.kind === 'nested') return { ...NOTHING, stream, nested: handed.nested };
+  const { near, listener } = handed;
+  return listener.kind === 'inbound' ? { ...NOTHING, stream, near, inbound: listener.state } : { ...NOTHING, stream, near, outbound: listener.state };
+}
+
+/** Undefined for what is of no kind. */
+function streamOf({ stream, near, inbound, outbound, nested }: StreamFields): HandedStream | undefined {
+  if (nested !== undefined) return near === undefined ? { kind: 'nested', stream, nested } : undefined;
+  const listener: HandedListener | undefined = inbound !== undefined ? { kind: 'inbound', state: inbound } : outbound === undefined ? undefined : { kind: 'outbound', state: outbound };
+  return near === undefined || listener === undefined ? undefined : { kind: 'plain', stream, near, listener };
+}
 
 const STREAMS = ((field) => ({
   tag: field.tag,
-  write: (streams, writer, descriptors) => field.write(streams.map(({ stream, near, listener: { kind, state } }) => ({ stream, near, inbound: kind === 'inbound' ? state : undefined, outbound: kind === 'outbound' ? state : undefined })), writer, descriptors),
-  read: (contents, context) => field.read(contents, context).flatMap(({ stream, near, inbound, outbound }) => {
-    const listener: HandedListener | undefined = inbound !== undefined ? { kind: 'inbound', state: inbound } : outbound === undefined ? undefined : { kind: 'outbound', state: outbound };
-    if (listener === undefined) context.fail('a stream of a kind that is unknown');
-    return listener === undefined ? [] : [{ stream, near, listener }];
+  write: (streams, writer, descriptors) => field.write(streams.map(fieldsOf), writer, descriptors),
+  read: (contents, context) => field.read(contents, context).flatMap((fields) => {
+    const handed = streamOf(fields);
+    if (handed === undefined) context.fail('a stream of a kind that is unknown');
+    return handed === undefined ? [] : [handed];
   }),
 }))(list(HANDED_STREAM.as(3), MAX_BATCH_SOCKETS)) satisfies Field<readonly HandedStream[]>;
 
 const TUNNEL = new RecordLayout<TunnelState>({ channel: CHANNEL.as(1), session: SESSION.as(2), streams: STREAMS });
-
-const chain = (tag: number): Field<readonly Buffer[]> => list(bytes(tag, MAX_CERTIFICATE), MAX_CHAIN);
 
 const INBOUND_TUNNEL = new RecordLayout<InboundTunnelState>({ podUid: name(1), remote: ADDRESS.as(2), localIp: text(3, 64), chain: chain(4), provenAtMs: duration(5), tunnel: TUNNEL.as(6) });
 

@@ -1,5 +1,5 @@
 import type { StayReason } from './handed-batch.ts';
-import type { HandedConnection, HandedListener } from './handed-state.ts';
+import type { HandedConnection, HandedListener, NestedState } from './handed-state.ts';
 
 export type { HandedListener } from './handed-state.ts';
 
@@ -11,6 +11,23 @@ export interface MovingListener {
   leave(): void;
   /** It is ours: counted from now on, and cut where it is not allowed any more. */
   start(): void;
+}
+
+/** A session inside a stream, which moves with that stream's tunnel. */
+export interface MovingNested {
+  /** Whether it could go on in another process. */
+  readonly isSettled: boolean;
+  /** Before the tunnel that it is in, as it sends what it has staged through that. */
+  freeze(): void;
+  /** Once it is frozen. */
+  readonly handedNested: NestedState;
+  thaw(): void;
+  /** It goes on elsewhere: nothing of it is left here. */
+  leave(): void;
+  /** It is ours, and its tunnel goes on. */
+  start(): void;
+  /** It will not be ours; the sockets are closed by whoever has the batch. */
+  forget(): void;
 }
 
 /** What moves to another process as one: a pair of sockets, or a tunnel with all of its streams. */

@@ -41,6 +41,7 @@ export function tunnelState(records: TlsRecordsState = EXAMPLE_RECORDS, session:
     channel: { fd: 10, records, isPartialWhole: false, unsent: Buffer.from('unsent') },
     session,
     streams: streams.map((stream, i) => ({
+      kind: 'plain',
       stream,
       near: { fd: 11 + i, unsent: NOTHING, isEnding: false, isEnded: false, hasPeerEnded: false },
       listener: { kind: 'inbound', state: { ageMs: 1, authority: '10.0.0.1:80', traceId: undefined, destination: ADDRESS, sourceLabels: workloadLabels('web'), service: undefined } },

@@ -14,11 +14,8 @@ import type { Failure, FailureReason } from './failure.ts';
 import type { HandshakeTurns, WaitingHandshake } from './handshake-turns.ts';
 import { plainIn, READ_BYTES, sealedIn, sealedOut } from './scratch.ts';
 import { giveSlab, LARGE_SLAB, type Slab, slabOf, takeSlab } from './slab.ts';
-import { TlsRecords, type TlsRecordsState } from './tls-records.ts';
-import { TrafficKeys } from './traffic-keys.ts';
+import { MAX_HANDSHAKE_BYTES, recordsFault, TlsRecords, type TlsRecordsState } from './tls-records.ts';
 
-/** All flights of one side of a handshake: certificate chains are the longest part. */
-const MAX_HANDSHAKE_BYTES = 128 * 1024;
 const ETIMEDOUT = errnoOf('ETIMEDOUT');
 const UNREACHABLE: ReadonlySet<number> = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL'].map(errnoOf));
 
@@ -34,12 +31,8 @@ export interface TlsChannelState {
 }
 
 /** Why a state can be none of this engine's; undefined where it can. */
-export function channelFault({ records: { suite, tx, rx, partial, handshake }, isPartialWhole, unsent }: TlsChannelState): string | undefined {
-  if (!TrafficKeys.fits(suite, tx) || !TrafficKeys.fits(suite, rx)) return 'a secret of another length than its suite has';
-  // A read goes behind it.
-  if (partial.length > (isPartialWhole ? READ_BYTES : RECORD_HEADER_BYTES + MAX_CIPHERTEXT_BYTES)) return 'a partial record longer than any record';
-  if (handshake.length > MAX_HANDSHAKE_BYTES) return 'a handshake message longer than any that is read';
-  return unsent.length > LARGE_SLAB ? 'more is unsent than is ever sealed at once' : undefined;
+export function channelFault({ records, isPartialWhole, unsent }: TlsChannelState): string | undefined {
+  return recordsFault(records, isPartialWhole ? READ_BYTES : RECORD_HEADER_BYTES + MAX_CIPHERTEXT_BYTES) ?? (unsent.length > LARGE_SLAB ? 'more is unsent than is ever sealed at once' : undefined);
 }
 
 /** Who waits for the handshake of a channel. */

@@ -59,7 +59,7 @@ class Session implements ChannelOwner {
 function secured(): { readonly channel: TlsOverStream; readonly session: Session; readonly peer: TestPeer; readonly say: (bytes: Uint8Array) => void } {
   let result: HandshakeResult | undefined;
   const failures: Failure[] = [];
-  const channel = new TlsOverStream(client, { onNear: () => {} }, { onSecure: () => {}, onHandshakeFailed: (_, failure) => void failures.push(failure) });
+  const channel = new TlsOverStream({ onNear: () => {} }, { context: client, listener: { onSecure: () => {}, onHandshakeFailed: (_, failure) => void failures.push(failure) } });
   const session = new Session(channel);
   channel.owner = session;
   const say = (bytes: Uint8Array): void => {

@@ -7,14 +7,27 @@ import { type Channel, type ChannelOwner, NOTHING, OVER } from './channel.ts';
 import type { Failure, FailureReason } from './failure.ts';
 import { ENDED, type Near, type NearOwner, NOTHING_YET } from './near.ts';
 import { innerPlainIn, innerSealedIn, sealedOut } from './scratch.ts';
-import { TlsRecords } from './tls-records.ts';
+import { MAX_HANDSHAKE_BYTES, recordsFault, TlsRecords, type TlsRecordsState } from './tls-records.ts';
 
 /** Sealed bytes that wait for the outer stream before the inner session is held back. */
 const MAX_WAITING = 256 * 1024;
-const MAX_HANDSHAKE_BYTES = 128 * 1024;
 /** Taken in one step, so that a partial record fits before it. */
 const STEP_BYTES = 64 * 1024;
 const control = nativeMemory(16);
+
+/** Of an open session which neither side has ended. */
+export interface TlsOverStreamState {
+  readonly records: TlsRecordsState;
+  /** Sealed, and not taken by the outer stream yet. */
+  readonly outgoing: Buffer;
+}
+
+/** Why a state can be none of this engine's; undefined where it can. */
+export function innerFault({ records, outgoing }: TlsOverStreamState): string | undefined {
+  if (records.role !== 'client') return 'a session inside a stream of the other role';
+  if (outgoing.length > MAX_WAITING + sealedOut.bytes.length) return 'more waits for a stream than ever does';
+  return recordsFault(records, RECORD_HEADER_BYTES + MAX_CIPHERTEXT_BYTES);
+}
 
 export interface InnerListener {
   onSecure(channel: TlsOverStream, result: HandshakeResult): void;
@@ -30,7 +43,8 @@ export class TlsOverStream implements Near, Channel {
   readonly queued = 0;
   readonly mustBeTaken = true;
   readonly #outgoing = new ByteQueue();
-  readonly #listener: InnerListener;
+  /** Undefined where the handshake was another process'. */
+  readonly #listener: InnerListener | undefined;
   #handshake: TlsHandshake | undefined;
   #handshakeBytes = 0;
   #early: Buffer | undefined;
@@ -45,10 +59,33 @@ export class TlsOverStream implements Near, Channel {
   #plain = 0;
   #hasEnded = false;
 
-  constructor(context: TlsContext, outer: NearOwner, listener: InnerListener) {
+  constructor(outer: NearOwner, options: TlsOverStreamState | { readonly context: TlsContext; readonly listener: InnerListener }) {
     this.#outer = outer;
-    this.#listener = listener;
-    this.#handshake = new TlsHandshake(context, 'client');
+    if ('records' in options) {
+      this.#records = new TlsRecords('client', options.records);
+      this.#outgoing.append(options.outgoing, 0, options.outgoing.length);
+      return;
+    }
+    this.#listener = options.listener;
+    this.#handshake = new TlsHandshake(options.context, 'client');
+  }
+
+  /** Whether it could go on in another process. */
+  get isSettled(): boolean {
+    return this.#records !== undefined && this.failure === undefined && !this.#isEnding && !this.#isClosed && !this.#hasEnded && this.#records.fault === undefined;
+  }
+
+  /** While nothing is read from the outer stream or written to it. */
+  get state(): TlsOverStreamState {
+    return { records: (this.#records as TlsRecords).state, outgoing: this.#outgoing.copy() };
+  }
+
+  /** Erases its keys; it goes on in another process, or has never begun in this one. */
+  forget(): void {
+    this.#isClosed = true;
+    this.#records?.[Symbol.dispose]();
+    this.#records = this.owner = undefined;
+    this.#outgoing.clear();
   }
 
   /** Sends the first flight, once it is joined to its stream. */
@@ -126,7 +163,7 @@ export class TlsOverStream implements Near, Channel {
     handshake[Symbol.dispose]();
     this.#handshake = undefined;
     this.#records = new TlsRecords('client', result);
-    this.#listener.onSecure(this, result);
+    this.#listener?.onSecure(this, result);
     if (rest !== undefined && !this.#isClosed) this.#take(rest, 0, rest.length);
   }
 
@@ -153,7 +190,7 @@ export class TlsOverStream implements Near, Channel {
     if (this.#isClosed) return;
     this.failure ??= { reason, text };
     this.close();
-    this.#listener.onHandshakeFailed(this, this.failure);
+    this.#listener?.onHandshakeFailed(this, this.failure);
   }
 
   /** Gives up a handshake that takes too long. */

@@ -40,6 +40,16 @@ export interface TlsRecordsState {
   readonly owesKeyUpdate: boolean;
 }
 
+/** All flights of one side of a handshake: certificate chains are the longest part. */
+export const MAX_HANDSHAKE_BYTES = 128 * 1024;
+
+/** Why a state can be none of this engine's; undefined where it can. A read goes behind what is partial. */
+export function recordsFault({ suite, tx, rx, partial, handshake }: TlsRecordsState, mostPartial: number): string | undefined {
+  if (!TrafficKeys.fits(suite, tx) || !TrafficKeys.fits(suite, rx)) return 'a secret of another length than its suite has';
+  if (partial.length > mostPartial) return 'a partial record longer than any record';
+  return handshake.length > MAX_HANDSHAKE_BYTES ? 'a handshake message longer than any that is read' : undefined;
+}
+
 /**
  * The record layer of one TLS 1.3 connection after its handshake (RFC 8446, section 5): opens and seals, follows
  * KeyUpdate both ways, and keeps partial records. It does no I/O.

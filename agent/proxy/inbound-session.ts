@@ -96,7 +96,7 @@ export class InboundSession implements HandshakeListener, Movable, Arrival {
     session.#chain = state.chain;
     session.#provenAtMs = state.provenAtMs;
     const { channel, session: speaking, streams } = state.tunnel;
-    const areKnown = session.#speak(new TlsChannel(thread.loop, channel.fd, channel), speaking).arrive(streams, (stream, _, listener) => (listener.kind === 'inbound' && pod.spec.kind === 'pod' ? InboundConnection.arrive(thread, session, stream, listener.state) : undefined));
+    const areKnown = session.#speak(new TlsChannel(thread.loop, channel.fd, channel), speaking).arrive(streams, { plain: (stream, _, listener) => (listener.kind === 'inbound' && pod.spec.kind === 'pod' ? InboundConnection.arrive(thread, session, stream, listener.state) : undefined) });
     if (areKnown) return ok(session);
     session.forget();
     return err({ reason: 'closed', text: 'a stream that this tunnel can not have' });

@@ -1,6 +1,6 @@
 import type { StayReason } from '../handover/handed-batch.ts';
-import type { HandedListener, HandedStream, TunnelState } from '../handover/handed-state.ts';
-import type { MovingListener } from '../handover/movable.ts';
+import type { HandedListener, HandedNestedStream, HandedPlainStream, HandedStream, TunnelState } from '../handover/handed-state.ts';
+import type { MovingListener, MovingNested } from '../handover/movable.ts';
 import type { Http2Stream, StreamListener } from '../hbone/http2-stream.ts';
 import type { Http2Session } from '../hbone/http2-session.ts';
 import type { EventLoop } from '../hbone/event-loop.ts';
@@ -10,11 +10,17 @@ import type { TlsChannel } from '../hbone/tls-channel.ts';
 type Listener = StreamListener & MovingListener;
 
 /** What a stream needs to move: a socket at its near side, and a listener that can. */
-interface MovingStream {
+export interface MovingStream {
   readonly stream: Http2Stream;
   readonly near: PlainSocket;
   readonly listener: Listener;
   readonly handed: HandedListener;
+}
+
+/** Who makes what streams belong to that have come with a tunnel: undefined for what can be nobody's here. */
+export interface StreamArrivals {
+  plain(stream: Http2Stream, near: PlainSocket, handed: HandedListener): Listener | undefined;
+  nested?(stream: Http2Stream, handed: HandedNestedStream['nested']): MovingNested | undefined;
 }
 
 /** A TLS connection with its HTTP/2 session, streams and the sockets at their near sides, which move to another process together. */
@@ -22,7 +28,7 @@ export class MovingTunnel {
   readonly #loop: EventLoop;
   readonly channel: TlsChannel;
   readonly session: Http2Session;
-  #arrived: readonly Listener[] = [];
+  #arrived: (Listener | MovingNested)[] = [];
 
   constructor(loop: EventLoop, channel: TlsChannel, session: Http2Session) {
     this.#loop = loop;
@@ -41,12 +47,14 @@ export class MovingTunnel {
 
   get stays(): StayReason | undefined {
     if (this.session.isOver || !this.channel.isSettled) return 'ending';
-    if (this.session.streams.values().some(isNested)) return 'nested';
+    const streams = [...this.session.streams.values()];
+    if (streams.some(isStuck)) return 'nested';
     if (!this.session.isSettled) return 'unsettled';
-    return this.session.streams.values().every((stream) => movingStream(stream) !== undefined) ? undefined : 'unsettled';
+    return streams.every((stream) => nestedIn(stream)?.isSettled ?? movingStream(stream) !== undefined) ? undefined : 'unsettled';
   }
 
   freeze(): void {
+    for (const nested of this.#nested()) nested.freeze();
     this.session.freeze();
     this.channel.freeze();
     for (const { near } of this.#streams()) near.freeze();
@@ -59,25 +67,38 @@ export class MovingTunnel {
     }
   }
 
+  *#nested(): Iterable<MovingNested> {
+    for (const stream of this.session.streams.values()) {
+      const nested = nestedIn(stream);
+      if (nested !== undefined) yield nested;
+    }
+  }
+
   get state(): TunnelState {
-    const streams: HandedStream[] = [...this.#streams()].map(({ stream, near, handed }) => ({ stream: stream.state, near: near.state, listener: handed }));
-    return { channel: this.channel.state, session: this.session.state, streams };
+    return { channel: this.channel.state, session: this.session.state, streams: [...this.session.streams.values()].flatMap(handedStream) };
   }
 
   /** Makes the streams that another process had. False where one of them can be nobody's here. */
-  arrive(streams: readonly HandedStream[], listenerOf: (stream: Http2Stream, near: PlainSocket, handed: HandedListener) => Listener | undefined): boolean {
-    const arrived: Listener[] = [];
-    for (const { stream: state, near, listener: handed } of streams) {
-      const stream = this.session.arrive(state);
-      const socket = new PlainSocket(this.#loop, near.fd, near);
-      const listener = listenerOf(stream, socket, handed);
-      if (listener === undefined) return false;
-      stream.listener = listener;
-      stream.near = socket;
-      socket.owner = stream;
-      arrived.push(listener);
-    }
-    this.#arrived = arrived;
+  arrive(streams: readonly HandedStream[], arrivals: StreamArrivals): boolean {
+    return streams.every((handed) => (handed.kind === 'plain' ? this.#arrivePlain(handed, arrivals) : this.#arriveNested(handed, arrivals)));
+  }
+
+  #arrivePlain({ stream: state, near, listener: handed }: HandedPlainStream, arrivals: StreamArrivals): boolean {
+    const stream = this.session.arrive(state);
+    const socket = new PlainSocket(this.#loop, near.fd, near);
+    const listener = arrivals.plain(stream, socket, handed);
+    if (listener === undefined) return false;
+    stream.listener = listener;
+    stream.near = socket;
+    socket.owner = stream;
+    this.#arrived.push(listener);
+    return true;
+  }
+
+  #arriveNested({ stream: state, nested: handed }: HandedNestedStream, arrivals: StreamArrivals): boolean {
+    const nested = arrivals.nested?.(this.session.arrive(state), handed);
+    if (nested === undefined) return false;
+    this.#arrived.push(nested);
     return true;
   }
 
@@ -85,12 +106,13 @@ export class MovingTunnel {
     this.channel.thaw();
     for (const { near } of this.session.streams.values()) if (near instanceof PlainSocket) near.thaw();
     this.session.goOn();
+    for (const nested of this.#nested()) nested.thaw();
   }
 
   /** It is ours from here on. */
   start(): void {
     this.thaw();
-    for (const listener of this.#arrived) listener.start();
+    for (const each of this.#arrived) each.start();
     this.#arrived = [];
   }
 
@@ -99,24 +121,36 @@ export class MovingTunnel {
       listener.leave();
       near.leave();
     }
+    for (const nested of [...this.#nested()]) nested.leave();
     this.session.leave();
     this.channel.leave();
   }
 
   /** It will not be ours: its keys are erased, and its windows given back. */
   forget(): void {
+    for (const each of this.#arrived) if ('forget' in each) each.forget();
     this.session.leave();
     this.channel.forget();
   }
 }
 
-function movingStream(stream: Http2Stream): MovingStream | undefined {
+export function movingStream(stream: Http2Stream): MovingStream | undefined {
   const { near, listener } = stream;
   if (!(near instanceof PlainSocket) || near.hasFailed || !near.isConnected || listener === undefined || !isMoving(listener)) return undefined;
   const { handedListener: handed } = listener;
   return handed === undefined ? undefined : { stream, near, listener, handed };
 }
 
-const isNested = ({ near, listener }: Http2Stream): boolean => (near !== undefined && !(near instanceof PlainSocket)) || (listener !== undefined && !isMoving(listener));
+function handedStream(stream: Http2Stream): readonly HandedStream[] {
+  const nested = nestedIn(stream);
+  if (nested !== undefined) return [{ kind: 'nested', stream: stream.state, nested: nested.handedNested }];
+  const moving = movingStream(stream);
+  return moving === undefined ? [] : [{ kind: 'plain', stream: stream.state, near: moving.near.state, listener: moving.handed }];
+}
+
+/** What can not move as long as it lives. */
+const isStuck = (stream: Http2Stream): boolean => nestedIn(stream) === undefined && stream.listener !== undefined && !isMoving(stream.listener);
 
 const isMoving = (listener: StreamListener): listener is Listener => 'handedListener' in listener && 'leave' in listener && 'start' in listener;
+
+const nestedIn = ({ listener }: Http2Stream): (StreamListener & MovingNested) | undefined => (listener !== undefined && 'handedNested' in listener ? (listener as StreamListener & MovingNested) : undefined);

@@ -22,7 +22,7 @@ import type { Arrival, HandedListener, Movable, MovingListener } from '../handov
 import type { PooledSession, SessionWaiter } from '../hbone/session-pool.ts';
 import type { DataThread } from './data-thread.ts';
 import { dial, neverAccelerate } from './dialer.ts';
-import { DoubleTunnel } from './double-tunnel.ts';
+import { DoubleTunnel, type DoubleTunnelListener } from './double-tunnel.ts';
 import { LocalDelivery } from './local-delivery.ts';
 import { PendingDial } from './pending-dial.ts';
 import { sourceFor } from './pod-identity.ts';
@@ -278,7 +278,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
       outer.reset();
       return this.#attemptFailed('there is no certificate of this workload', 'IDENTITY_ERROR');
     }
-    new DoubleTunnel(this.#thread, candidate, context, outer, {
+    const listener: DoubleTunnelListener = {
       onInner: (session, peer) => {
         const stream = this.#isClosed ? undefined : session.open([...this.#headers(candidate), ['x-forwarded-network', this.#pod.spec.network]]);
         if (stream === undefined) return session.abort({ reason: 'closed', text: 'the client has gone' });
@@ -288,7 +288,8 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
       onInnerFailed: (failure) => {
         if (!this.#isClosed) this.#attemptFailed(`tunnel through the gateway ${candidate.address}: ${failure.text}`, flagOf(failure), isVerdict(failure));
       },
-    }).begin();
+    };
+    new DoubleTunnel(this.#thread, candidate.address, outer, { candidate, context, listener }).begin();
   }
 
   #headers(candidate: Candidate): HeaderField[] {

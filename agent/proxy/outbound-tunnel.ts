@@ -5,7 +5,8 @@ import type { Arrival, Movable } from '../handover/movable.ts';
 import type { PooledSession } from '../hbone/session-pool.ts';
 import { TlsChannel } from '../hbone/tls-channel.ts';
 import type { DataThread } from './data-thread.ts';
-import { MovingTunnel } from './moving-tunnel.ts';
+import { DoubleTunnel } from './double-tunnel.ts';
+import { MovingTunnel, type StreamArrivals } from './moving-tunnel.ts';
 import { OutboundConnection } from './outbound-connection.ts';
 import type { ThreadPod } from './thread-pod.ts';
 
@@ -35,7 +36,8 @@ export class OutboundTunnel implements Movable, Arrival {
     const key = { uid, address: ip, port, text: `${uid} taken ${taken++}`, identities: [peer] };
     const { pooled, enter } = thread.pool.adopt({ key, channel: new TlsChannel(thread.loop, tunnel.channel.fd, tunnel.channel), peer, chain, provenAtMs }, tunnel.session);
     const arrived = new OutboundTunnel(thread, pooled, enter);
-    const areKnown = arrived.#tunnel.arrive(tunnel.streams, (stream, near, { kind, state }) => (kind === 'outbound' && state.podUid === uid ? OutboundConnection.arriveInTunnel(thread, pod, stream, near, state) : undefined));
+    const plain: StreamArrivals['plain'] = (stream, near, { kind, state }) => (kind === 'outbound' && state.podUid === uid ? OutboundConnection.arriveInTunnel(thread, pod, stream, near, state) : undefined);
+    const areKnown = arrived.#tunnel.arrive(tunnel.streams, { plain, nested: (stream, nested) => DoubleTunnel.arrive(thread, ip, stream, nested, plain) });
     if (areKnown) return ok(arrived);
     arrived.forget();
     return err('a stream that this tunnel can not have');

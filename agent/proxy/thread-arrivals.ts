@@ -4,6 +4,7 @@ import { type HandedConnection, parseHanded, type TunnelState } from '../handove
 import type { Arrival } from '../handover/movable.ts';
 import { sessionFault } from '../hbone/http2-state.ts';
 import { channelFault } from '../hbone/tls-channel.ts';
+import { innerFault } from '../hbone/tls-over-stream.ts';
 import type { DataThread } from './data-thread.ts';
 import { InboundSession } from './inbound-session.ts';
 import { OutboundConnection } from './outbound-connection.ts';
@@ -118,7 +119,15 @@ export class ThreadArrivals {
 
 function tunnelFault({ channel, session, streams }: TunnelState, role: 'client' | 'server'): string | undefined {
   if (channel.records.role !== role) return 'a tunnel of the other role';
-  return channelFault(channel) ?? sessionFault(session, role, streams.map(({ stream }) => stream));
+  return channelFault(channel) ?? sessionFault(session, role, streams.map(({ stream }) => stream)) ?? nestedFault(streams);
+}
+
+function nestedFault(streams: TunnelState['streams']): string | undefined {
+  for (const handed of streams) {
+    const fault = handed.kind === 'plain' ? undefined : (innerFault(handed.nested.channel) ?? sessionFault(handed.nested.session, 'client', [handed.nested.stream]));
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }
 
 /** They are another process' still: its peers see nothing of it. */
