@@ -92,16 +92,20 @@ function isOf(head: { readonly signer: string; readonly epoch: number }, record:
 
 /** Where nothing but the version changed the old body is kept, and in another one the endpoints that are the same: so readers see what did not change. */
 function sharedBody(old: StoredRecord['body'], body: StoredRecord['body']): StoredRecord['body'] {
-  if (old === null || body === null) return body;
-  if (isSameJson(old as unknown as JsonValue, body as unknown as JsonValue)) return old;
-  return old.kind === 'eps' && body.kind === 'eps' ? { ...body, endpoints: sharedEndpoints(old.endpoints, body.endpoints) } : body;
+  if (body?.kind !== 'eps') return old !== null && body !== null && isSameJson(old as unknown as JsonValue, body as unknown as JsonValue) ? old : body;
+  if (old?.kind !== 'eps') return { ...body, endpoints: sharedEndpoints([], body.endpoints) };
+  return isSameJson(old as unknown as JsonValue, body as unknown as JsonValue) ? old : { ...body, endpoints: sharedEndpoints(old.endpoints, body.endpoints) };
 }
 
+/** With the objects of before for what is as before, and one list of ports for all that have the same. */
 function sharedEndpoints(old: readonly Endpoint[], endpoints: readonly Endpoint[]): Endpoint[] {
   const known = new Map(old.map((endpoint) => [endpoint.workload, endpoint]));
+  let ports = old[0]?.ports;
   return endpoints.map((endpoint) => {
     const before = known.get(endpoint.workload);
-    return before !== undefined && isSameJson(before as unknown as JsonValue, endpoint as unknown as JsonValue) ? before : endpoint;
+    if (before !== undefined && isSameJson(before as unknown as JsonValue, endpoint as unknown as JsonValue)) return before;
+    if (ports === undefined || !isSameJson(ports as unknown as JsonValue, endpoint.ports as unknown as JsonValue)) ports = endpoint.ports;
+    return ports === endpoint.ports ? endpoint : { ...endpoint, ports };
   });
 }
 

@@ -16,6 +16,7 @@ import { podWorkload } from './pod-workload.ts';
 import type { Resource } from './resource.ts';
 import { podUid, workloadEntryUid } from './resource-names.ts';
 import { type ClusterIdentity, encodeService, keyOfService, type MeshEndpoint, type MeshService, withRule } from './service.ts';
+import { ServingIndex } from './serving-index.ts';
 import { encodeWorkload } from './workload.ts';
 
 /** What there is at the moment, by `<namespace>/<name>`, nodes by name. */
@@ -98,8 +99,7 @@ export class AddressIndex {
   readonly #byName = new Map<string, MeshService>();
   /** By name of resource, where there is one. */
   readonly #rules = new Map<string, TrafficPolicy>();
-  /** By uid of workload, then by key of service. */
-  readonly #endpoints = new Map<string, Map<string, MeshEndpoint>>();
+  readonly #endpoints = new ServingIndex();
   /** Services with endpoints that no pod has, by the node of these. */
   readonly #servicesOnNode = new Map<string, Set<string>>();
   readonly #nodesOfService = new Map<string, ReadonlySet<string>>();
@@ -175,7 +175,7 @@ export class AddressIndex {
     }
     for (const key of imports) {
       const imported = view.imported(key);
-      this.#change(this.#imports, key, imported === undefined ? undefined : importedMeshService(imported, this.#identity.cluster), { view, workloads, names });
+      this.#change(this.#imports, key, imported === undefined ? undefined : importedMeshService(imported, this.#identity.cluster, this.#imports.get(key)), { view, workloads, names });
       yield;
     }
     for (const cluster of changes.gateways ? new Set([...this.#gateways.keys(), ...view.gateways.keys()]) : []) {
@@ -301,15 +301,13 @@ export class AddressIndex {
       const same = after?.endpoints.get(uid);
       if (same !== undefined && nameBefore === name && isSame(endpoint, same)) continue;
       workloads.add(uid);
-      if (nameBefore !== undefined) this.#removeEndpoint(uid, nameBefore);
+      if (nameBefore !== undefined) this.#endpoints.delete(uid, nameBefore);
     }
     for (const [uid, endpoint] of after?.endpoints ?? []) {
       const known = before?.endpoints.get(uid);
       if (name === undefined || (known !== undefined && nameBefore === name && isSame(known, endpoint))) continue;
       workloads.add(uid);
-      const behind = this.#endpoints.get(uid);
-      if (behind === undefined) this.#endpoints.set(uid, new Map([[name, endpoint]]));
-      else behind.set(name, endpoint);
+      this.#endpoints.set(uid, name, endpoint);
     }
     if (nameBefore !== undefined && nameBefore !== name) {
       this.#byName.delete(nameBefore);
@@ -328,14 +326,8 @@ export class AddressIndex {
     }
   }
 
-  #removeEndpoint(uid: string, service: string): void {
-    const behind = this.#endpoints.get(uid);
-    behind?.delete(service);
-    if (behind?.size === 0) this.#endpoints.delete(uid);
-  }
-
   #makeWorkload(uid: string, view: AddressView, names: Set<string>): void {
-    const behind = this.#endpoints.get(uid) ?? new Map<string, MeshEndpoint>();
+    const behind = this.#endpoints.of(uid);
     const workload = this.#podWorkload(uid, view) ?? this.#entryWorkload(uid, view) ?? toldWorkload(behind);
     this.#put(uid, workload === undefined ? undefined : encodeWorkload(workload, behind), names);
   }

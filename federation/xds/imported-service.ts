@@ -11,8 +11,8 @@ import { affinityPolicy } from '../registry/service-balancing.ts';
 import { usableEndpoints } from '../registry/usable-endpoints.ts';
 import { endpointName } from './name-extensions.ts';
 import { podUid, shareUid } from './resource-names.ts';
-import { type MeshEndpoint, type MeshService, servingPorts } from './service.ts';
-import type { Workload } from './workload.ts';
+import { type MeshEndpoint, type MeshPort, type MeshService, servingPorts } from './service.ts';
+import type { ServingPort, Workload } from './workload.ts';
 
 /** An import with the clusterset addresses that it has here. */
 export interface Import {
@@ -28,8 +28,9 @@ type Part = ImportedService['clusters'][number];
  * A service of the clusterset. Pods of this cluster are behind it as what they are here; those of others as what their
  * clusters say. Pods of other networks are behind their gateways, and behind nothing where a client has to name one of
  * them: no way through a gateway leads to a pod's address.
+ * @param before what was made of it last, whose endpoints stay the same objects where they would be the same
  */
-export function importedMeshService({ imported, addresses, rules: routed = NO_RULES }: Import, cluster: string): MeshService {
+export function importedMeshService({ imported, addresses, rules: routed = NO_RULES }: Import, cluster: string, before?: MeshService): MeshService {
   const rules = withCaps(routed, imported.clusters);
   const { namespace, name, ports } = imported;
   const headless = imported.type === 'Headless';
@@ -47,16 +48,17 @@ export function importedMeshService({ imported, addresses, rules: routed = NO_RU
   for (const part of near) {
     const weight = weights?.get(part.cluster)?.each;
     const exposed = exposedPorts(ports, part.ports);
-    const made = knownEndpoints(part, { namespace, name, weight, headless, exposed, isOwn: part.cluster === cluster });
+    const made = (serves: boolean): EndpointFacts => factsOf(part, { namespace, service: name, weight, headless, exposed, isOwn: part.cluster === cluster, serves });
+    const facts = { served: made(true), unserved: made(false) };
     for (const endpoint of part.endpoints) {
       // A weight is a workload's, whatever service it is behind: one that is only for this service is of a workload of its own.
       const uid = weight === undefined ? podUid(part.cluster, namespace, endpoint.workload) : shareUid(part.cluster, namespace, name, endpoint.workload);
-      const serves = isUsable.has(endpoint) && weight !== 0;
-      found.set(uid, made(endpoint, serves, () => ({
-        workload: part.cluster === cluster && weight === undefined ? undefined : remoteWorkload(uid, namespace, endpoint, part, weight),
-        ports: serves ? servingPorts(exposed, endpoint.ports) : [],
-        name: headless && endpoint.ready ? endpointName(endpoint) : undefined,
-      })));
+      const serves = isUsable.has(endpoint) && weight !== 0 ? 'served' : 'unserved';
+      const known = before?.endpoints.get(uid);
+      const isAsBefore = known instanceof ImportedEndpoint && known.facts.text === facts[serves].text;
+      // The same for all that are made sooner or later.
+      if (isAsBefore) facts[serves] = known.facts;
+      found.set(uid, isAsBefore && known.endpoint === endpoint ? known : new ImportedEndpoint(uid, endpoint, facts[serves]));
     }
   }
   return {
@@ -78,25 +80,62 @@ export function importedMeshService({ imported, addresses, rules: routed = NO_RU
   };
 }
 
-interface KnownEndpoint {
-  /** All that it follows from besides the endpoint. */
-  readonly of: string;
-  readonly made: MeshEndpoint;
+/** All that an endpoint of an import follows from besides itself: the same for those of one cluster. Of what is made with it nothing else is kept. */
+interface EndpointFacts {
+  readonly text: string;
+  readonly namespace: string;
+  readonly cluster: string;
+  readonly trustDomain: string;
+  readonly network: string;
+  readonly subzone: string;
+  readonly weight: number | undefined;
+  readonly headless: boolean;
+  readonly isOwn: boolean;
+  readonly serves: boolean;
+  /** Ports for each list of ports that endpoints have. */
+  readonly portsOf: (ports: Endpoint['ports']) => readonly ServingPort[];
 }
 
-const known = new WeakMap<Endpoint, KnownEndpoint>();
-
-/** What is made of an endpoint that stays the same object is the same object too, as long as all else does: of a large service few change at a time. */
-function knownEndpoints({ cluster, trustDomain, network, isLast }: Part, context: object): (endpoint: Endpoint, serves: boolean, make: () => MeshEndpoint) => MeshEndpoint {
-  const of = JSON.stringify([cluster, trustDomain, network, isLast, context]);
-  return (endpoint, serves, make) => {
-    const text = serves ? of : `${of} -`;
-    const before = known.get(endpoint);
-    if (before?.of === text) return before.made;
-    const made = make();
-    known.set(endpoint, { of: text, made });
-    return made;
+function factsOf(part: Part, context: { readonly namespace: string; readonly service: string; readonly weight: number | undefined; readonly headless: boolean; readonly exposed: readonly MeshPort[]; readonly isOwn: boolean; readonly serves: boolean }): EndpointFacts {
+  const { cluster, trustDomain, network, isLast } = part;
+  const { namespace, weight, headless, exposed, isOwn, serves } = context;
+  const made = new Map<Endpoint['ports'], readonly ServingPort[]>();
+  const portsOf = (ports: Endpoint['ports']): readonly ServingPort[] => {
+    let found = made.get(ports);
+    if (found === undefined) made.set(ports, (found = serves ? servingPorts(exposed, ports) : []));
+    return found;
   };
+  return { text: JSON.stringify([cluster, trustDomain, network, isLast, context]), namespace, cluster, trustDomain, network, subzone: subzoneOf(part), weight, headless, isOwn, serves, portsOf };
+}
+
+/**
+ * There are many of them, and of a large service few change at a time: what the workload is, is worked out when it is asked
+ * for, and what is made of an endpoint that stays the same object is the same object too, as long as all else does.
+ */
+class ImportedEndpoint implements MeshEndpoint {
+  readonly ports: readonly ServingPort[];
+  readonly name: MeshEndpoint['name'];
+  readonly endpoint: Endpoint;
+  readonly facts: EndpointFacts;
+  readonly #uid: string;
+
+  constructor(uid: string, endpoint: Endpoint, facts: EndpointFacts) {
+    this.ports = facts.portsOf(endpoint.ports);
+    this.name = facts.headless && endpoint.ready ? endpointName(endpoint) : undefined;
+    this.#uid = uid;
+    this.endpoint = endpoint;
+    this.facts = facts;
+  }
+
+  get workload(): Workload | undefined {
+    return this.facts.isOwn && this.facts.weight === undefined ? undefined : remoteWorkload(this.#uid, this.endpoint, this.facts);
+  }
+
+  /** As one whose members are all plain ones. */
+  toJSON(): MeshEndpoint {
+    const { workload, ports, name } = this;
+    return { workload, ports, name };
+  }
 }
 
 /** Where clients use their own node's endpoints only, each node of each cluster is looked at by itself. */
@@ -105,8 +144,7 @@ function usable({ internalTrafficPolicy }: ImportedService, parts: readonly Pick
 }
 
 /** Others may say any text. */
-function remoteWorkload(uid: string, namespace: string, endpoint: Endpoint, part: Part, capacity: number | undefined): Workload {
-  const { cluster, trustDomain, network } = part;
+function remoteWorkload(uid: string, endpoint: Endpoint, { namespace, cluster, trustDomain, network, subzone, weight }: EndpointFacts): Workload {
   const { workload: name, tunnel, serviceAccount, node, region, zone, ready } = endpoint;
   return {
     uid,
@@ -122,8 +160,8 @@ function remoteWorkload(uid: string, namespace: string, endpoint: Endpoint, part
     cluster,
     hostNetwork: false,
     healthy: ready,
-    locality: { region, zone, subzone: subzoneOf(part) },
-    capacity,
+    locality: { region, zone, subzone },
+    capacity: weight,
     authorizationPolicies: [],
     workloadType: 'pod',
     workloadName: name,
