@@ -2,6 +2,20 @@ import type { Knowledge } from '../outputs/changes.ts';
 import type { ExportGuards } from '../peers/export-guards.ts';
 import type { KnownClusters } from '../records/known-clusters.ts';
 
+/** Of whom everything is known. */
+export interface KnownExtent {
+  readonly allListed: boolean;
+  readonly all: boolean;
+  /** Names of clusters. */
+  readonly complete: ReadonlySet<string>;
+}
+
+export const NOTHING_KNOWN: KnownExtent = { allListed: false, all: false, complete: new Set() };
+
+export function isSameExtent(a: KnownExtent, b: KnownExtent): boolean {
+  return a.allListed === b.allListed && a.all === b.all && a.complete.size === b.complete.size && a.complete.isSubsetOf(b.complete);
+}
+
 /** What may be taken for gone: by what was known at one moment, and by what the guards of peers believe. */
 export class Believed implements Knowledge {
   readonly #own: string;
@@ -23,8 +37,8 @@ export class Believed implements Knowledge {
     return this.#known.allComplete && [...this.#known.views.keys()].every((cluster) => this.#guards.isBelieved(cluster));
   }
 
-  /** The same where the same deletions are allowed. */
-  get text(): string {
-    return JSON.stringify([this.#known.allListed, this.all, [...this.#known.views.keys()].filter(this.isComplete).sort()]);
+  /** What follows from it for all that was written: the same where the same deletions are allowed. */
+  get extent(): KnownExtent {
+    return { allListed: this.#known.allListed, all: this.all, complete: new Set([...this.#known.views.keys()].filter(this.isComplete).sort()) };
   }
 }

@@ -1,13 +1,14 @@
-import type { KubernetesObject, V1EndpointSlice, V1Node, V1Pod, V1Service } from '@kubernetes/client-node';
+import type { KubernetesObject, V1EndpointSlice, V1Namespace, V1Node, V1Pod, V1Service } from '@kubernetes/client-node';
 import { EntryIndex, type EntryObjects } from '../entries/entry-index.ts';
 import { oncePerObject } from '../kubernetes/once-per-object.ts';
-import { DERIVED_SERVICE_ANNOTATION, isOurs, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
+import { DERIVED_SERVICE_ANNOTATION, isOurs, MCS_SOURCE_LABEL, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
 import { type Constituent, type ImportedService, merge } from '../merge/merge.ts';
 import { Merger } from '../merge/merger.ts';
 import type { RemoteGateways } from '../networks/remote-gateways.ts';
 import { convertServiceRoute } from '../networks/service-route.ts';
 import { NO_RULES, type ShareRules } from '../networks/shares.ts';
 import { clustersetAddresses } from '../outputs/clusterset-addresses.ts';
+import { type ExistingObjects, reasonToSkip } from '../outputs/desired.ts';
 import { writtenPrecedence } from '../outputs/import-metadata.ts';
 import { derivedServiceName } from '../outputs/names.ts';
 import type { JudgedPolicy } from '../policy/policy-view.ts';
@@ -18,6 +19,7 @@ import type { PoliciesOf, TrafficOf } from '../xds/address-resources.ts';
 import type { Import } from '../xds/imported-service.ts';
 import { isTold } from '../xds/local-service.ts';
 import type { ClusterIdentity } from '../xds/service.ts';
+import { isSameExtent, type KnownExtent, NOTHING_KNOWN } from './believed.ts';
 import { asHeld, type HeldImports, heldImports } from './held-imports.ts';
 import type { Kind } from './kinds.ts';
 import type { ObjectSources, TakenChanges } from './object-sources.ts';
@@ -38,8 +40,8 @@ export interface Surroundings {
   readonly joinedAt: number;
   /** Whether all clusters are listed that may have exported something before. */
   readonly isSettled: boolean;
-  /** Says of which sources everything is known: with another text other deletions are allowed. */
-  readonly knowledge: string;
+  /** Of which sources everything is known: with more of them more deletions are allowed. */
+  readonly knowledge: KnownExtent;
   readonly policiesOf: PoliciesOf;
   readonly policiesChanged: boolean;
   readonly trafficOf: TrafficOf;
@@ -76,10 +78,10 @@ export class ClusterRegistry {
   #imports: ReadonlyMap<string, ImportedService> = new Map();
   #held: HeldImports = new Map();
   /** What was known when these were found. */
-  #heldKnowledge = '';
+  #heldKnowledge = NOTHING_KNOWN;
   /** Imports by the key of the Service that gives them their address, whoever has made it. */
   readonly #importsByDerived = new Map<string, string>();
-  #knowledge = '';
+  #knowledge = NOTHING_KNOWN;
 
   constructor(identity: ClusterIdentity, objects: ObjectSources) {
     this.#identity = identity;
@@ -106,6 +108,20 @@ export class ClusterRegistry {
 
   get held(): HeldImports {
     return this.#held;
+  }
+
+  /** What there is already where imports are written. */
+  get existing(): Pick<ExistingObjects, 'imports' | 'services' | 'namespaces'> {
+    return {
+      imports: { get: (key) => this.#objects.at<ServiceImport>('imports', key) },
+      services: { get: (key) => this.#objects.at<V1Service>('services', key) },
+      namespaces: {
+        has: (name) => {
+          const namespace = this.#objects.at<V1Namespace>('namespaces', `/${name}`);
+          return namespace !== undefined && namespace.metadata?.deletionTimestamp === undefined;
+        },
+      },
+    };
   }
 
   get own(): Pick<OwnObjects, 'of'> {
@@ -157,8 +173,7 @@ export class ClusterRegistry {
     this.#findOwn(taken, dirty);
     if (surroundings.changed) this.#gateways = surroundings.gateways();
     if (exportsChanged || surroundings.changed || keys.imports.size > 0) yield* this.#merge(surroundings, keys.imports, dirty);
-    if (surroundings.knowledge !== this.#knowledge || taken.redefined.has('serviceEntries') || taken.redefined.has('serviceRoutes')) for (const key of this.keys()) dirty.add(key);
-    this.#knowledge = surroundings.knowledge;
+    if (taken.redefined.has('serviceRoutes')) for (const key of this.keys()) dirty.add(key);
     const entryObjects = this.#entryObjects();
     const workloadEntries = this.#changedEntries('workloadEntries', taken);
     const hosts = yield* this.#entries.apply({ serviceEntries: this.#changedEntries('serviceEntries', taken), workloadEntries, pods: keys.pods, services }, entryObjects);
@@ -177,7 +192,19 @@ export class ClusterRegistry {
         trafficOf: surroundings.trafficOf,
       },
     );
-    return { exportsChanged, dirty, addresses };
+    // What agents are told does not depend on it.
+    const toWrite = taken.redefined.has('serviceEntries') ? this.keys() : new Set([...dirty, ...this.#learnt(surroundings.knowledge)]);
+    this.#knowledge = surroundings.knowledge;
+    return { exportsChanged, dirty: toWrite, addresses };
+  }
+
+  /** Imports of which something may be deleted, or changed, that may not before: what was written of a cluster that is known completely now. */
+  *#learnt(knowledge: KnownExtent): Generator<string, void> {
+    const before = this.#knowledge;
+    const isMore = knowledge.all && !before.all;
+    const learnt = new Set([...knowledge.complete].filter((cluster) => !before.complete.has(cluster)));
+    if (isMore) yield* this.#own.imports();
+    else if (learnt.size > 0) for (const key of this.#own.imports()) if (this.#own.of(key).some(({ metadata }) => learnt.has(metadata?.labels?.[MCS_SOURCE_LABEL] ?? ''))) yield key;
   }
 
   /** All that were known where the kind is not defined any more, or in another version. */
@@ -269,8 +296,8 @@ export class ClusterRegistry {
   }
 
   /** Whether a cluster is complete is part of what is known: while that is the same, and nothing is held, only imports that were written can have to be. */
-  #findHeld(knowledge: string, isComplete: (cluster: string) => boolean): HeldImports {
-    if (this.#held.size > 0 || knowledge !== this.#heldKnowledge) return heldImports(this.#objects.list<ServiceImport>('imports'), isComplete);
+  #findHeld(knowledge: KnownExtent, isComplete: (cluster: string) => boolean): HeldImports {
+    if (this.#held.size > 0 || !isSameExtent(knowledge, this.#heldKnowledge)) return heldImports(this.#objects.list<ServiceImport>('imports'), isComplete);
     return heldImports([...this.#rewritten].flatMap((key) => this.#objects.at<ServiceImport>('imports', key) ?? []), isComplete);
   }
 
@@ -290,11 +317,15 @@ export class ClusterRegistry {
     return object === undefined || !isOurs(object) ? [] : this.#precedenceOf(object);
   }
 
-  /** What is not imported here has no name here either: some namespaces are closed to imports, or not there. */
+  /**
+   * What is not imported here has no name here either: some namespaces are closed to imports, or not there. One that is to
+   * be written is told before it is, as its name leads nowhere until it has an address; without one, only once it is there.
+   */
   #import(key: string): Import | undefined {
     const imported = this.#imports.get(key);
     const object = this.#objects.at<ServiceImport>('imports', key);
-    return imported === undefined || object === undefined || !isOurs(object) ? undefined : { imported, addresses: this.addressesOf(imported), rules: this.rulesOf(key) };
+    if (imported === undefined || (object === undefined ? imported.type === 'Headless' || reasonToSkip(imported, this.existing) !== undefined : !isOurs(object))) return undefined;
+    return { imported, addresses: this.addressesOf(imported), rules: this.rulesOf(key) };
   }
 }
 

@@ -170,6 +170,33 @@ test('a trust domain’s roots are told under its own name, and this cluster’s
   t.true(Buffer.from(own ?? []).includes('root'));
 });
 
+const toldNames = (cluster: ExampleCluster): readonly string[] => [...(cluster.told.at(-1)?.types.get(ADDRESS_TYPE)?.keys() ?? [])];
+
+test('agents are told of an import and its endpoints before the API server has taken anything of it', async (t) => {
+  const cluster = exporting();
+  cluster.membership.views = west();
+  cluster.refused.add('ServiceImport');
+  await using _ = await settled(cluster);
+  t.is(cluster.list('ServiceImport').length, 0);
+  t.deepEqual(toldPorts(cluster), [80, 9090]);
+  t.true(toldNames(cluster).includes('west//Pod/shop/cart-w'));
+  const told = fromBinary(AddressSchema, cluster.told.at(-1)?.types.get(ADDRESS_TYPE)?.get('shop/cart.shop.svc.clusterset.local')?.bytes ?? new Uint8Array());
+  t.deepEqual(told.type.case === 'service' ? told.type.value.addresses : undefined, [], 'its name leads nowhere yet');
+});
+
+for (const [why, change] of [
+  ['headless, whose name leads to pods without an address', (cluster: ExampleCluster): void => void (cluster.membership.views = west([http], { type: 'Headless' }))],
+  ['in a namespace that is not here', (cluster: ExampleCluster): void => cluster.remove('Namespace', 'shop', '')],
+  ['of a name that somebody else has', (cluster: ExampleCluster): void => cluster.put({ apiVersion: 'multicluster.x-k8s.io/v1beta1', kind: 'ServiceImport', metadata: { name: 'cart', namespace: 'shop' } })],
+] as const) test(`nobody is told of an import that is ${why}, while it is not written`, async (t) => {
+  await using cluster = new ExampleCluster();
+  cluster.membership.views = west();
+  cluster.refused.add('ServiceImport');
+  change(cluster);
+  await settled(cluster);
+  t.deepEqual(toldNames(cluster).filter((name) => name.includes('cart')), []);
+});
+
 test('what the API server refused is tried again', async (t) => {
   const cluster = exporting();
   cluster.refused.add('Service');

@@ -55,6 +55,8 @@ import { bundleDigest, membersBehind, type OwnTrust, type TrustBundle, TrustDist
 
 /** Changes that come close together are handled as one; the first is not made to wait longer than this. */
 const GATHER_MS = 15;
+/** Nor longer than the pass before has taken, up to this: where much changes all the time, fewer passes have more each. */
+const MAX_GATHER_MS = 100;
 const RETRY_MS = 1000;
 
 export interface ClustersetOptions {
@@ -110,6 +112,8 @@ export class Clusterset {
   #ranges: readonly IpPrefix[] | undefined;
   /** With what the imports of this moment were worked out. */
   #believed: Believed;
+  /** How long the last pass took. */
+  #passMs = 0;
   /** What this cluster said of itself when its records were made last. */
   #published = '';
 
@@ -216,7 +220,7 @@ export class Clusterset {
     this.#objects.start(wake, signal);
     while (!signal.aborted) {
       await this.#changed.promise;
-      await waitFor(GATHER_MS, signal);
+      await waitFor(Math.min(MAX_GATHER_MS, Math.max(GATHER_MS, this.#passMs)), signal);
       this.#changed = Promise.withResolvers();
       if (signal.aborted) return;
       this.#objects.follow(wake, signal);
@@ -232,8 +236,10 @@ export class Clusterset {
     const taken = this.#objects.take();
     const othersChanged = this.#othersChanged;
     this.#othersChanged = false;
+    const startedMs = performance.now();
     try {
       await this.#reconcile(taken, othersChanged);
+      this.#passMs = performance.now() - startedMs;
       const written = [await this.#writePolicyStatuses(), await this.#writeEntryStatuses(), await this.#networks.write(), await this.#writeImportPolicyStatuses(), await this.#writeProperties()];
       return written.every((isWritten) => isWritten);
     } catch (thrown) {
@@ -253,7 +259,7 @@ export class Clusterset {
     // Others are heard of while it is worked out, and that counts from the next pass on.
     const known = this.#options.membership.known();
     const believed = new Believed(this.#options.config.cluster, known, this.#guards);
-    const knowledge = believed.text;
+    const knowledge = believed.extent;
     const { exportsChanged, dirty, addresses } = await inSlices(this.#registry.apply(taken, { changed: othersChanged || consentChanged, others: () => this.#others(known), gateways: () => this.#networks.remote(known.views), isComplete: believed.isComplete, ...this.#seniority(known), knowledge, policiesOf, policiesChanged, trafficOf: this.#traffic.policyOf, trafficChanged }));
     this.#believed = believed;
     this.#entryStatuses.see(taken);

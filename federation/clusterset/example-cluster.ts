@@ -132,7 +132,8 @@ export class ExampleCluster implements AsyncDisposable {
     this.clusterset.notify();
     // On a busy machine the next pass may take longer than it is quiet otherwise. There is none while something can not be listed.
     if (!this.#isHeldUp) await until('a pass', () => this.told.length > passes);
-    for (let quiet = 0, before = -1; quiet < 3; before = this.written.length + this.told.length) {
+    // Longer than one pass may wait for the next.
+    for (let quiet = 0, before = -1; quiet < 5; before = this.written.length + this.told.length) {
       await sleep(30);
       quiet = this.written.length + this.told.length === before ? quiet + 1 : 0;
     }
@@ -172,7 +173,8 @@ export class ExampleCluster implements AsyncDisposable {
       peers: { statusOf: (cluster) => statusOf(membership.phases.get(cluster)), phaseOf: (cluster) => membership.phases.get(cluster), standingOf: (cluster) => membership.standings.get(cluster) ?? 'first', ownState: 'connected', ownSinceMs: 0, hasHeardItself: false },
     };
     Object.defineProperties(fake, { allListed: { get: () => known().allListed }, allComplete: { get: () => known().allComplete } });
-    const writer: Pick<Writer, 'write' | 'writeStatus' | 'applyStatus'> = {
+    const writer: Pick<Writer, 'write' | 'writeStatus' | 'applyStatus' | 'writesAtOnce'> = {
+      writesAtOnce: 4,
       write: async (change) => this.#write(change),
       writeStatus: async (plural, object, status) => this.#writeStatus(plural, object, status),
       applyStatus: async (_, object) => this.#applyStatus(object),

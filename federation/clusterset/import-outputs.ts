@@ -1,4 +1,3 @@
-import type { V1Namespace, V1Service } from '@kubernetes/client-node';
 import { waitFor } from '@landbridge/core/retry-delay.ts';
 import type { Logger } from 'pino';
 import { exportConditions, type Publication } from '../conditions/export-conditions.ts';
@@ -11,15 +10,19 @@ import { desiredObjects, type ExistingObjects } from '../outputs/desired.ts';
 import type { IstioShape } from '../outputs/istio/istio-context.ts';
 import { SERVICE_ENTRY_VERSION } from '../outputs/istio/service-entry.ts';
 import { type PlannedChange, plannedChanges } from '../outputs/plan.ts';
-import { MAX_PARALLEL_WRITES, type Writer } from '../outputs/writer.ts';
+import type { Writer } from '../outputs/writer.ts';
 import type { LabelledServices } from '../exports/labelled-services.ts';
+import { metrics } from '../metrics.ts';
 import { exportedMetadata } from '../registry/exported-metadata.ts';
 import { exportValidity } from '../registry/exports.ts';
 import type { ClusterRegistry } from './cluster-registry.ts';
 import { isHeld } from './held-imports.ts';
 import type { ObjectSources } from './object-sources.ts';
+import { OutputTurns, type Turn } from './output-turns.ts';
 
 const RETRY_MS = 1000;
+/** As long as what waits for its turn has nothing to write, nothing else of this process has its own. */
+const SLICE_MS = 8;
 
 export interface ImportOutputsOptions {
   readonly objects: ObjectSources;
@@ -40,11 +43,12 @@ export interface ImportOutputsOptions {
  * Writes what follows from imports and exports, a few of them at a time, beside everything else: an API server that takes its
  * time makes nobody wait but those who look there. What is to be written is known by its key only, and looked up when its
  * turn comes: what changes again before that is written once. One that changes again meanwhile has its next turn after all others.
+ * What agents wait for is written first, what only people read last ({@link OutputTurns}).
  * A replica that does not lead writes nothing, and looks at everything once it does.
  */
 export class ImportOutputs {
   readonly #options: ImportOutputsOptions;
-  readonly #due = new Set<string>();
+  readonly #due = new OutputTurns((key) => this.#lacksAddress(key));
   /** Those that are being written: two writes of one import could arrive the other way round. */
   readonly #writing = new Map<string, Promise<void>>();
   #added = Promise.withResolvers<void>();
@@ -57,6 +61,7 @@ export class ImportOutputs {
   add(keys: Iterable<string>): void {
     if (!this.#options.leadership.isLeading) return;
     for (const key of keys) this.#due.add(key);
+    this.#count();
     if (this.#due.size > 0) this.#added.resolve();
   }
 
@@ -77,17 +82,25 @@ export class ImportOutputs {
   }
 
   async #write(signal: AbortSignal): Promise<void> {
+    const { writer } = this.#options;
     const wake = (): void => this.#added.resolve();
     signal.addEventListener('abort', wake, { once: true });
+    let until = performance.now() + SLICE_MS;
     while (!signal.aborted) {
-      const key = this.#writing.size < MAX_PARALLEL_WRITES ? this.#next() : undefined;
-      if (key === undefined) {
+      if (performance.now() >= until) {
+        await new Promise(setImmediate);
+        until = performance.now() + SLICE_MS;
+        continue;
+      }
+      const next = this.#writing.size < writer.writesAtOnce ? this.#due.take(this.#writing) : undefined;
+      if (next === undefined) {
+        this.#count();
         await this.#added.promise;
         this.#added = Promise.withResolvers();
         continue;
       }
-      this.#due.delete(key);
-      const written = this.#writeOne(key, signal).finally(() => {
+      const { key } = next;
+      const written = this.#writeOne(next, signal).finally(() => {
         this.#writing.delete(key);
         wake();
       });
@@ -97,19 +110,32 @@ export class ImportOutputs {
     await Promise.all(this.#writing.values());
   }
 
-  #next(): string | undefined {
-    for (const key of this.#due) if (!this.#writing.has(key)) return key;
-    return undefined;
+  #count(): void {
+    metrics.outputsWaiting.set(this.#due.size + this.#writing.size);
   }
 
-  async #writeOne(key: string, signal: AbortSignal): Promise<void> {
-    if (!(await this.#attempt(key))) void waitFor(RETRY_MS, signal).then(() => this.add([key]));
+  /** Its name leads nowhere yet. */
+  #lacksAddress(key: string): boolean {
+    const { registry } = this.#options;
+    const imported = registry.imports.get(key);
+    return imported !== undefined && imported.type === 'ClusterSetIP' && registry.derivedService(imported) === undefined;
   }
 
-  async #attempt(key: string): Promise<boolean> {
+  async #writeOne(turn: Turn, signal: AbortSignal): Promise<void> {
+    if (!(await this.#attempt(turn))) void waitFor(RETRY_MS, signal).then(() => this.add([turn.key]));
+  }
+
+  async #attempt({ key, what }: Turn): Promise<boolean> {
     try {
-      const written = [await this.#writeLabelExport(key), await this.#writeObjects(key), await this.#writeImportStatus(key), await this.#writeExportStatus(key)];
-      return written.every((isWritten) => isWritten);
+      if (what === 'status') {
+        const written = [await this.#writeImportStatus(key), await this.#writeExportStatus(key)];
+        return written.every((isWritten) => isWritten);
+      }
+      const isExported = await this.#writeLabelExport(key);
+      const { isComplete, count } = await this.#writeObjects(key);
+      // One that has just been made says that it has no address yet, and soon that it has.
+      if (!isComplete || count === 0 || !this.#lacksAddress(key)) this.#due.addStatus(key);
+      return isExported && isComplete;
     } catch (thrown) {
       this.#options.log.error({ err: thrown, stack: thrown instanceof Error ? thrown.stack : undefined, import: key }, 'an import could not be written');
       return false;
@@ -121,16 +147,20 @@ export class ImportOutputs {
     return change === undefined || (await this.#options.writer.write(change));
   }
 
-  async #writeObjects(key: string): Promise<boolean> {
+  /** `count`: of writes that were tried. */
+  async #writeObjects(key: string): Promise<{ readonly isComplete: boolean; readonly count: number }> {
     const { registry, writer, knowledge, log } = this.#options;
     const imported = registry.imports.get(key);
     const { objects: desired, skipped } = desiredObjects(imported === undefined ? [] : [imported], this.#existing());
     for (const [each, reason] of skipped) log.debug({ import: each, reason }, 'not imported');
-    let complete = true;
+    let isComplete = true;
+    let count = 0;
     for (const change of changes(desired, registry.own.of(key), knowledge())) {
-      if (!isHeld(change, registry.held)) complete = (await writer.write(change)) && complete;
+      if (isHeld(change, registry.held)) continue;
+      isComplete = (await writer.write(change)) && isComplete;
+      count += 1;
     }
-    return complete;
+    return { isComplete, count };
   }
 
   /** For Istio, which has its own definition: agents are told of imports without. */
@@ -140,17 +170,10 @@ export class ImportOutputs {
   }
 
   #existing(): ExistingObjects {
-    const { objects, registry, cluster, istioShape } = this.#options;
+    const { registry, cluster, istioShape } = this.#options;
     return {
       cluster,
-      imports: { get: (key) => objects.at<ServiceImport>('imports', key) },
-      services: { get: (key) => objects.at<V1Service>('services', key) },
-      namespaces: {
-        has: (name) => {
-          const namespace = objects.at<V1Namespace>('namespaces', `/${name}`);
-          return namespace !== undefined && namespace.metadata?.deletionTimestamp === undefined;
-        },
-      },
+      ...registry.existing,
       serviceEntries: this.isIstioThere,
       istio: { shape: istioShape, cluster, rulesOf: (key) => registry.rulesOf(key), gatewaysOf: (name) => registry.gateways.get(name)?.gateways ?? [] },
     };

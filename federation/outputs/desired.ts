@@ -48,7 +48,8 @@ export function desiredObjects(imports: Iterable<ImportedService>, existing: Exi
   return { objects, skipped };
 }
 
-function reasonToSkip({ namespace, name, type, ports }: ImportedService, existing: ExistingObjects): string | undefined {
+/** Why an import is not written; undefined for one that is. */
+export function reasonToSkip({ namespace, name, type, ports }: ImportedService, existing: Pick<ExistingObjects, 'imports' | 'services' | 'namespaces'>): string | undefined {
   if (CLOSED_NAMESPACES.has(namespace)) return `nothing is imported into ${namespace}`;
   if (!existing.namespaces.has(namespace)) return `there is no namespace ${namespace} here`;
   // A Service needs one; only a headless one can do without.

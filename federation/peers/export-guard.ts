@@ -50,6 +50,8 @@ export function guardOf(exports: PeerExports): GuardState {
 
 /** `nowMs` by a clock that does not go back. */
 export function nextGuard(state: GuardState, { services, endpoints }: PeerExports, nowMs: number, { settleMs, holdMs }: GuardTimes): GuardState {
+  // Most peers say nothing new at a time.
+  if (state.vanished.size === 0 && state.wentMs.length === 0 && services === state.exports.services && endpoints === state.exports.endpoints) return state;
   const vanished = new Map<string, Vanished>();
   for (const [key, service] of state.exports.services) {
     if (!services.has(key)) vanished.set(key, state.vanished.get(key) ?? { atMs: nowMs, service, endpoints: state.exports.endpoints.get(key), isHeld: false });

@@ -87,6 +87,24 @@ test('writes only what changed, and takes back what is no longer wished', async 
   t.true(setup.view()?.complete);
 });
 
+test('while records change all the time, few of them are closed by a sync, and the last one is', async (t) => {
+  await using setup = await setUp();
+  const syncs = new Set<number>();
+  const stop = new AbortController();
+  const counting = (async () => {
+    for await (const event of setup.bus.watch('west.sync', stop.signal)) if (event.kind === 'entry') syncs.add(event.revision);
+  })();
+  for (let port = 1; port <= 40; port += 1) {
+    setup.publisher.publish(wish(service('cart', port)));
+    await until('it must be written', () => setup.view()?.services.get('shop/cart')?.ports[0]?.port === port);
+  }
+  await settled(setup);
+  t.true(syncs.size <= 5, `${syncs.size} syncs`);
+  t.true(setup.view()?.complete);
+  stop.abort();
+  await counting;
+});
+
 test('the latest wish wins', async (t) => {
   await using setup = await setUp();
   for (let port = 1; port <= 50; port += 1) {

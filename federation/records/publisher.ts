@@ -22,6 +22,8 @@ export interface PublisherOptions {
   readonly onDecided?: () => void;
   /** Between two looks at what the bus has, when readers ask. */
   readonly minAuditMs?: number;
+  /** Between two `sync` records. */
+  readonly syncMs?: number;
 }
 
 export interface PublisherStatus {
@@ -34,6 +36,8 @@ export interface PublisherStatus {
 
 /** Writes under way at once. */
 const MAX_PARALLEL_PUTS = 16;
+/** Between two `sync` records: where records change all the time, one for each change would cost all readers half as much again. */
+const SYNC_MS = 1000;
 const IDLE_ROUND_MS = 250;
 /** Readers, of which one may be hostile, may ask as often as they like. */
 const MIN_AUDIT_MS = 30_000;
@@ -55,6 +59,8 @@ export class Publisher {
   /** When, by performance.now(). */
   #listedMs = 0;
   #changed = Promise.withResolvers<void>();
+  /** When the last `sync` was written, by performance.now(). */
+  #syncMs = Number.NEGATIVE_INFINITY;
   #lastError: string | undefined;
   #asked = Promise.withResolvers<void>();
 
@@ -236,9 +242,11 @@ export class Publisher {
     };
     const results = await Promise.allSettled(Array.from({ length: MAX_PARALLEL_PUTS }, writer));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
-    const sync = superseded() ? undefined : this.#own.syncToWrite(desired);
+    const isEarly = performance.now() - this.#syncMs < (this.#options.syncMs ?? SYNC_MS);
+    const sync = superseded() || isEarly ? undefined : this.#own.syncToWrite(desired);
     if (sync === undefined) return wrote;
     await this.#put(sync, signal);
+    this.#syncMs = performance.now();
     return wrote + 1;
   }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
+import { until } from '@landbridge/lab/until.ts';
 import type { DeltaDiscoveryResponse } from '@landbridge/wire/gen/discovery_pb.js';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE } from '@landbridge/wire/protocol.ts';
 import type { DialReport } from '@landbridge/wire/dial-report.ts';
@@ -32,10 +33,6 @@ function snapshot(versions: Readonly<Record<string, string>>, complete = true): 
 }
 
 const summary = ({ resources, removedResources }: DeltaDiscoveryResponse): unknown => [resources.map(({ name, version }) => `${name}@${version}`).sort(), [...removedResources].sort()];
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 200 && !(await holds()); tries++) await sleep(20);
-}
 
 async function streams(): Promise<number> {
   return (await metrics.agents.get()).values[0]?.value ?? 0;
@@ -117,7 +114,7 @@ test.serial('a refusal is counted, and not answered with the same again', async 
   const before = await refused();
   agent.send({ typeUrl: TYPE });
   agent.confirm((await agent.wait(1))[0] as DeltaDiscoveryResponse, 'a is not understood');
-  await until(async () => (await refused()) === before + 1);
+  await until('the refusal to be counted', async () => (await refused()) === before + 1);
   t.is(await refused(), before + 1);
   await sleep(QUIET_MS);
   t.is(agent.answers.length, 1);
@@ -197,7 +194,7 @@ test.serial('streams are counted while they last, however they end', async (t) =
   cancelled[Symbol.dispose]();
   finished.finish();
   t.is(await finished.ended, undefined);
-  await until(async () => (await streams()) === before);
+  await until('the streams to end', async () => (await streams()) === before);
   t.is(await streams(), before);
   t.notThrows(() => ads.publish(snapshot({ a: '1' })));
 });
@@ -242,7 +239,7 @@ test.serial('who has confirmed a resource as it is now is known, and who refused
   const agents = [new ExampleAgent(server.address), new ExampleAgent(server.address)] as const;
   const confirmation = (): unknown => ads.confirmation(TYPE, 'a');
   const becomes = async (connected: number, confirmed: number): Promise<void> => {
-    await until(() => JSON.stringify(confirmation()) === JSON.stringify({ connected, confirmed }));
+    await until('the confirmation', () => JSON.stringify(confirmation()) === JSON.stringify({ connected, confirmed }));
     t.deepEqual(confirmation(), { connected, confirmed });
   };
   await becomes(0, 0);
@@ -269,7 +266,7 @@ test.serial('who has confirmed a resource as it is now is known, and who refused
 const limited = (options: ConstructorParameters<typeof AdsService>[2]): AdsService => new AdsService(new Authenticator(reviewer, 'landbridge-system', Date.now), pino({ level: 'silent' }), options);
 
 test.serial('an agent that does not confirm in time is cut off, and others are told all the same', async (t) => {
-  const ads = limited({ confirmMs: 100 });
+  const ads = limited({ confirmMs: 1000 });
   ads.publish(snapshot({ a: '1' }));
   await using server = await serveDiscovery(ads);
   using slow = new ExampleAgent(server.address);

@@ -53,7 +53,7 @@ export class ExampleAgent implements Disposable {
 
   /** The answers once there are so many. */
   async wait(count: number): Promise<DeltaDiscoveryResponse[]> {
-    const signal = AbortSignal.timeout(5000);
+    const signal = AbortSignal.timeout(60_000);
     while (this.answers.length < count) await once(this.#call, 'data', { signal });
     return this.answers;
   }
