@@ -1,21 +1,24 @@
 /**
- * What the federation service of one member costs where many others share many services: time until all is known and told,
- * memory, stalls, how soon a change reaches an agent, and what the hub costs at rest. The hub is a real nats-server, the API server
- * a real one, and the other members publish what members publish. Usage: node bench/federation.ts [--quick] [--json FILE] [--profile DIRECTORY] [--seconds OF_CHANGES] [TIMES…]
+ * What the federation service of one member costs where many others share many services: time until all is known and told, and
+ * until all of it is written, memory, stalls, how soon a change reaches an agent, and what the hub costs at rest. The hub is a
+ * real nats-server, the API server a real one, and the other members publish what members publish. How far it has come is told
+ * by lines on standard error. Usage: node bench/federation.ts [--quick] [--json FILE] [--profile DIRECTORY] [--seconds OF_CHANGES] [TIMES…]
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { HubCredentials } from '@landbridge/federation/join/credentials.ts';
 import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import { buildTools, toolPath } from '@landbridge/lab/tools.ts';
-import { now, percentile } from './control-plane/clock.ts';
+import { now } from './control-plane/clock.ts';
 import { follow } from './control-plane/follow.ts';
 import { BenchProcess } from './control-plane/process.ts';
-import { HOME, type MeshSize, NAMESPACES } from './federation/shared-services.ts';
+import { memoryMiB, processorSeconds } from './federation/processor.ts';
+import { HOME, type MeshSize, NAMESPACES, SERVICE_RANGE } from './federation/shared-services.ts';
+import { Told } from './federation/told.ts';
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: 'boolean', default: false }, json: { type: 'string' }, profile: { type: 'string' }, seconds: { type: 'string' } } });
 const SIZE: MeshSize = options.quick ? { members: 8, services: 200, endpoints: 10_000 } : { members: 64, services: 2000, endpoints: 100_000 };
@@ -23,13 +26,14 @@ const RATE = options.quick ? { perSecond: 200, seconds: 20 } : { perSecond: 1000
 const CHANGES = { perSecond: RATE.perSecond, count: RATE.perSecond * (options.seconds === undefined ? RATE.seconds : Number(options.seconds)) };
 const IDLE_MS = options.quick ? 20_000 : 60_000;
 const PART_MS = 3_600_000;
-const SETTLE_MS = 5000;
-/** As in control-plane.ts. */
-const AS_IN_THE_CHART = ['--max-old-space-size=384', '--max-semi-space-size=4', ...(options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`])];
+const PROGRESS_MS = 5000;
+/** After changes the last ones have to come within this time. */
+const DRAIN_MS = 120_000;
+/** As in control-plane.ts, of so many times the size. */
+const asInTheChart = (factor: number): readonly string[] => [`--max-old-space-size=${384 * Math.max(1, factor)}`, '--max-semi-space-size=4', ...(options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`])];
 
 interface Report {
   readonly ms: number;
-  readonly rssMiB: number;
   readonly cpuMs: number;
   readonly stallP99Ms: number;
   readonly stallMaxMs: number;
@@ -49,87 +53,126 @@ function traffic(pid: number, port: number): number {
   return count('bytes_acked') + count('bytes_received');
 }
 
-async function measure(size: MeshSize): Promise<readonly Row[]> {
-  const signal = AbortSignal.timeout(PART_MS);
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+async function measure(factor: number): Promise<readonly Row[]> {
+  const size: MeshSize = { members: SIZE.members, services: SIZE.services * factor, endpoints: SIZE.endpoints * factor };
+  const stop = new AbortController();
+  const signal = AbortSignal.any([AbortSignal.timeout(PART_MS), stop.signal]);
+  using _stop = { [Symbol.dispose]: () => stop.abort() };
   const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-bench-'));
   using _directory = { [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }) };
-  await using api = await TestApiServer.start('10.224.0.0/12');
+  await using api = await TestApiServer.start(SERVICE_RANGE);
   for (let i = 0; i < NAMESPACES; i++) await api.create('/api/v1/namespaces', { metadata: { name: `team-${i}` } });
   const kubeconfig = path.join(directory, 'kubeconfig');
   writeFileSync(kubeconfig, api.config.exportConfig(), { mode: 0o600 });
   using members = new BenchProcess('../federation/members.ts', [size.members, size.services, size.endpoints].map(String));
   const { credentials, records } = await members.next<{ credentials: HubCredentials; records: number }>(signal);
-  process.stderr.write(`${size.members} members have published ${records} records\n`);
-  using service = new BenchProcess('../federation/service.ts', [kubeconfig, String(size.endpoints + size.services)], AS_IN_THE_CHART);
+  say(`${size.members} members have published ${records} records`);
+
+  const startedMs = now();
+  using service = new BenchProcess('../federation/service.ts', [kubeconfig, String(size.endpoints + size.services)], asInTheChart(factor));
   service.send(credentials);
   const { pid, port, roots } = await service.next<{ pid: number; port: number; roots: string }>(signal);
+  const told = new Told();
+  const processors = new Map([[process.pid, 'follower'], [pid, 'service'], [members.pid, 'members']]);
+  const seconds = (program: string): number => processorSeconds(processors).get(program) ?? 0;
+  /** Of the API server and its storage. */
+  const apiSeconds = (): number => seconds('kube-apiserver') + seconds('etcd');
+  const slices = async (): Promise<number> => await api.count('/apis/discovery.k8s.io/v1/endpointslices').catch(() => Number.NaN);
+  const progress = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const used = [...processorSeconds(processors)].filter(([, spent]) => spent >= 1).map(([name, spent]) => `${name} ${Math.round(spent)}`).join(', ');
+      const changes = told.changes === 0 ? '' : `, ${told.changes} changes, ${told.underWay} under way, p50 ${Math.round(told.latency(0.5, { since: true }))} ms, p99 ${Math.round(told.latency(0.99, { since: true }))} ms`;
+      told.mark();
+      say(`${Math.round((now() - startedMs) / 1000)} s: told ${told.workloads} endpoints, ${told.services} services, ${told.addressed} with an address; ${await slices()} slices; ${Math.round(memoryMiB(pid).now)} MiB; processor ${used} s; load ${loadavg()[0]?.toFixed(1)}${changes}`);
+      await sleep(PROGRESS_MS, undefined, { signal });
+    }
+  };
+  progress().catch((thrown: unknown) => {
+    if (!signal.aborted) say(`no progress can be told: ${String(thrown)}`);
+  });
+  const untilTold = async (isEnough: () => boolean): Promise<number> => {
+    while (!isEnough()) await sleep(50, undefined, { signal });
+    return now() - startedMs;
+  };
+  const following = follow(port, roots, (name, atMs, bytes) => told.take(name, atMs, bytes));
   const synced = await service.next<Report>(signal);
-  process.stderr.write(`${JSON.stringify(synced)}\n`);
-  const writtenMs = await untilWritten(api, size, signal);
-  await sleep(SETTLE_MS, undefined, { signal });
+  const [syncedApi, syncedLoad] = [apiSeconds(), loadavg()[0] ?? 0];
+  say(`all known: ${JSON.stringify(synced)}`);
+  using _following = await following;
+  const toldMs = await untilTold(() => told.workloads >= size.endpoints && told.services >= size.services);
+  const addressedMs = await untilTold(() => told.addressed >= size.services);
+  say(`all services have an address after ${Math.round(addressedMs)} ms`);
+  let toWrite: number;
+  do {
+    await sleep(1000, undefined, { signal });
+    service.send('waiting');
+    ({ toWrite } = await service.next<{ toWrite: number }>(signal));
+  } while (toWrite > 0 || (await slices()) < size.services * 2);
+  const writtenMs = now() - startedMs;
   service.send('report');
   const written = await service.next<Report>(signal);
-  process.stderr.write(`${JSON.stringify({ writtenMs, ...written })}\n`);
+  const writtenApi = apiSeconds();
+  const memory = memoryMiB(pid);
+  say(`all written: ${JSON.stringify({ writtenMs, ...written })}`);
 
   const hubPort = Number(new URL(credentials.urls[0] ?? '').port);
   const before = traffic(pid, hubPort);
   await sleep(IDLE_MS, undefined, { signal });
   const idleBytes = (traffic(pid, hubPort) - before) * (60_000 / IDLE_MS);
 
-  const sent = new Map<string, number>();
-  const latencies: number[] = [];
-  using _follow = await follow(port, roots, (name, atMs) => {
-    const sentMs = sent.get(name);
-    if (sentMs === undefined) return;
-    latencies.push(atMs - sentMs);
-    sent.delete(name);
-  });
-  let waiting = 0;
-  members.on(({ changed, atMs }: { changed: string; atMs: number }) => {
-    if (!sent.has(changed)) sent.set(changed, atMs);
-    waiting = Math.max(waiting, sent.size);
-  });
+  members.on(({ changed, atMs }: { changed: string; atMs: number }) => told.sent(changed, atMs));
   service.send('reset');
-  const startedMs = now();
+  const [serviceBefore, apiBefore, changesMs] = [seconds('service'), apiSeconds(), now()];
   members.send(CHANGES);
-  await sleep((CHANGES.count / CHANGES.perSecond) * 1000, undefined, { signal });
-  const left = sent.size;
-  while (sent.size > 0 && now() - startedMs < PART_MS) await sleep(100, undefined, { signal });
-  const drainedMs = now() - startedMs - (CHANGES.count / CHANGES.perSecond) * 1000;
+  while (told.changes < CHANGES.count && now() - changesMs < 2 * (CHANGES.count / CHANGES.perSecond) * 1000) await sleep(20, undefined, { signal });
+  const [madeMs, left, made] = [now() - changesMs, told.underWay, told.changes];
+  while (told.underWay > 0 && now() - changesMs - madeMs < DRAIN_MS) await sleep(20, undefined, { signal });
+  const drainedMs = now() - changesMs - madeMs;
   service.send('changed');
   const changed = await service.next<Report>(signal);
-  latencies.sort((a, b) => a - b);
   const name = `${size.members} members, ${size.services} services, ${size.endpoints} endpoints`;
   const row = (what: string, value: number, unit: string): Row => ({ path: name, case: what, value: Math.round(value * 10) / 10, unit });
   return [
     row('all known and told', synced.ms / 1000, 's'),
-    row('processor until then', synced.cpuMs / 1000, 's'),
-    row('all objects written, after that', writtenMs / 1000, 's'),
-    row('memory, all written', written.rssMiB, 'MiB'),
+    row('an agent has it', toldMs / 1000, 's'),
+    row('processor until told: service', synced.cpuMs / 1000, 's'),
+    row('processor until told: API server and etcd', syncedApi, 's'),
     row('stalls until told, p99', synced.stallP99Ms, 'ms'),
-    row('longest stall until all is written', written.stallMaxMs, 'ms'),
+    row('longest stall until told', synced.stallMaxMs, 'ms'),
+    row('load average when told', syncedLoad, ''),
+    row('all services have an address', addressedMs / 1000, 's'),
+    row('all objects written', writtenMs / 1000, 's'),
+    row('processor until written: service', written.cpuMs / 1000, 's'),
+    row('processor until written: API server and etcd', writtenApi, 's'),
+    row('stalls until written, p99', written.stallP99Ms, 'ms'),
+    row('longest stall until written', written.stallMaxMs, 'ms'),
+    row('memory, all written', memory.now, 'MiB'),
+    row('memory until then, at most', memory.most, 'MiB'),
     row('traffic with the hub at rest', idleBytes / 1024, 'KiB/min'),
-    row(`a change to an agent at ${CHANGES.perSecond}/s, p50`, percentile(latencies, 0.5), 'ms'),
-    row(`a change to an agent at ${CHANGES.perSecond}/s, p99`, percentile(latencies, 0.99), 'ms'),
-    row('most changes under way', waiting, ''),
-    row('changes under way at the end', left, ''),
-    row('until the last of them is told', Math.max(0, drainedMs) / 1000, 's'),
-    row('processor for a change', changed.cpuMs / CHANGES.count, 'ms'),
+    row('changes made', made, ''),
+    row('changes made in a second', made / (madeMs / 1000), ''),
+    row('a change to an agent, p50', told.latency(0.5), 'ms'),
+    row('a change to an agent, p99', told.latency(0.99), 'ms'),
+    row('most changes under way', told.mostUnderWay, ''),
+    row('changes under way when the last was made', left, ''),
+    row('until the last of them is told', drainedMs / 1000, 's'),
+    row('changes that were never told', told.underWay, ''),
+    row('processor for a change: service', changed.cpuMs / made, 'ms'),
+    row('processor under changes: service', (100 * (seconds('service') - serviceBefore)) / ((madeMs + drainedMs) / 1000), '%'),
+    row('processor under changes: API server and etcd', (100 * (apiSeconds() - apiBefore)) / ((madeMs + drainedMs) / 1000), '%'),
     row('stalls under changes, p99', changed.stallP99Ms, 'ms'),
-    row('memory after changes', changed.rssMiB, 'MiB'),
+    row('longest stall under changes', changed.stallMaxMs, 'ms'),
+    row('memory after changes', memoryMiB(pid).now, 'MiB'),
+    row('memory, at most', memoryMiB(pid).most, 'MiB'),
+    row('load average at the end', loadavg()[0] ?? 0, ''),
   ];
-}
-
-/** Milliseconds until the API server has a slice for each export. */
-async function untilWritten(api: TestApiServer, size: MeshSize, signal: AbortSignal): Promise<number> {
-  const startedMs = now();
-  while ((await api.count('/apis/discovery.k8s.io/v1/endpointslices')) < size.services * 2) await sleep(200, undefined, { signal });
-  return now() - startedMs;
 }
 
 await buildTools(new AbortController().signal);
 process.env['LANDBRIDGE_NATS_SERVER'] ??= toolPath('nats-server');
 const rows: Row[] = [];
-for (const factor of positionals.length > 0 ? positionals.map(Number) : [1]) rows.push(...(await measure({ members: SIZE.members, services: SIZE.services * factor, endpoints: SIZE.endpoints * factor })));
+for (const factor of positionals.length > 0 ? positionals.map(Number) : [1]) rows.push(...(await measure(factor)));
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, undefined, 2)}\n`);
 process.stdout.write(`What the federation service of cluster ${HOME} costs.\n\n| mesh | what | |\n|---|---|---|\n${rows.map((row) => `| ${row.path} | ${row.case} | ${row.value} ${row.unit} |`).join('\n')}\n`);

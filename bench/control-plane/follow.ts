@@ -5,8 +5,10 @@ import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema } from '@land
 import { ADDRESS_TYPE, DELTA_ADS_METHOD } from '@landbridge/wire/protocol.ts';
 import { now } from './clock.ts';
 
-/** Follows addresses as an agent does; `onName` is called for each resource that is told, when it is. */
-export async function follow(port: number, roots: string, onName: (name: string, atMs: number) => void): Promise<Disposable> {
+const NOTHING = new Uint8Array();
+
+/** Follows addresses as an agent does; `onName` is called for each resource that is told, when it is, with its bytes. */
+export async function follow(port: number, roots: string, onName: (name: string, atMs: number, bytes: Uint8Array) => void): Promise<Disposable> {
   const client = new Client(`localhost:${port}`, credentials.createSsl(Buffer.from(roots)), { 'grpc.max_receive_message_length': -1 });
   const metadata = new Metadata();
   metadata.set('authorization', 'Bearer bench');
@@ -17,7 +19,7 @@ export async function follow(port: number, roots: string, onName: (name: string,
   call.on('data', (bytes: Buffer) => {
     const atMs = now();
     const { nonce, resources } = fromBinary(DeltaDiscoveryResponseSchema, bytes);
-    for (const { name } of resources) onName(name, atMs);
+    for (const { name, resource } of resources) onName(name, atMs, resource?.value ?? NOTHING);
     send({ responseNonce: nonce });
   });
   send({ resourceNamesSubscribe: ['*'] });

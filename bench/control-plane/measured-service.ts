@@ -5,6 +5,7 @@ import type { Clusterset } from '@landbridge/federation/clusterset/clusterset.ts
 import type { FederationConfig } from '@landbridge/federation/config.ts';
 import { startGrpcServer } from '@landbridge/federation/grpc-server.ts';
 import type { Membership } from '@landbridge/federation/hub/membership.ts';
+import { metrics } from '@landbridge/federation/metrics.ts';
 import { AdsService } from '@landbridge/federation/xds/ads-service.ts';
 import { ADDRESS_TYPE } from '@landbridge/wire/protocol.ts';
 import { pino } from 'pino';
@@ -42,7 +43,8 @@ export class MeasuredService {
       if (what === 'reset') {
         this.#cpu = process.cpuUsage();
         this.#turns.reset();
-      } else this.#report(what);
+      } else if (what === 'waiting') void toWrite().then((waiting) => process.send?.({ what, toWrite: waiting }));
+      else this.#report(what);
     });
     process.on('disconnect', () => process.exit());
     const pem = this.#authority.roots.map((root) => `-----BEGIN CERTIFICATE-----\n${root.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`).join('');
@@ -56,3 +58,6 @@ export class MeasuredService {
     process.send?.({ what, rssMiB: process.memoryUsage().rss / 2 ** 20, heapMiB: process.memoryUsage().heapUsed / 2 ** 20, cpuMs: (user + system) / 1000, ...this.#turns.read(), ...more });
   }
 }
+
+/** Imports of which something is to be written. */
+const toWrite = async (): Promise<number> => (await metrics.outputsWaiting.get()).values[0]?.value ?? 0;

@@ -11,6 +11,10 @@ export class BenchProcess implements Disposable {
     this.#child = fork(path.join(import.meta.dirname, file), [...args], { execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** The next message. */
   async next<T>(signal: AbortSignal): Promise<T> {
     const stop = new AbortController();

@@ -28,6 +28,6 @@ function accessTo(at: string): ApiServerAccess {
 
 // A cluster alone, which imports nothing.
 const membership = new Membership({ cluster: config.cluster, trustDomain: config.trustDomain, network: '', roots, secrets: new MemorySecretStore(), tokens: makeMemoryTokenStore(), clock: Date.now, log, onChange: () => clusterset.notify() });
-const writer: Pick<Writer, 'write' | 'writeStatus'> = { write: async () => true, writeStatus: async () => true };
+const writer: Pick<Writer, 'write' | 'writeStatus' | 'writesAtOnce'> = { writesAtOnce: 1, write: async () => true, writeStatus: async () => true };
 const clusterset = new Clusterset({ config, sourceOf: (kind) => new KubernetesObjectSource(apiServer, kind, log), membership, writer: writer as Writer, ads, roots, version: 'bench', log });
 await measured.run(membership, clusterset);

@@ -5,15 +5,19 @@
 import { createPrivateKey } from 'node:crypto';
 import type { Endpoint, RecordBody } from '@landbridge/core/records.ts';
 import { recordKey } from '@landbridge/core/records.ts';
+import { waitFor } from '@landbridge/core/retry-delay.ts';
 import { busKey, MEMBERS } from '@landbridge/federation/bus/bus.ts';
-import { openNatsBus } from '@landbridge/federation/bus/nats-bus.ts';
+import { type NatsBus, openNatsBus } from '@landbridge/federation/bus/nats-bus.ts';
 import { startExampleHub } from '@landbridge/federation/hub/example-hub.ts';
 import type { HubCredentials } from '@landbridge/federation/join/credentials.ts';
 import { makeEd25519Keys } from '@landbridge/federation/join/ed25519.ts';
 import { makeRoot } from '@landbridge/federation/join/example-founder.ts';
-import { issueFounderUser, issueMemberUser, makeUserKeys } from '@landbridge/federation/join/hub-users.ts';
+import { beatSubject, issueFounderUser, issueMemberUser, makeUserKeys } from '@landbridge/federation/join/hub-users.ts';
+import { signBeat } from '@landbridge/federation/peers/beat-signature.ts';
+import { beatInterval, DEFAULT_TIMES } from '@landbridge/federation/peers/peer-times.ts';
 import { signMember } from '@landbridge/federation/records/members.ts';
 import { Publisher } from '@landbridge/federation/records/publisher.ts';
+import { INTERVAL_STEP_MS, NO_DIGEST } from '@landbridge/wire/beat.ts';
 import { pino } from 'pino';
 import { exporters, HOME, type MeshSize, NAMESPACES, serviceNames, workloadUid } from './shared-services.ts';
 
@@ -49,7 +53,7 @@ interface Exporter {
 
 function recordsOf(member: number): Map<string, RecordBody> {
   const cluster = `member-${member}`;
-  const bodies: RecordBody[] = [{ kind: 'meta', trustDomain: `${cluster}.landbridge`, network: '', version: '0.1.0' }];
+  const bodies: RecordBody[] = [{ kind: 'meta', trustDomain: `${cluster}.landbridge`, network: '', version: '0.1.0', beats: true }];
   for (let service = 0; service < services; service++) {
     const place = exporters(size, service).indexOf(member);
     if (place < 0) continue;
@@ -66,6 +70,18 @@ function endpointOf(member: number, service: number, number: number, turn: numbe
   return { workload: `${serviceNames(service).name}-7d9c6b5f48-${number}`, addresses: [address], ports: [{ name: 'http', protocol: 'TCP', port: 8080 }], ready: true, serving: true, terminating: false, serviceAccount: 'default', tunnel: 'hbone', node: `node-${number % 10}`, region: 'r', zone: `z${number % 3}` };
 }
 
+const BEAT_MS = Math.ceil(beatInterval(members + 2, DEFAULT_TIMES) / INTERVAL_STEP_MS) * INTERVAL_STEP_MS;
+
+/** As a member does, which listens to the others besides. */
+async function beat(bus: NatsBus, publisher: Publisher, { cluster, recordPrivateKeyPem }: HubCredentials): Promise<void> {
+  const privateKey = createPrivateKey(recordPrivateKeyPem);
+  while (!signal.aborted) {
+    const { epoch, digest } = publisher.summary;
+    bus.publishNow(beatSubject(cluster), signBeat(privateKey, cluster, { epoch, sequence: Date.now(), intervalMs: BEAT_MS, digest: digest?.slice(0, NO_DIGEST.length) ?? NO_DIGEST, asks: [] }));
+    await waitFor(BEAT_MS, signal);
+  }
+}
+
 const exporting: Exporter[] = [];
 for (let member = 0; member < members; member++) {
   const credentials = await credentialsOf(`member-${member}`);
@@ -76,6 +92,7 @@ for (let member = 0; member < members; member++) {
   exporting.push({ cluster: credentials.cluster, publisher, records });
   void publisher.run(signal);
   publisher.publish(records);
+  void beat(bus, publisher, credentials);
 }
 const home = await credentialsOf(HOME);
 await admit(home);

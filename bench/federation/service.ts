@@ -12,11 +12,11 @@ import { Writer } from '@landbridge/federation/outputs/writer.ts';
 import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { federationConfig } from '../control-plane/federation-config.ts';
 import { MeasuredService } from '../control-plane/measured-service.ts';
-import { HOME } from './shared-services.ts';
+import { HOME, SERVICE_RANGE } from './shared-services.ts';
 
 const [kubeconfig = '', wanted = ''] = process.argv.slice(2);
 const credentials = await new Promise<HubCredentials>((resolve) => process.once('message', resolve));
-const config = federationConfig(HOME);
+const config = { ...federationConfig(HOME), serviceRanges: [SERVICE_RANGE] };
 const measured = new MeasuredService(config, Number(wanted));
 const { ads, log, roots } = measured;
 const kubernetes = new KubeConfig();

@@ -10,6 +10,8 @@ export interface MeshSize {
 /** The cluster whose federation service is measured. */
 export const HOME = 'home';
 export const NAMESPACES = 50;
+/** Of the API server's Services: none of the members' endpoints may lie there. */
+export const SERVICE_RANGE = '10.224.0.0/12';
 
 export const serviceNames = (service: number): { readonly namespace: string; readonly name: string } => ({ namespace: `team-${service % NAMESPACES}`, name: `service-${service}` });
 

@@ -1,0 +1,75 @@
+/** What an agent was told, as far as the benchmark asks: how much of all there is, which services have an address, and how late changes are. */
+import { fromBinary } from '@bufbuild/protobuf';
+import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
+import { percentile } from '../control-plane/clock.ts';
+
+export class Told {
+  readonly #workloads = new Set<string>();
+  readonly #services = new Set<string>();
+  readonly #addressed = new Set<string>();
+  /** When each change was made that is not told yet. */
+  readonly #sent = new Map<string, number>();
+  readonly #latencies: number[] = [];
+  #since = 0;
+  #mostUnderWay = 0;
+  #changes = 0;
+
+  take(name: string, atMs: number, bytes: Uint8Array): void {
+    // Services are `<namespace>/<hostname>`, workloads have more parts.
+    if (name.indexOf('/') === name.lastIndexOf('/')) this.#takeService(name, bytes);
+    else this.#workloads.add(name);
+    const sentMs = this.#sent.get(name);
+    if (sentMs === undefined) return;
+    this.#latencies.push(atMs - sentMs);
+    this.#sent.delete(name);
+  }
+
+  /** One that changes again before it was told is told once. */
+  sent(name: string, atMs: number): void {
+    this.#changes += 1;
+    if (!this.#sent.has(name)) this.#sent.set(name, atMs);
+    this.#mostUnderWay = Math.max(this.#mostUnderWay, this.#sent.size);
+  }
+
+  get workloads(): number {
+    return this.#workloads.size;
+  }
+
+  get services(): number {
+    return this.#services.size;
+  }
+
+  get addressed(): number {
+    return this.#addressed.size;
+  }
+
+  get underWay(): number {
+    return this.#sent.size;
+  }
+
+  get mostUnderWay(): number {
+    return this.#mostUnderWay;
+  }
+
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Milliseconds; of those told since this was asked last with `since`, or of all. */
+  latency(part: number, { since = false } = {}): number {
+    const asked = this.#latencies.slice(since ? this.#since : 0).sort((a, b) => a - b);
+    return percentile(asked, part);
+  }
+
+  /** From here on {@link latency} begins anew. */
+  mark(): void {
+    this.#since = this.#latencies.length;
+  }
+
+  #takeService(name: string, bytes: Uint8Array): void {
+    const { type } = fromBinary(AddressSchema, bytes);
+    if (type.case !== 'service') return;
+    this.#services.add(name);
+    if (type.value.addresses.length > 0) this.#addressed.add(name);
+  }
+}
