@@ -6,7 +6,7 @@ import type { RecordBody } from '@landbridge/core/records.ts';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import type { Logger } from 'pino';
 import { natsBeatChannel } from '../bus/beat-channel.ts';
-import { type BusEvent, type BusState, busKey, MEMBERS } from '../bus/bus.ts';
+import { type BusEvent, type BusState, busKey, MEMBERS, splitBusKey } from '../bus/bus.ts';
 import type { Publication } from '../conditions/export-conditions.ts';
 import { openNatsBus, type NatsBus } from '../bus/nats-bus.ts';
 import type { Throttled } from '../consent/origin-throttle.ts';
@@ -383,9 +383,14 @@ export class Membership {
       session.peers = reducePeers(session.peers, event, clock());
       return session.peers !== taken;
     };
+    const sawRecord = (key: string): void => {
+      const place = splitBusKey(key);
+      if (place?.recordKey === 'sync') watch.sawSync(place.cluster);
+    };
     const queue = new EntryQueue((event) => {
       const isNew = believe(event);
       const isConfirmed = this.#confirmations.shown(event);
+      if (isNew && event.kind === 'entry') sawRecord(event.key);
       const isCurrent = event.kind === 'current';
       session.listed ||= isCurrent;
       if (isNew || isConfirmed || isCurrent) onChange();

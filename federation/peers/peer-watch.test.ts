@@ -3,7 +3,7 @@ import type { RecordBody } from '@landbridge/core/records.ts';
 import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import { pino } from 'pino';
-import { busKey, MEMBERS } from '../bus/bus.ts';
+import { busKey, MEMBERS, splitBusKey } from '../bus/bus.ts';
 import { makeMemoryBus, type MemoryBus } from '../bus/memory-bus.ts';
 import { MemoryBeats } from '../bus/memory-beats.ts';
 import { ExampleLeadership } from '../leadership/example-leadership.ts';
@@ -23,22 +23,31 @@ interface Running extends AsyncDisposable {
   readonly watch: PeerWatch;
   readonly publisher: Publisher;
   readonly services: () => string[];
+  /** What it was warned of. */
+  readonly warnings: readonly string[];
 }
 
-function start(cluster: string, bus: MemoryBus, beats: MemoryBeats, { leadership = ALONE, deaf = false }: { readonly leadership?: Leadership; /** Misses a record of west. */ readonly deaf?: boolean } = {}): Running {
+function start(cluster: string, bus: MemoryBus, beats: MemoryBeats, { leadership = ALONE, deaf = false, syncMs = 1000 }: { readonly leadership?: Leadership; /** Misses a record of west. */ readonly deaf?: boolean; readonly syncMs?: number } = {}): Running {
   const { privateKey } = keys.get(cluster) ?? exampleKeys();
   const stop = new AbortController();
   let state: PeerState = emptyPeers(exampleAuthority.publicKey);
-  const publisher = new Publisher(bus, { cluster, privateKey, clock: Date.now, log, leadership, minAuditMs: 200 });
+  const publisher = new Publisher(bus, { cluster, privateKey, clock: Date.now, log, leadership, minAuditMs: 200, syncMs });
+  const warnings: string[] = [];
   const take = (key: string, value: Uint8Array): void => void (state = reducePeers(state, { kind: 'entry', key, value, revision: 0 }, Date.now()));
-  const watch = new PeerWatch({ cluster, privateKey, channel: beats.channel(cluster), bus, publisher, peers: () => state, take, leadership, times: TIMES, stalePolicy: 'deprioritize', digestTimes: { graceMs: 600, rereadMs: 600, againMs: 5000 }, clock: Date.now, onChange: () => {}, log });
+  const watch = new PeerWatch({ cluster, privateKey, channel: beats.channel(cluster), bus, publisher, peers: () => state, take, leadership, times: TIMES, stalePolicy: 'deprioritize', digestTimes: { graceMs: 600, rereadMs: 600, againMs: 5000 }, clock: Date.now, onChange: () => {}, log: { info: () => {}, warn: (what: object) => void warnings.push(JSON.stringify(what)) } as never });
   const read = async (): Promise<void> => {
-    for await (const event of bus.watch('>', stop.signal)) if (event.kind === 'entry' && !(deaf && event.key.endsWith('.lost'))) take(event.key, event.value);
+    for await (const event of bus.watch('>', stop.signal)) {
+      if (event.kind !== 'entry' || (deaf && event.key.endsWith('.lost'))) continue;
+      take(event.key, event.value);
+      const place = splitBusKey(event.key);
+      if (place?.recordKey === 'sync') watch.sawSync(place.cluster);
+    }
   };
   const running = Promise.all([read(), publisher.run(stop.signal), watch.run(stop.signal)]);
   return {
     watch,
     publisher,
+    warnings,
     services: () => [...(views(state).get('west')?.services.keys() ?? [])].sort(),
     async [Symbol.asyncDispose]() {
       stop.abort();
@@ -89,6 +98,39 @@ test('a record that did not arrive is found by the digest, and read again', asyn
   await until('the snapshot is whole', () => east.services().length === 1);
   west.publisher.publish(wish(beating, service('cart'), service('lost')));
   await until('it is there', () => east.services().includes('shop/lost'));
+  t.pass();
+});
+
+/** Changes a record of it all the time, for so long. */
+async function busy(publisher: Publisher, records: readonly RecordBody[], ms: number): Promise<void> {
+  const untilMs = performance.now() + ms;
+  for (let port = 1; performance.now() < untilMs; port = (port % 60_000) + 1) {
+    publisher.publish(wish(beating, service('busy', port), ...records));
+    await sleep(5);
+  }
+}
+
+test('a peer that changes all the time is not taken for one whose records were lost', async (t) => {
+  const { bus, beats } = await clusterset();
+  await using west = start('west', bus, beats, { syncMs: 100 });
+  west.publisher.publish(wish(beating));
+  await using east = start('east', bus, beats);
+  east.publisher.publish(wish(beating));
+  await until('it is heard', () => east.watch.statusOf('west')?.heardMs !== undefined);
+  await busy(west.publisher, [], 3000);
+  t.deepEqual(east.warnings, []);
+});
+
+test('a record that did not arrive is found while others change all the time', async (t) => {
+  const { bus, beats } = await clusterset();
+  await using west = start('west', bus, beats, { syncMs: 100 });
+  west.publisher.publish(wish(beating, service('cart')));
+  await using east = start('east', bus, beats, { deaf: true });
+  east.publisher.publish(wish(beating));
+  await until('the snapshot is whole', () => east.services().length === 1);
+  const changing = busy(west.publisher, [service('cart'), service('lost')], 4000);
+  await until('it is there', () => east.services().includes('shop/lost'));
+  await changing;
   t.pass();
 });
 

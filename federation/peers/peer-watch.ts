@@ -46,6 +46,8 @@ export interface PeerWatchOptions {
 const EACH_CLUSTER = { burst: 5, perSecond: 2 };
 const TICKS_PER_BEAT = 5;
 const DIGESTS_PER_TICK = 4;
+/** A look costs a hash of all records of the peer. */
+const LOOKS_IN_GRACE = 5;
 /** One that never heard itself for so long sends no more often than that. */
 const UNHEARD_MS = 60_000;
 /** Six bytes of a beat. */
@@ -68,6 +70,10 @@ export class PeerWatch {
   readonly #rereading = new Set<string>();
   /** Whether each peer's records were those that its `sync` names, and the table that was looked at. */
   readonly #verdicts = new Map<string, { readonly table: ClusterTable; readonly matches: boolean | undefined }>();
+  /** When each peer's records were last seen to be those that its newest `sync` names. */
+  readonly #matchedMs = new Map<string, number>();
+  /** When {@link sawSync} looked at it. */
+  readonly #judgedMs = new Map<string, number>();
   /** Of this cluster's own beats, whichever replica sent them. */
   #sequence = 0;
   #sentMs = Number.NEGATIVE_INFINITY;
@@ -164,6 +170,18 @@ export class PeerWatch {
     return budget;
   }
 
+  /**
+   * A `sync` of a peer was taken. Records of one that writes all the time are those that it names at this moment and soon are
+   * further on: this is looked at where they seem to be others, a few times in the time that records may be under way.
+   */
+  sawSync(cluster: string): void {
+    const table = this.#options.peers().tables.get(cluster);
+    const nowMs = performance.now();
+    if (table === undefined || !this.#differences.has(cluster) || nowMs - (this.#judgedMs.get(cluster) ?? 0) < this.#digestTimes.graceMs / LOOKS_IN_GRACE) return;
+    this.#judgedMs.set(cluster, nowMs);
+    if (matchesSync(table) === true) this.#matchedMs.set(cluster, nowMs);
+  }
+
   async #tickOn(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#send();
@@ -229,10 +247,12 @@ export class PeerWatch {
   #compareDigests(signal: AbortSignal): void {
     const { peers, log } = this.#options;
     const agrees = new Map<string, boolean>();
+    const nowMs = performance.now();
     for (const { cluster, table, matches } of this.#judgeTables(peers().tables)) {
       const heard = this.#digests.get(cluster) ?? NO_DIGEST;
       // Its beats mean a `sync` that may not have arrived.
-      if (heard !== NO_DIGEST) agrees.set(cluster, matches === true && table.sync?.body?.digest.startsWith(heard) === true);
+      if (nowMs - (this.#matchedMs.get(cluster) ?? Number.NEGATIVE_INFINITY) < this.#digestTimes.graceMs) agrees.set(cluster, true);
+      else if (heard !== NO_DIGEST) agrees.set(cluster, matches === true && table.sync?.body?.digest.startsWith(heard) === true);
       else if (matches !== undefined) agrees.set(cluster, matches);
     }
     const { differences, reread: again, asks } = nextDifferences(this.#differences, agrees, performance.now(), this.#digestTimes);
