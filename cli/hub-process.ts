@@ -1,10 +1,10 @@
 /** Starts a real nats-server over the files of a new hub, for tests. */
 import { spawn } from 'node:child_process';
 import { existsSync, globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '@landbridge/lab/free-ports.ts';
 import { parse } from 'yaml';
 import { type HubAuthority, parseHubAuthority } from '@landbridge/federation/join/credentials.ts';
 import { makeHub, writeHub } from './hub-init.ts';
@@ -89,13 +89,4 @@ export async function startNatsServer(binary: string, config: string): Promise<(
     child.kill('SIGTERM');
     await ended;
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }

@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { openNatsBus } from '@landbridge/federation/bus/nats-bus.ts';
-import { freePort } from '@landbridge/federation/bus/test-nats-server.ts';
 import { parseHubAuthority } from '@landbridge/federation/join/credentials.ts';
 import { makeFounderCredentials } from '@landbridge/federation/join/founder-credentials.ts';
 import { ensureRevocations } from '@landbridge/federation/removal/hub-account.ts';
+import { freePorts } from '@landbridge/lab/free-ports.ts';
 import { until } from '@landbridge/lab/until.ts';
 import { jetstreamManager } from '@nats-io/jetstream';
 import test from 'ava';
@@ -33,7 +33,7 @@ test('each server needs an address of its own', async (t) => {
 
 test('three servers know each other by certificates, keep each record three times, go on without one, and all learn whom they must not let in', async (t) => {
   t.timeout(180_000);
-  const ports = await Promise.all(Array.from({ length: 6 }, freePort));
+  const ports = await freePorts(6);
   const directory = path.join(mkdtempSync(path.join(tmpdir(), 'landbridge-hub-')), 'hub');
   t.teardown(() => rmSync(path.dirname(directory), { recursive: true, force: true }));
   const routePorts = ports.slice(3);

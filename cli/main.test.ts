@@ -52,7 +52,7 @@ async function run(args: readonly string[], stdin = ''): Promise<Outcome> {
 
 function start(args: readonly string[], stdin = '', interrupt?: Promise<void>): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe', env: { HOME: '/nonexistent', PATH: process.env['PATH'] } });
+    const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe', env: { HOME: '/nonexistent', PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] } });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

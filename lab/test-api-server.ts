@@ -4,20 +4,18 @@ import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { access, constants, mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { KubeConfig, loadAllYaml } from '@kubernetes/client-node';
+import { freePorts } from './free-ports.ts';
 import { REPOSITORY } from './paths.ts';
 import { kubeconfig, makeCertificates } from './pki.ts';
 import { TestGate } from './test-gate.ts';
 import { toolPath } from './tools.ts';
 import { waitFor } from './wait.ts';
 
-const READY_TIMEOUT_MS = 50_000;
+const READY_TIMEOUT_MS = 120_000;
 const DEFINITIONS = path.join(REPOSITORY, 'charts/federation/crds');
-/** Below the ports that Linux gives to outgoing connections, so that a server finds its port free when it starts again. */
-const PORTS = { first: 15_000, count: 15_000 };
 
 interface Ports {
   readonly etcd: number;
@@ -207,21 +205,4 @@ async function configFor(directory: string, port: number): Promise<KubeConfig> {
   const config = new KubeConfig();
   config.loadFromString(await kubeconfig(directory, 'test', `https://127.0.0.1:${port}`, 'admin'));
   return config;
-}
-
-async function freePorts(count: 3): Promise<[number, number, number]>;
-async function freePorts(count: number): Promise<number[]> {
-  const found = new Set<number>();
-  while (found.size < count) {
-    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
-    if (await isFree(port)) found.add(port);
-  }
-  return [...found];
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }

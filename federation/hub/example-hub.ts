@@ -1,8 +1,9 @@
 /** A hub as `landbridge hub init` makes one, for tests. */
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { freePort } from '@landbridge/lab/free-ports.ts';
 import { createAccount } from '@nats-io/nkeys';
-import { freePort, TestNatsServer } from '../bus/test-nats-server.ts';
+import { TestNatsServer } from '../bus/test-nats-server.ts';
 import type { HubAuthority } from '../join/credentials.ts';
 import { makeEd25519Keys } from '../join/ed25519.ts';
 import { makeFederation, makeHubAccounts } from '../join/hub-accounts.ts';

@@ -1,10 +1,11 @@
 /** A leaf node with real servers: the hub and the leaf node come and go, and the federation service begins anew. */
 import { recordKey } from '@landbridge/core/records.ts';
+import { freePort } from '@landbridge/lab/free-ports.ts';
 import { until } from '@landbridge/lab/until.ts';
 import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { openNatsBusAt } from '../bus/nats-bus.ts';
-import { freePort, type TestNatsServer } from '../bus/test-nats-server.ts';
+import type { TestNatsServer } from '../bus/test-nats-server.ts';
 import { type ExampleHub, startExampleHub } from '../hub/example-hub.ts';
 import { type ExampleMembership, exampleMembership, secretsOf } from '../hub/example-membership.ts';
 import type { MemorySecretStore } from '../kubernetes/memory-secret-store.ts';

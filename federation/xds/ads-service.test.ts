@@ -287,11 +287,12 @@ test.serial('of large answers some are under way at a time: the next agent is to
   t.teardown(() => {
     for (const agent of [first, second, third]) agent[Symbol.dispose]();
   });
-  for (const agent of [first, second, third]) {
+  for (const [index, agent] of [first, second, third].entries()) {
     agent.send({ typeUrl: ADDRESS_TYPE });
-    await sleep(QUIET_MS);
+    await until('its question', () => ads.confirmation(ADDRESS_TYPE, 'a').connected === index + 1);
   }
   await first.wait(1);
+  await sleep(QUIET_MS);
   t.deepEqual([second.answers.length, third.answers.length], [0, 0]);
   first.confirm(first.answers[0] as DeltaDiscoveryResponse);
   await second.wait(1);

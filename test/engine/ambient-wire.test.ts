@@ -2,11 +2,12 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { freePort } from '@landbridge/lab/free-ports.ts';
 import test from 'ava';
 import type { AuthorizationPolicy } from '@landbridge/core/authorization.ts';
 import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
 import type { InboundAnswer, PodSpec } from '@landbridge/agent/proxy/thread-messages.ts';
-import { Application, ask, closedPort, echo } from './applications.ts';
+import { Application, ask, echo } from './applications.ts';
 import { candidate, HERE, TestEngine } from './engine.ts';
 import { echoTunnel, NodeClient, NodeServer, type SeenRequest, secureSocket } from './node-peers.ts';
 
@@ -118,7 +119,7 @@ const ROWS: readonly Row[] = [
   { what: 'the port of tunnels', status: 503, request: () => tunnelTo(`${HERE}:15008`) },
   { what: 'a hostname whose port is the one of tunnels', status: 503, request: () => tunnelTo('echo.test:80'), answer: { kind: 'dial', port: 15008, service: undefined, tunnel: undefined, proxyDestination: undefined } },
   { what: 'a client that policies do not allow', status: 401, request: tunnelTo, policies: [DENY_ALL] },
-  { what: 'an application that does not listen', status: 503, request: async () => tunnelTo(`${HERE}:${await closedPort()}`) },
+  { what: 'an application that does not listen', status: 503, request: async () => tunnelTo(`${HERE}:${await freePort()}`) },
 ];
 
 for (const { what, status, request, policies, answer, spec } of ROWS) {

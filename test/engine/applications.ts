@@ -41,14 +41,6 @@ export class Application implements AsyncDisposable {
 /** Sends back what it gets, and ends once its client does. */
 export const echo = (): Promise<Application> => Application.start((socket) => void socket.pipe(socket));
 
-/** A port on which nobody listens. */
-export async function closedPort(): Promise<number> {
-  const application = await echo();
-  const { port } = application;
-  await application[Symbol.asyncDispose]();
-  return port;
-}
-
 /** Says something to a port and ends; resolves with all of the answer, or with what went wrong. */
 export async function ask(port: number, say: Uint8Array | string): Promise<Buffer | Error> {
   const socket = connect({ port, host: HERE, allowHalfOpen: true });

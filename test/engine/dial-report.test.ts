@@ -1,9 +1,7 @@
 /** What data threads count of dials into clusters, by which other clusters may come to go first. */
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
 import { workloadLabels } from '@landbridge/agent/proxy/test-reports.ts';
+import { freePort } from '@landbridge/lab/free-ports.ts';
 import test from 'ava';
 import { ask } from './applications.ts';
 import { candidate, TestEngine } from './engine.ts';
@@ -20,21 +18,11 @@ test.after.always(async () => {
   authority[Symbol.dispose]();
 });
 
-/** Nobody listens there any more. */
-async function closedPort(): Promise<number> {
-  const listener = createServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const { port } = listener.address() as AddressInfo;
-  listener.close();
-  await once(listener, 'close');
-  return port;
-}
-
 test.serial('dials are counted for the cluster that was dialled, also those after which another one was', async (t) => {
   await using peer = await NodeServer.start(server, authority.rootPem, echoTunnel);
   const labels = (cluster: string) => workloadLabels('server', { principal: server.identity, cluster });
   const pod = engine.client(client, [
-    candidate(await closedPort(), server.identity, { labels: labels('south') }),
+    candidate(await freePort(), server.identity, { labels: labels('south') }),
     candidate(peer.port, server.identity, { labels: labels('north'), rank: 1 }),
   ]);
   t.is(String(await ask(pod.port, 'hello')), 'hello');

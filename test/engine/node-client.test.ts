@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import type { TLSSocket } from 'node:tls';
+import { freePort } from '@landbridge/lab/free-ports.ts';
 import test from 'ava';
 import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
-import { Application, closedPort, echo } from './applications.ts';
+import { Application, echo } from './applications.ts';
 import { HERE, TestEngine } from './engine.ts';
 import { NodeClient } from './node-peers.ts';
 
@@ -156,6 +157,6 @@ test.serial('an application that is not there is status 503, on a connection tha
   await using application = await echo();
   const under = start(application);
   using node = await NodeClient.connect(under.port, client, authority.rootPem);
-  t.is(await node.status({ ':method': 'CONNECT', ':authority': `${HERE}:${await closedPort()}` }), 503);
+  t.is(await node.status({ ':method': 'CONNECT', ':authority': `${HERE}:${await freePort()}` }), 503);
   t.is(await node.status({ ':method': 'CONNECT', ':authority': under.target }), 200);
 });

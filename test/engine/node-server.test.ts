@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { freePort } from '@landbridge/lab/free-ports.ts';
 import test from 'ava';
 import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
-import { ask, closedPort } from './applications.ts';
+import { ask } from './applications.ts';
 import { candidate, HERE, TestEngine } from './engine.ts';
 import { echoTunnel, NodeServer, type SeenRequest } from './node-peers.ts';
 
@@ -185,7 +186,7 @@ test.serial('an answer of 401 is not', async (t) => {
 
 test.serial('a peer that is not there is passed over', async (t) => {
   await using peer = await serve(echoTunnel);
-  const under = start([{ port: await closedPort() }, peer]);
+  const under = start([{ port: await freePort() }, peer]);
   t.is(String(await ask(under.port, 'hello')), 'hello');
   t.like(await engine.failures(), { 'outbound dial-refused': 1 });
 });

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import type { TLSSocket } from 'node:tls';
+import { freePort } from '@landbridge/lab/free-ports.ts';
 import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import type { FailureReason } from '@landbridge/agent/hbone/failure.ts';
@@ -12,7 +13,7 @@ import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
 import { TlsContext } from '@landbridge/native/tls-context.ts';
 import { encodeHeaders } from '@landbridge/wire/hpack.ts';
 import { CLIENT_PREFACE, FRAME_FLAG, FRAME_HEADER_BYTES, FRAME_TYPE, type FrameType, writeFrameHeader } from '@landbridge/wire/http2-frames.ts';
-import { ask, closedPort, echo } from './applications.ts';
+import { ask, echo } from './applications.ts';
 import { candidate, HERE, TestEngine } from './engine.ts';
 import { LoopServer } from './loop-server.ts';
 import { echoTunnel, isAllowed, NodeClient, NodeServer } from './node-peers.ts';
@@ -51,7 +52,7 @@ const PLAIN = ['-quiet', '-no_ign_eof'];
 const sClient = (port: number, ...args: readonly string[]): OpensslCommand => new OpensslCommand('s_client', client, authority.rootPem, ['-connect', `${HERE}:${port}`, '-noservername', NOT_BLOCKING, ...args]);
 
 async function serverCommand(...args: readonly string[]): Promise<{ readonly command: OpensslCommand; readonly port: number; [Symbol.asyncDispose](): Promise<void> }> {
-  const port = await closedPort();
+  const port = await freePort();
   const command = new OpensslCommand('s_server', server, authority.rootPem, ['-accept', `${HERE}:${port}`, '-Verify', '1', '-naccept', '1', NOT_BLOCKING, ...args]);
   // Not quiet, it says when it listens; quiet, only a connection tells.
   await until('s_server to listen', async () => await listens(port));

@@ -1,7 +1,8 @@
 /** Three NATS servers on loopback that keep the bucket together (JetStream, R3). */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePort, TestNatsServer } from '@landbridge/federation/bus/test-nats-server.ts';
+import { TestNatsServer } from '@landbridge/federation/bus/test-nats-server.ts';
+import { freePorts } from '@landbridge/lab/free-ports.ts';
 import { until } from '@landbridge/lab/until.ts';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
@@ -18,7 +19,7 @@ export class HubCluster implements AsyncDisposable {
   }
 
   static async start(): Promise<HubCluster> {
-    const routePorts = await Promise.all(NAMES.map(() => freePort()));
+    const routePorts = await freePorts(NAMES.length);
     const routes = routePorts.map((port) => `nats://127.0.0.1:${port}`).join(', ');
     const stores: string[] = [];
     const servers = await Promise.all(NAMES.map(async (name, index) => await TestNatsServer.start(async (store, port) => {

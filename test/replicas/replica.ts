@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { freePort } from '@landbridge/federation/bus/test-nats-server.ts';
+import { freePorts } from '@landbridge/lab/free-ports.ts';
 import { REPOSITORY } from '../command.ts';
 
 export class Replica implements AsyncDisposable {
@@ -29,6 +29,7 @@ export class Replica implements AsyncDisposable {
       writeFileSync(path.join(this.#folder, name), text);
       return path.join(this.#folder, name);
     };
+    const compiled = process.env['NODE_COMPILE_CACHE'];
     const env = {
       KUBECONFIG: file('kubeconfig', config.exportConfig()),
       LANDBRIDGE_CONFIG: file('config.json', JSON.stringify(configuration)),
@@ -37,6 +38,7 @@ export class Replica implements AsyncDisposable {
       AGENTS_PORT: String(agents),
       MONITORING_PORT: String(monitoring),
       ADMIN_PORT: String(admin),
+      ...(compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled }),
     };
     // The kernel ends it with the test, also where the test is killed.
     this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, path.join(REPOSITORY, 'federation/main.ts')], { env, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -46,7 +48,7 @@ export class Replica implements AsyncDisposable {
 
   /** `configuration`: as the chart would write it. */
   static async start(pod: string, config: KubeConfig, cluster = 'east', configuration: object = {}): Promise<Replica> {
-    return new Replica(pod, config, { cluster: { name: cluster }, ...configuration }, [await freePort(), await freePort(), await freePort()]);
+    return new Replica(pod, config, { cluster: { name: cluster }, ...configuration }, await freePorts(3));
   }
 
   async isReady(): Promise<boolean> {
