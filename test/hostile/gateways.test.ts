@@ -21,7 +21,7 @@ test.before(async () => {
   exportService(west, 'cart', '10.2.0.1');
   await until('east imports of west, and has given the service an address', () => east.addresses('west').includes('10.2.0.1') && serviceAddresses().length > 0);
 });
-test.after.always(async () => await set[Symbol.asyncDispose]());
+test.after.always(async () => await set?.[Symbol.asyncDispose]());
 
 /** Of Services of east. */
 const serviceAddresses = (): readonly string[] => east.objects.list('Service').flatMap((service) => (service as { spec?: { clusterIPs?: readonly string[] } }).spec?.clusterIPs ?? []).filter((address) => address !== 'None');

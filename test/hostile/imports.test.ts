@@ -26,7 +26,7 @@ test.before(async () => {
   exportService(west, 'cart', '10.2.0.1');
   await until('east imports of west', () => east.addresses('west').includes('10.2.0.1'));
 });
-test.after.always(async () => await set[Symbol.asyncDispose]());
+test.after.always(async () => await set?.[Symbol.asyncDispose]());
 
 const told = (type: string, name: string): string => Buffer.from(east.objects.told.at(-1)?.types.get(type)?.get(name)?.bytes ?? []).toString('hex');
 const reasons = (): Record<string, string> => Object.fromEntries((east.objects.clusterset.consentReport.get('mallory')?.refusals ?? []).map(({ service, reason }) => [service, reason]));

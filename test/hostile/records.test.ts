@@ -23,10 +23,10 @@ test.before(async () => {
   exportService(west, 'cart', '10.2.0.1');
   await until('east imports of west', () => east.addresses('west').includes('10.2.0.1'));
   await using unbound = await set.unbound();
-  const { message } = JSON.parse((await unbound.connection.request('$JS.API.STREAM.MSG.GET.KV_fed', JSON.stringify({ last_by_subj: '$KV.fed.members.mallory' }), { timeout: 5000 })).string()) as { message: { data: string } };
+  const { message } = JSON.parse((await unbound.connection.request('$JS.API.STREAM.MSG.GET.KV_fed', JSON.stringify({ last_by_subj: '$KV.fed.members.mallory' }), { timeout: 60_000 })).string()) as { message: { data: string } };
   memberRecord = Uint8Array.from(Buffer.from(message.data, 'base64'));
 });
-test.after.always(async () => await set[Symbol.asyncDispose]());
+test.after.always(async () => await set?.[Symbol.asyncDispose]());
 
 const ofWest = (): unknown => east.membership.views().get('west')?.services.get('shop/cart');
 let marks = 0;
@@ -120,12 +120,12 @@ test.serial('M15: an operator who drops, replays, reorders and injects makes nob
   await using unbound = await set.unbound();
   const before = ofWest();
   const held = async (): Promise<boolean> => {
-    const answer = await unbound.connection.request('$JS.API.STREAM.MSG.GET.KV_fed', JSON.stringify({ last_by_subj: '$KV.fed.west.svc.shop.cart' }), { timeout: 5000 }).then((message) => message.string());
+    const answer = await unbound.connection.request('$JS.API.STREAM.MSG.GET.KV_fed', JSON.stringify({ last_by_subj: '$KV.fed.west.svc.shop.cart' }), { timeout: 60_000 }).then((message) => message.string());
     return answer.includes('"message"');
   };
   t.true(await held());
   const startMs = performance.now();
-  await unbound.connection.request('$JS.API.STREAM.PURGE.KV_fed', '{}', { timeout: 5000 });
+  await unbound.connection.request('$JS.API.STREAM.PURGE.KV_fed', '{}', { timeout: 60_000 });
   for (const bytes of [Buffer.alloc(0), Buffer.from('{'), Buffer.alloc(200_000, 0x5b), Buffer.from('null')]) for (const key of ['west.svc.shop.cart', 'west.meta', 'nobody.meta', 'members.west', 'x', '..']) if (key !== '..') unbound.put(key, bytes);
   await seen(unbound);
   t.is(ofWest(), before);
@@ -136,14 +136,14 @@ test.serial('M15: an operator who drops, replays, reorders and injects makes nob
 
 test.serial('invariant 9: no key, seed or credential of any cluster was ever on the bus', async (t) => {
   await using unbound = await set.unbound();
-  const answer = await unbound.connection.request('$JS.API.STREAM.INFO.KV_fed', '{}', { timeout: 5000 });
+  const answer = await unbound.connection.request('$JS.API.STREAM.INFO.KV_fed', '{}', { timeout: 60_000 });
   const { first_seq: first, last_seq: last } = (JSON.parse(answer.string()) as { state: { first_seq: number; last_seq: number } }).state;
   const secrets: string[] = [];
   for (const { secrets: store } of [east, west]) for (const text of Object.values((await store.read('landbridge-hub-credentials'))?.values ?? {})) for (const value of Object.values(JSON.parse(text) as Record<string, unknown>)) if (typeof value === 'string' && /PRIVATE KEY|^SU|^ey/.test(value)) secrets.push(value);
   t.true(secrets.length >= 6);
   let looked = 0;
   for (let seq = first; seq <= last; seq++) {
-    const message = JSON.parse((await unbound.connection.request('$JS.API.STREAM.MSG.GET.KV_fed', JSON.stringify({ seq }), { timeout: 5000 })).string()) as { message?: { data?: string } };
+    const message = JSON.parse((await unbound.connection.request('$JS.API.STREAM.MSG.GET.KV_fed', JSON.stringify({ seq }), { timeout: 60_000 })).string()) as { message?: { data?: string } };
     const text = Buffer.from(message.message?.data ?? '', 'base64').toString();
     if (text !== '') looked += 1;
     for (const secret of [...secrets, 'PRIVATE KEY', set.hub.authority.accountSigningSeed]) t.false(text.includes(secret));
