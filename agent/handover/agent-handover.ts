@@ -7,8 +7,6 @@ import { handOver } from './hand-over.ts';
 import type { HandoverDoor } from './handover-door.ts';
 import { receiveHandovers } from './receive-handovers.ts';
 
-/** For what can not move yet: what has not become ready by then ends where it is. */
-const WHOLE_MS = 5000;
 /** Beyond the grace period, for a batch that is neither taken nor refused; more than its deadline. */
 const STUCK_MS = 2000;
 
@@ -36,10 +34,9 @@ export class AgentHandover {
     await receiveHandovers({ sink: new PlaneSink(this.#plane), door: this.#door, isFollowing, log: this.#log }, signal);
   }
 
-  /** Gives what can move, in a few seconds at most. */
+  /** Gives what can move; waits a few seconds at most for what can not yet. */
   async give(grace: AbortSignal): Promise<void> {
-    const signal = AbortSignal.any([grace, AbortSignal.timeout(WHOLE_MS)]);
-    const given = handOver({ source: new PlaneSource(this.#plane), door: this.#door, log: this.#log, signal });
+    const given = handOver({ source: new PlaneSource(this.#plane), door: this.#door, log: this.#log, signal: grace });
     // A batch under way comes to its end first: threads that are told to stop wait for that. One that is stuck answers no question.
     await Promise.race([given, whenAborted(grace).then(async () => await waitFor(STUCK_MS, new AbortController().signal))]);
   }

@@ -20,6 +20,8 @@ const ABORT_RETRY_MS = 10;
 export interface GivenBatch {
   readonly fate: Fate;
   readonly connections: number;
+  /** Connections between nodes, each with some of those in it. */
+  readonly tunnels: number;
   readonly stateBytes: number;
   /** From the moment on at which it was asked for, with all that the source had to do. */
   readonly pauseMs: number;
@@ -28,6 +30,8 @@ export interface GivenBatch {
 export interface GivingOptions {
   /** Ends the hand-over between two batches. */
   readonly signal: AbortSignal;
+  /** Ends the wait for what can not move yet; what can goes on to. Default: never. */
+  readonly patience?: AbortSignal;
   /** Default 300. */
   readonly batchMs?: number;
   readonly onBatch?: (batch: GivenBatch) => void;
@@ -46,6 +50,7 @@ export interface Giving {
 
 interface Held {
   readonly batch: HandedBatch;
+  readonly tunnels: number;
   readonly sinceMs: number;
   readonly stateBytes: number;
 }
@@ -132,8 +137,8 @@ class Giver {
     const sinceMs = performance.now();
     try {
       const next = await this.#source.next(CONNECTIONS_PER_BATCH);
-      if (next.kind === 'batch') this.#held = { batch: next.batch, sinceMs, stateBytes: next.batch.bytes.length };
-      return { kind: next.kind };
+      if (next.kind === 'batch') this.#held = { batch: next.batch, tunnels: next.tunnels, sinceMs, stateBytes: next.batch.bytes.length };
+      return { kind: next.kind === 'later' && this.#options.patience?.aborted === true ? 'none-left' : next.kind };
     } catch (thrown) {
       return failed(thrown);
     }
@@ -153,7 +158,7 @@ class Giver {
 
   async #settle(fate: Fate): Promise<GiverEvent> {
     const batch = this.#batch();
-    const { sinceMs, stateBytes } = this.#held as Held;
+    const { tunnels, sinceMs, stateBytes } = this.#held as Held;
     try {
       if (fate === 'given') await this.#source.commit(batch);
       else await this.#source.rollback(batch, fate === 'kept' ? 'again' : 'refused');
@@ -166,7 +171,7 @@ class Giver {
       this.#batches++;
       this.#connections += batch.connections;
     }
-    this.#options.onBatch?.({ fate, connections: batch.connections, stateBytes, pauseMs: performance.now() - sinceMs });
+    this.#options.onBatch?.({ fate, connections: batch.connections, tunnels, stateBytes, pauseMs: performance.now() - sinceMs });
     return { kind: 'passed' };
   }
 

@@ -9,6 +9,7 @@ import { listenHere } from '@landbridge/native/sockets.ts';
 import { socketName } from '@landbridge/native/stream-socket.ts';
 import { handOver } from './hand-over.ts';
 import { distrust, enter, type HandoverDoor, openDoor } from './handover-door.ts';
+import { MAX_HANDOVER_PACKET_BYTES } from './handover-packet.ts';
 import { receiveHandovers } from './receive-handovers.ts';
 import { CounterClient } from './test-counter-clients.ts';
 import { Counters } from './test-counters.ts';
@@ -115,4 +116,36 @@ test('a socket that nobody listens at any more is no way in', (t) => {
   const entrance = enter({ directory, isAgent: () => true });
   t.like(entrance, { kind: 'closed' });
   t.regex((entrance as { readonly reason: string }).reason, /ECONNREFUSED/);
+});
+
+test('where a successor has died, the agent waits for the next one longer than where there was none', async (t) => {
+  const { door, old, next, stop, allGoOn } = await scene(t);
+  const listener = new SeqpacketListener(openDoor(door));
+  let receiving: Promise<void> | undefined;
+  let tries = 0;
+  const delayMs = (): number => {
+    // More of them than one that finds nobody makes.
+    if (++tries === 30) receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log }, stop.signal);
+    return 5;
+  };
+  const given = handOver({ source: old, door, log, signal: soon(), delayMs });
+  await listener.readable(soon());
+  listener.accept(MAX_HANDOVER_PACKET_BYTES)?.[Symbol.dispose]();
+  listener[Symbol.dispose]();
+  await given;
+  t.deepEqual([old.size, next.size], [0, CONNECTIONS]);
+  await allGoOn();
+  stop.abort();
+  await receiving;
+});
+
+test('what can move does, however long the successor takes', async (t) => {
+  const { door, old, next, stop, allGoOn } = await scene(t);
+  next.prepareMs = 50;
+  const receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log }, stop.signal);
+  await handOver({ source: old, door, log, signal: soon(), settleMs: 1 });
+  t.deepEqual([old.size, next.size], [0, CONNECTIONS]);
+  await allGoOn();
+  stop.abort();
+  await receiving;
 });

@@ -1,4 +1,5 @@
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
+import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
 import type { Logger } from 'pino';
 import { metrics } from '../metrics.ts';
 import { type GivenBatch, giveConnections, type Giving } from './give-connections.ts';
@@ -8,6 +9,10 @@ import { enter, type HandoverDoor } from './handover-door.ts';
 const RETRY = { firstMs: 100, mostMs: 2000 };
 /** Without a single connection that moved: the successor does not do this, or can not. */
 const MAX_FRUITLESS = 8;
+/** For what can not move yet: what has not become ready by then ends where it is. */
+const SETTLE_MS = 5000;
+/** After a successor has died: a container that ended begins anew at once, and an agent needs seconds to serve its pods. */
+const NEXT_MS = 20_000;
 
 export interface HandingOver {
   readonly source: HandoverSource;
@@ -16,36 +21,47 @@ export interface HandingOver {
   readonly signal: AbortSignal;
   /** Between two tries. Default: with jitter, up to 2 s. */
   readonly delayMs?: (failures: number) => number;
+  /** For what can not move yet, for each that takes. Default 5000. */
+  readonly settleMs?: number;
 }
 
 /**
  * Gives all connections that can move to the node's other agent, by as many hand-overs as it takes. What is left then ends
  * here by itself, as without any. Never throws.
  */
-export async function handOver({ source, door, log, signal, delayMs = (failures) => retryDelay(failures, RETRY) }: HandingOver): Promise<void> {
-  let isTold = false;
+export async function handOver({ source, door, log, signal, delayMs = (failures) => retryDelay(failures, RETRY), settleMs = SETTLE_MS }: HandingOver): Promise<void> {
+  let [isTold, nextByMs] = [false, Number.NEGATIVE_INFINITY];
   for (let fruitless = 0; !signal.aborted && fruitless < MAX_FRUITLESS; ) {
     const entrance = enter(door);
     if (entrance.kind === 'open') {
       isTold = true;
-      using socket = entrance.socket;
-      let longestMs = 0;
-      const onBatch = (batch: GivenBatch): void => {
-        longestMs = Math.max(longestMs, batch.pauseMs);
-        metrics.handoverPauseSeconds.observe(batch.pauseMs / 1000);
-        metrics.handoverConnections.inc({ outcome: batch.fate }, batch.connections);
-      };
-      const giving = await giveConnections(socket, source, { signal, onBatch });
-      metrics.handovers.inc({ side: 'given', outcome: giving.outcome.kind });
-      log.info(linesOf(giving, longestMs), 'connections handed over');
+      const giving = await give(entrance.socket, { source, log, signal, patience: AbortSignal.timeout(settleMs) });
       if (giving.outcome.kind === 'complete' || giving.outcome.kind === 'other-format') return;
+      if (giving.outcome.kind === 'successor-gone') nextByMs = performance.now() + NEXT_MS;
       if (giving.connections > 0) fruitless = 0;
     } else {
       log.debug({ reason: entrance.reason }, 'no agent takes connections over');
     }
-    await waitFor(delayMs(fruitless++), signal);
+    await waitFor(delayMs(fruitless), signal);
+    if (entrance.kind === 'open' || performance.now() >= nextByMs) fruitless++;
   }
   if (!isTold) log.info({ outcome: 'nobody', batches: 0, connections: 0, staying: await source.staying().catch(() => ({})) }, 'connections handed over');
+}
+
+async function give(socket: SeqpacketSocket, { source, log, signal, patience }: Pick<HandingOver, 'source' | 'log' | 'signal'> & { readonly patience: AbortSignal }): Promise<Giving> {
+  using _socket = socket;
+  const beganMs = performance.now();
+  let longestMs = 0;
+  const onBatch = ({ fate, connections, tunnels, stateBytes, pauseMs }: GivenBatch): void => {
+    longestMs = Math.max(longestMs, pauseMs);
+    metrics.handoverPauseSeconds.observe(pauseMs / 1000);
+    metrics.handoverConnections.inc({ outcome: fate }, connections);
+    log.debug({ fate, connections, tunnels, state_bytes: stateBytes, pause_ms: Math.round(pauseMs * 10) / 10 }, 'batch of connections');
+  };
+  const giving = await giveConnections(socket, source, { signal, patience, onBatch });
+  metrics.handovers.inc({ side: 'given', outcome: giving.outcome.kind });
+  log.info({ ...linesOf(giving, longestMs), took_ms: Math.round(performance.now() - beganMs) }, 'connections handed over');
+  return giving;
 }
 
 const linesOf = ({ outcome, batches, connections, staying }: Giving, longestMs: number) => ({ outcome: outcome.kind, reason: outcome.kind === 'failed' ? outcome.reason : undefined, batches, connections, staying, longest_pause_ms: Math.round(longestMs) });

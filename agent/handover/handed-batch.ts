@@ -49,7 +49,7 @@ export type StayReason =
   | 'untaken';
 
 export type NextBatch =
-  | { readonly kind: 'batch'; readonly batch: HandedBatch }
+  | { readonly kind: 'batch'; readonly batch: HandedBatch; readonly tunnels: number }
   /** All that is left is unsettled: worth another question in some milliseconds, until the caller's patience ends. */
   | { readonly kind: 'later'; readonly staying: Staying }
   /** Nothing of what is left will ever move. */

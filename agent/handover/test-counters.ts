@@ -59,7 +59,7 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
     const text = Buffer.from(JSON.stringify([...this.#frozen.values()]));
     const bytes = Buffer.allocUnsafeSlow(text.length);
     text.copy(bytes);
-    return { kind: 'batch', batch: { bytes, fds: [...this.#frozen.keys()], connections: this.#frozen.size } };
+    return { kind: 'batch', batch: { bytes, fds: [...this.#frozen.keys()], connections: this.#frozen.size }, tunnels: 0 };
   }
 
   async commit({ fds }: HandedBatch): Promise<void> {

@@ -27,7 +27,7 @@ export class PlaneSource implements HandoverSource {
       if (outcome.kind === 'batch') {
         const batch: HandedBatch = { bytes: Buffer.from(outcome.bytes.buffer), fds: outcome.fds, connections: outcome.connections };
         this.#threadOf.set(batch, thread);
-        return { kind: 'batch', batch };
+        return { kind: 'batch', batch, tunnels: outcome.tunnels };
       }
       if (outcome.kind === 'nothing') add(staying, outcome.staying);
     }

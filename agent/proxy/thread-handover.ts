@@ -76,18 +76,20 @@ export class ThreadHandover {
   #freeze(taken: readonly Movable[]): HandoverOutcome {
     const writer = new BatchWriter();
     const frozen: Movable[] = [];
-    let connections = 0;
+    let [connections, tunnels] = [0, 0];
     for (const movable of taken) {
       movable.freeze();
-      writer.add(movable.handed);
+      const { handed } = movable;
+      writer.add(handed);
       frozen.push(movable);
+      if ('tunnel' in handed.state) tunnels++;
       connections += movable.connections;
       // What follows goes with the next batch.
       if (writer.size > MAX_BATCH_BYTES / 2) break;
     }
     this.#frozen = frozen;
     const { bytes, fds } = writer.finish();
-    if (bytes.length <= MAX_BATCH_BYTES) return { kind: 'batch', bytes, fds, connections };
+    if (bytes.length <= MAX_BATCH_BYTES) return { kind: 'batch', bytes, fds, connections, tunnels };
     bytes.fill(0);
     for (const movable of frozen) this.#tooLarge.add(movable);
     this.rollback('again');

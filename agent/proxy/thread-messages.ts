@@ -113,7 +113,7 @@ export type FromThread =
 /** How a step of a hand-over ended in a thread. */
 export type HandoverOutcome =
   | { readonly kind: 'done' }
-  | { readonly kind: 'batch'; readonly bytes: Uint8Array; readonly fds: readonly number[]; readonly connections: number }
+  | { readonly kind: 'batch'; readonly bytes: Uint8Array; readonly fds: readonly number[]; readonly connections: number; readonly tunnels: number }
   | { readonly kind: 'nothing'; readonly staying: Staying }
   | { readonly kind: 'prepared'; readonly connections: number }
   | { readonly kind: 'refused'; readonly reason: string };

@@ -1,74 +1,113 @@
 /**
- * Upgrades an agent under open connections of every kind, and prints on one line how many there were, how many of them
- * broke, by kind, and the longest time from a message to its answer, with that of a time without an upgrade beside it.
- * Ends with 1 where one broke that has to move.
+ * Upgrades an agent under open connections of every kind, each byte of which is checked at both ends, and prints on one
+ * line how many there were, how many of them broke, and how long they stood still. `--flows N` and `--upgrades N` are
+ * for more than the usual ones; with more lines of what was measured. `--kills N` has as many successors killed instead,
+ * at moments drawn by lot. Ends with 1 where a connection broke that has to live.
  */
-import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { bundleAgent } from '@landbridge/agent/bundle.ts';
-import { waitFor } from '@landbridge/core/retry-delay.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
-import { SERVICE_PORT, TARGET_PORT } from '../footprint/pod-objects.ts';
-import { type Program, startProgram } from '../mesh/program.ts';
 import { AgentNodes, type NodeAgent, untilEnded } from './agent-nodes.ts';
-import { echo, steadyCalls, type SteadyCalls } from './load.ts';
+import { brokenOf, Flows } from './flows.ts';
+import { KILL_VALUES, killSuccessor } from './killed-successors.ts';
 
-const UPGRADES = 3;
-const FLOWS = 50;
-const OUTSIDE_PORT = 9090;
-/** Connections that do not move have all but 5 of these. */
-const GRACE_SECONDS = 8;
-const END_MS = 30_000;
-/** Without an upgrade, as the machine is at this moment. */
-const QUIET_MS = 10_000;
-const never = new AbortController().signal;
-const values = { 'handover.enabled': true, plainTraffic: 'agent', terminationGracePeriodSeconds: GRACE_SECONDS };
+const GRACE_SECONDS = 60;
+const END_MS = 120_000;
+const { values: options } = parseArgs({ options: { flows: { type: 'string', default: '250' }, upgrades: { type: 'string', default: '3' }, kills: { type: 'string', default: '0' } } });
+const [flowCount, upgrades, kills] = [Number(options.flows), Number(options.upgrades), Number(options.kills)];
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
-interface Kind {
-  readonly name: string;
-  /** Whether it has to outlive an upgrade (docs/upgrade.md). */
-  readonly moves: boolean;
-  readonly load: Program;
+interface Batch {
+  readonly connections: number;
+  readonly tunnels: number;
+  readonly pause_ms: number;
+  readonly state_bytes: number;
 }
 
-async function told({ load }: Kind): Promise<SteadyCalls> {
-  process.kill(load.pid, 'SIGTERM');
-  return JSON.parse(await load.line()) as SteadyCalls;
+/** What an agent has said of the batches that it gave, and of the whole. */
+interface Given {
+  readonly batches: readonly Batch[];
+  readonly connections: number;
+  readonly tookMs: number;
+  readonly staying: object;
+}
+
+/** Reads what an agent says until it ends; its first hand-over with connections is the one that counts. */
+async function given(agent: NodeAgent): Promise<readonly Given[]> {
+  const all: Given[] = [];
+  let batches: Batch[] = [];
+  for (;;) {
+    const line = JSON.parse(await agent.line()) as { readonly msg: string; readonly fate?: string; readonly took_ms: number; readonly staying: object } & Batch;
+    if (line.msg === 'batch of connections' && line.fate === 'given') batches.push(line);
+    if (line.msg === 'connections handed over') {
+      all.push({ batches, connections: line.connections, tookMs: line.took_ms, staying: line.staying });
+      batches = [];
+    }
+    if (line.msg === 'agent stopped') return all;
+  }
+}
+
+/** Of connections, each of which stood still as long as its batch. */
+function shareOf(batches: readonly Batch[], share: number): number {
+  const pauses = batches.flatMap(({ connections, pause_ms: pauseMs }) => Array.from({ length: connections }, () => pauseMs)).sort((a, b) => a - b);
+  return pauses[Math.min(pauses.length - 1, Math.floor(pauses.length * share))] ?? 0;
+}
+
+const pausesOf = (name: string, batches: readonly Batch[]): string => `${name}: ${batches.reduce((sum, { connections }) => sum + connections, 0)} moves, pause p50 ${shareOf(batches, 0.5)} ms, p99 ${shareOf(batches, 0.99)} ms, longest ${shareOf(batches, 1)} ms`;
+
+async function upgrade(nodes: AgentNodes, flows: Flows, first: NodeAgent, values: Parameters<AgentNodes['start']>[1]): Promise<number> {
+  let agent = first;
+  await flows.begin(Math.ceil(flowCount / flows.ways));
+  const quietMs = await flows.longestMs();
+  const all: Given[] = [];
+  for (let i = 0; i < upgrades; i++) {
+    const old = agent;
+    agent = await nodes.startReady('west', values);
+    const told = given(old);
+    process.kill(old.pid, 'SIGTERM');
+    const handed = await told;
+    await untilEnded(old.pid, END_MS);
+    all.push(...handed);
+    const [batches, connections] = [handed.flatMap((each) => each.batches), handed.reduce((sum, each) => sum + each.connections, 0)];
+    if (upgrades > 3) say(`upgrade ${i + 1}: ${connections} connections in ${batches.length} batches and ${handed.map(({ tookMs }) => tookMs).join(' + ')} ms, ${batches.reduce((sum, each) => sum + each.state_bytes, 0)} bytes of state; stay ${JSON.stringify(handed.at(-1)?.staying)}; pause p50 ${shareOf(batches, 0.5)} ms, p99 ${shareOf(batches, 0.99)} ms`);
+  }
+  const longestMs = await flows.longestMs();
+  const report = await flows.finish();
+  const batches = all.flatMap((each) => each.batches);
+  if (upgrades > 3) {
+    say(pausesOf('pairs of sockets', batches.filter(({ tunnels }) => tunnels === 0)));
+    say(pausesOf('streams of tunnels', batches.filter(({ tunnels }) => tunnels > 0)));
+    say(`${report.bytes} bytes received at all ends`);
+  }
+  const broken = brokenOf(report);
+  say(`${report.flows} flows, ${broken} broken${broken > 0 ? ` ${JSON.stringify(report.faults)}` : ''}, longest pause ${Math.round(shareOf(batches, 1))} ms of ${batches.length} batches in ${upgrades} upgrades, longest answer ${Math.round(longestMs)} ms (${Math.round(quietMs)} ms without)`);
+  return broken;
+}
+
+async function kill(nodes: AgentNodes, flows: Flows, first: NodeAgent): Promise<number> {
+  let agent = first;
+  let [bad, hits, taken, survived] = [0, 0, 0, 0];
+  for (let i = 0; i < kills; i++) {
+    const { agent: next, killed } = await killSuccessor(nodes, flows, agent, Math.random);
+    agent = next;
+    const isBad = killed.broken !== killed.taken || killed.wrong.length > 0;
+    if (isBad) say(`kill ${i + 1}: ${JSON.stringify(killed)}`);
+    bad += isBad ? 1 : 0;
+    hits += killed.outcome === 'successor-gone' ? 1 : 0;
+    taken += killed.taken;
+    survived += killed.flows - killed.broken;
+  }
+  say(`${kills} successors killed, ${hits} of them in the middle: ${taken} connections had gone and ended with them, ${survived} went on; ${bad} times it was otherwise`);
+  return bad;
 }
 
 buildCaptureObject();
 bundleAgent();
 await using nodes = await AgentNodes.open({ west: ['client', 'server'], east: ['peer'] });
-const { mesh } = nodes;
-const [west, east, client, server, peer] = [mesh.node('west'), mesh.node('east'), mesh.pod('client'), mesh.pod('server'), mesh.pod('peer')];
-const onHost = (node: typeof west) => ({ netns: node.netns, group: path.join(node.cgroupRoot, 'host', 'cgroup.procs') });
-for (const pod of [server, peer]) await pod.start(echo(TARGET_PORT));
-await startProgram(onHost(east), echo(OUTSIDE_PORT));
+const values = kills > 0 ? KILL_VALUES : { 'handover.enabled': true, plainTraffic: 'agent', terminationGracePeriodSeconds: GRACE_SECONDS, logLevel: 'debug' };
+const flows = await Flows.open(nodes, { plainOut: kills === 0 });
 await nodes.startReady('east', { plainTraffic: 'agent' });
-let agent: NodeAgent = await nodes.startReady('west', values);
-await nodes.untilTunnelled('west', client, 'peer');
-await nodes.untilTunnelled('east', peer, 'server');
-const kinds: readonly Kind[] = [
-  { name: 'plain out', moves: true, load: await client.start(steadyCalls(east.wan, OUTSIDE_PORT, FLOWS)) },
-  { name: 'plain in', moves: true, load: await startProgram(onHost(west), steadyCalls(server.address, TARGET_PORT, FLOWS)) },
-  { name: 'tunnel out', moves: true, load: await client.start(steadyCalls(nodes.service('peer'), SERVICE_PORT, FLOWS)) },
-  { name: 'tunnel in', moves: true, load: await peer.start(steadyCalls(nodes.service('server'), SERVICE_PORT, FLOWS)) },
-  { name: 'same node', moves: true, load: await client.start(steadyCalls(nodes.service('server'), SERVICE_PORT, FLOWS)) },
-];
-await waitFor(QUIET_MS, never);
-const quiet: number[] = [];
-for (const { load } of kinds) {
-  process.kill(load.pid, 'SIGHUP');
-  quiet.push(Number(await load.line()));
-}
-for (let i = 0; i < UPGRADES; i++) {
-  const old = agent;
-  agent = await nodes.startReady('west', values);
-  process.kill(old.pid, 'SIGTERM');
-  await untilEnded(old.pid, END_MS);
-}
-const seen: (SteadyCalls & Kind)[] = [];
-for (const kind of kinds) seen.push({ ...kind, ...(await told(kind)) });
-const sum = (of: (each: SteadyCalls) => number): number => seen.reduce((total, each) => total + of(each), 0);
-const byKind = seen.map(({ name, broken, flows }) => `${name} ${broken} of ${flows}`).join(', ');
-process.stdout.write(`${sum(({ flows }) => flows)} flows, ${sum(({ broken }) => broken)} broken (${byKind}), longest pause ${Math.round(Math.max(...seen.filter(({ broken }) => broken === 0).map(({ longestMs }) => longestMs)))} ms in ${UPGRADES} upgrades (${Math.round(Math.max(...quiet))} ms without)\n`);
-process.exitCode = seen.some(({ moves, broken }) => moves && broken > 0) ? 1 : 0;
+const agent = await nodes.startReady('west', values);
+await nodes.untilTunnelled('west', nodes.mesh.pod('client'), 'peer');
+await nodes.untilTunnelled('east', nodes.mesh.pod('peer'), 'server');
+process.exitCode = (kills > 0 ? await kill(nodes, flows, agent) : await upgrade(nodes, flows, agent, values)) > 0 ? 1 : 0;
