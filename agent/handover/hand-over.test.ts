@@ -149,3 +149,14 @@ test('what can move does, however long the successor takes', async (t) => {
   stop.abort();
   await receiving;
 });
+
+test('a successor that is too slow for a batch is given more time for the next try', async (t) => {
+  const { door, old, next, stop, allGoOn } = await scene(t);
+  next.prepareMs = 500;
+  const receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log }, stop.signal);
+  await handOver({ source: old, door, log, signal: soon(), delayMs: () => 20 });
+  t.deepEqual([old.size, next.size], [0, CONNECTIONS]);
+  await allGoOn();
+  stop.abort();
+  await receiving;
+});

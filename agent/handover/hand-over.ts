@@ -7,6 +7,8 @@ import type { HandoverSource } from './handed-batch.ts';
 import { enter, type HandoverDoor } from './handover-door.ts';
 
 const RETRY = { firstMs: 100, mostMs: 2000 };
+/** How long a batch may stand still, at first and at most: doubled for a successor that was too slow, as a pause is better than an end. */
+const BATCH_MS = { first: 300, most: 2400 } as const;
 /** Without a single connection that moved: the successor does not do this, or can not. */
 const MAX_FRUITLESS = 8;
 /** For what can not move yet: what has not become ready by then ends where it is. */
@@ -30,13 +32,14 @@ export interface HandingOver {
  * here by itself, as without any. Never throws.
  */
 export async function handOver({ source, door, log, signal, delayMs = (failures) => retryDelay(failures, RETRY), settleMs = SETTLE_MS }: HandingOver): Promise<void> {
-  let [isTold, nextByMs] = [false, Number.NEGATIVE_INFINITY];
+  let [isTold, nextByMs, batchMs]: [boolean, number, number] = [false, Number.NEGATIVE_INFINITY, BATCH_MS.first];
   for (let fruitless = 0; !signal.aborted && fruitless < MAX_FRUITLESS; ) {
     const entrance = enter(door);
     if (entrance.kind === 'open') {
       isTold = true;
-      const giving = await give(entrance.socket, { source, log, signal, patience: AbortSignal.timeout(settleMs) });
+      const giving = await give(entrance.socket, { source, log, signal, batchMs, patience: AbortSignal.timeout(settleMs) });
       if (giving.outcome.kind === 'complete' || giving.outcome.kind === 'other-format') return;
+      if (giving.outcome.kind === 'not-taken') batchMs = Math.min(2 * batchMs, BATCH_MS.most);
       if (giving.outcome.kind === 'successor-gone') nextByMs = performance.now() + NEXT_MS;
       if (giving.connections > 0) fruitless = 0;
     } else {
@@ -48,7 +51,7 @@ export async function handOver({ source, door, log, signal, delayMs = (failures)
   if (!isTold) log.info({ outcome: 'nobody', batches: 0, connections: 0, staying: await source.staying().catch(() => ({})) }, 'connections handed over');
 }
 
-async function give(socket: SeqpacketSocket, { source, log, signal, patience }: Pick<HandingOver, 'source' | 'log' | 'signal'> & { readonly patience: AbortSignal }): Promise<Giving> {
+async function give(socket: SeqpacketSocket, { source, log, ...limits }: Pick<HandingOver, 'source' | 'log' | 'signal'> & { readonly batchMs: number; readonly patience: AbortSignal }): Promise<Giving> {
   using _socket = socket;
   const beganMs = performance.now();
   let longestMs = 0;
@@ -58,7 +61,7 @@ async function give(socket: SeqpacketSocket, { source, log, signal, patience }: 
     metrics.handoverConnections.inc({ outcome: fate }, connections);
     log.debug({ fate, connections, tunnels, state_bytes: stateBytes, pause_ms: Math.round(pauseMs * 10) / 10 }, 'batch of connections');
   };
-  const giving = await giveConnections(socket, source, { signal, patience, onBatch });
+  const giving = await giveConnections(socket, source, { ...limits, onBatch });
   metrics.handovers.inc({ side: 'given', outcome: giving.outcome.kind });
   log.info({ ...linesOf(giving, longestMs), took_ms: Math.round(performance.now() - beganMs) }, 'connections handed over');
   return giving;
