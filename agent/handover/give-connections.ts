@@ -3,8 +3,8 @@ import { waitFor } from '@landbridge/core/retry-delay.ts';
 import { sealedMemory } from '@landbridge/native/sealed-memory.ts';
 import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
 import { beginGiving, type Fate, given, type GiverEvent, type GiverOutcome, type GiverState } from './giver-protocol.ts';
-import { CONNECTIONS_PER_BATCH, HANDOVER_FORMATS, type HandedBatch, type HandoverSource, type Staying } from './handed-batch.ts';
-import { closeInbox, hear, sendPacket } from './handover-channel.ts';
+import { CONNECTIONS_PER_BATCH, HANDOVER_FORMATS, type HandedBatch, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type HandoverSource, type Staying } from './handed-batch.ts';
+import { closeInbox, hear, lastOf, sendPacket } from './handover-channel.ts';
 
 /** For the successor's greeting; it may be busy with its pods. */
 const GREETING_MS = 2000;
@@ -65,6 +65,8 @@ class Giver {
   readonly #socket: SeqpacketSocket;
   readonly #source: HandoverSource;
   readonly #options: GivingOptions;
+  /** Of one batch, as the successor says. */
+  #sockets = MAX_PACKET_SOCKETS;
   #held: Held | undefined;
   #batches = 0;
   #connections = 0;
@@ -96,7 +98,7 @@ class Giver {
   async #perform(state: Exclude<GiverState, { readonly kind: 'ended' }>): Promise<GiverEvent> {
     switch (state.kind) {
       case 'greeting': {
-        const sent = sendPacket(this.#socket, { kind: 'hello', formats: HANDOVER_FORMATS });
+        const sent = sendPacket(this.#socket, { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS });
         // Nothing stands still yet.
         return sent.kind === 'passed' ? await this.#hear(GREETING_MS, this.#options.signal) : { kind: 'gone' };
       }
@@ -129,6 +131,7 @@ class Giver {
   async #hear(milliseconds: number, signal?: AbortSignal): Promise<GiverEvent> {
     const deadline = AbortSignal.timeout(milliseconds);
     const heard = await hear(this.#socket, signal === undefined ? deadline : AbortSignal.any([signal, deadline]));
+    if (heard.kind === 'packet' && heard.packet.kind === 'hello') this.#sockets = heard.packet.sockets;
     return heard.kind === 'nonsense' ? { kind: 'nonsense' } : heard;
   }
 
@@ -136,7 +139,7 @@ class Giver {
     if (this.#options.signal.aborted) return { kind: 'none-left' };
     const sinceMs = performance.now();
     try {
-      const next = await this.#source.next(CONNECTIONS_PER_BATCH);
+      const next = await this.#source.next(CONNECTIONS_PER_BATCH, Math.min(this.#sockets, MAX_BATCH_SOCKETS));
       if (next.kind === 'batch') this.#held = { batch: next.batch, tunnels: next.tunnels, sinceMs, stateBytes: next.batch.bytes.length };
       return { kind: next.kind === 'later' && this.#options.patience?.aborted === true ? 'none-left' : next.kind };
     } catch (thrown) {
@@ -148,7 +151,13 @@ class Giver {
     const { bytes, fds, connections } = this.#batch();
     try {
       using memory = sealedMemory(bytes);
-      return sendPacket(this.#socket, { kind: 'batch', number, connections, bytes: bytes.length, sockets: fds.length }, [memory.number, ...fds]);
+      const last = fds.length - lastOf(fds.length);
+      for (let at = 0; at < last; at += MAX_PACKET_SOCKETS) {
+        const sent = sendPacket(this.#socket, { kind: 'sockets', count: MAX_PACKET_SOCKETS }, fds.slice(at, at + MAX_PACKET_SOCKETS));
+        // Without the batch they are nothing: the hand-over ends, and with it what has come.
+        if (sent.kind !== 'passed') return sent;
+      }
+      return sendPacket(this.#socket, { kind: 'batch', number, connections, bytes: bytes.length, sockets: fds.length }, [memory.number, ...fds.slice(last)]);
     } catch (thrown) {
       return failed(thrown);
     } finally {

@@ -9,8 +9,10 @@ export const HANDOVER_FORMATS: readonly number[] = [1];
 
 /** Connections that go with one batch: what is in it stands still meanwhile, so that the number sets the pause. */
 export const CONNECTIONS_PER_BATCH = 16;
-/** Sockets of one batch: SCM_RIGHTS takes 253, and whoever brings a batch adds some of its own. */
-export const MAX_BATCH_SOCKETS = 240;
+/** Sockets that go together: SCM_RIGHTS takes 253, and whoever brings a batch adds some of its own. */
+export const MAX_PACKET_SOCKETS = 240;
+/** Sockets of one batch: a tunnel has as many streams as this engine lets a peer open, and the kernel queues 10 packets (net.unix.max_dgram_qlen). */
+export const MAX_BATCH_SOCKETS = 5 * MAX_PACKET_SOCKETS;
 /** Of one batch. What connections hold is bounded by the windows of HTTP/2 and the buffers of the relay. */
 export const MAX_BATCH_BYTES = 256 * 1024 * 1024;
 
@@ -63,8 +65,8 @@ export type Staying = Readonly<Partial<Record<StayReason, number>>>;
  * before the next `next`. Meanwhile nothing is read from or written to its sockets.
  */
 export interface HandoverSource {
-  /** Takes up to `limit` connections out of the data path; a tunnel goes with all of its own, however many. @throws LandbridgeError once the data plane has ended */
-  next(limit: number): Promise<NextBatch>;
+  /** Takes up to `limit` connections out of the data path; a tunnel goes with all of its own, however many, up to `sockets`. @throws LandbridgeError once the data plane has ended */
+  next(limit: number, sockets: number): Promise<NextBatch>;
   /** The new process has them: closes the copies of their sockets without a word to their peers, and erases their keys. */
   commit(batch: HandedBatch): Promise<void>;
   /**

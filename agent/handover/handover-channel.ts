@@ -2,7 +2,7 @@
 import { SystemCallError } from '@landbridge/native/errno.ts';
 import type { FileDescriptor } from '@landbridge/native/libc.ts';
 import type { Received, SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
-import { MAX_BATCH_BYTES, MAX_BATCH_SOCKETS } from './handed-batch.ts';
+import { MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS } from './handed-batch.ts';
 import { encodeHandoverPacket, type HandoverPacket, parseHandoverPacket } from './handover-packet.ts';
 
 /** What a socket of a closed process says to who sends. */
@@ -10,7 +10,7 @@ const GONE: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET', 'ENOTCONN', 'E
 /** The state is the first descriptor of a batch. */
 const OWN_DESCRIPTORS = 1;
 /** Of one packet. */
-export const MAX_CHANNEL_DESCRIPTORS = OWN_DESCRIPTORS + MAX_BATCH_SOCKETS;
+export const MAX_CHANNEL_DESCRIPTORS = OWN_DESCRIPTORS + MAX_PACKET_SOCKETS;
 
 export type Heard =
   | { readonly kind: 'packet'; readonly packet: HandoverPacket; readonly descriptors: readonly FileDescriptor[] }
@@ -64,7 +64,11 @@ function understood({ bytes, descriptors, isWhole }: Extract<Received, { readonl
 }
 
 function unfit(packet: HandoverPacket, descriptors: number): string | undefined {
+  if (packet.kind === 'sockets') return descriptors === packet.count ? undefined : `${packet.count} sockets with ${descriptors} descriptors`;
   if (packet.kind !== 'batch') return descriptors === 0 ? undefined : `a packet ${packet.kind} with ${descriptors} descriptors`;
   if (packet.sockets > MAX_BATCH_SOCKETS || packet.bytes > MAX_BATCH_BYTES) return `a batch of ${packet.sockets} sockets and ${packet.bytes} bytes`;
-  return descriptors === OWN_DESCRIPTORS + packet.sockets ? undefined : `a batch of ${packet.sockets} sockets with ${descriptors} descriptors`;
+  return descriptors === OWN_DESCRIPTORS + lastOf(packet.sockets) ? undefined : `a batch of ${packet.sockets} sockets with ${descriptors} descriptors`;
 }
+
+/** Of so many sockets, how many go with the batch: whole packets of them have gone before. */
+export const lastOf = (sockets: number): number => (sockets <= MAX_PACKET_SOCKETS ? sockets : ((sockets - 1) % MAX_PACKET_SOCKETS) + 1);

@@ -3,11 +3,14 @@
  * A reader takes what it knows of a packet and leaves what follows, so that later versions may say more.
  */
 import { err, ok, type Result } from '@landbridge/core/result.ts';
+import { MAX_PACKET_SOCKETS } from './handed-batch.ts';
 
 export type HandoverPacket =
-  /** First, from both: the formats of batches that the sender reads; of who gives, the first one is what it writes. */
-  | { readonly kind: 'hello'; readonly formats: readonly number[] }
-  /** With descriptors: sealed memory of `bytes` bytes, then `sockets` sockets. */
+  /** First, from both: the formats of batches that the sender reads; of who gives, the first one is what it writes. And how many sockets of one batch it takes. */
+  | { readonly kind: 'hello'; readonly formats: readonly number[]; readonly sockets: number }
+  /** With as many descriptors: sockets of the next batch, which one packet has no room for. */
+  | { readonly kind: 'sockets'; readonly count: number }
+  /** With descriptors: sealed memory of `bytes` bytes, then those of the `sockets` sockets that have not come before. */
   | { readonly kind: 'batch'; readonly number: number; readonly connections: number; readonly bytes: number; readonly sockets: number }
   /** The batch is the successor's: from the moment on at which this packet is in the queue of who gives. */
   | { readonly kind: 'take'; readonly number: number }
@@ -22,7 +25,7 @@ export type HandoverPacket =
 type Kind = HandoverPacket['kind'];
 
 const MAGIC = 0x3148424c; // "LBH1"
-const KINDS: readonly Kind[] = ['hello', 'batch', 'take', 'refuse', 'abort', 'done', 'bye'];
+const KINDS: readonly Kind[] = ['hello', 'batch', 'take', 'refuse', 'abort', 'done', 'bye', 'sockets'];
 const HEADER_BYTES = 5;
 const NUMBER_BYTES = 4;
 const BATCH_BYTES = 4 * NUMBER_BYTES;
@@ -41,7 +44,9 @@ export function encodeHandoverPacket(packet: HandoverPacket): Buffer {
 function bodyOf(packet: HandoverPacket): readonly Buffer[] {
   switch (packet.kind) {
     case 'hello':
-      return [Buffer.from([packet.formats.length]), numbers(packet.formats)];
+      return [Buffer.from([packet.formats.length]), numbers([...packet.formats, packet.sockets])];
+    case 'sockets':
+      return [numbers([packet.count])];
     case 'batch':
       return [numbers([packet.number, packet.connections, packet.bytes, packet.sockets])];
     case 'take':
@@ -77,8 +82,12 @@ export function parseHandoverPacket(bytes: Buffer): Result<HandoverPacket> {
       const count = body[0] ?? 0;
       if (count === 0 || count > MAX_FORMATS) return err(`a greeting with ${count} formats`);
       if (body.length < 1 + count * NUMBER_BYTES) return tooShort;
-      return ok({ kind, formats: Array.from({ length: count }, (_, i) => body.readUInt32LE(1 + i * NUMBER_BYTES)) });
+      // Earlier versions do not say it.
+      const sockets = body.length < 1 + (count + 1) * NUMBER_BYTES ? MAX_PACKET_SOCKETS : body.readUInt32LE(1 + count * NUMBER_BYTES);
+      return ok({ kind, formats: Array.from({ length: count }, (_, i) => body.readUInt32LE(1 + i * NUMBER_BYTES)), sockets });
     }
+    case 'sockets':
+      return body.length < NUMBER_BYTES ? tooShort : ok({ kind, count: number(0) });
     case 'batch':
       return body.length < BATCH_BYTES ? tooShort : ok({ kind, number: number(0), connections: number(1), bytes: number(2), sockets: number(3) });
     case 'take':

@@ -82,7 +82,7 @@ test('abort is tried until it is sent', (t) => {
 });
 
 test('a successor that does not read the format is given nothing', (t) => {
-  const hello = (formats: readonly number[]) => ({ kind: 'packet', packet: { kind: 'hello', formats } }) as const;
+  const hello = (formats: readonly number[]) => ({ kind: 'packet', packet: { kind: 'hello', formats, sockets: 240 } }) as const;
   t.deepEqual(given({ kind: 'greeting' }, hello([1, 2]), 3), { kind: 'ended', outcome: { kind: 'other-format' } });
   t.deepEqual(given({ kind: 'greeting' }, hello([3, 2]), 2), { kind: 'asking', number: 1 });
 });
@@ -90,4 +90,9 @@ test('a successor that does not read the format is given nothing', (t) => {
 test('a successor that had sent take knows nothing of what the old process does then', (t) => {
   t.like(taken({ kind: 'taking', number: 3 }, { kind: 'passed' }), { kind: 'starting', number: 3, after: { kind: 'waiting' } });
   t.like(taken({ kind: 'taking', number: 3 }, { kind: 'gone' }), { kind: 'judging', number: 3 });
+});
+
+test('sockets that come before their batch are waited with', (t) => {
+  t.deepEqual(taken({ kind: 'waiting' }, { kind: 'packet', packet: { kind: 'sockets', count: 240 } }), { kind: 'waiting' });
+  t.like(taken({ kind: 'greeting' }, { kind: 'packet', packet: { kind: 'sockets', count: 240 } }), { kind: 'ended', outcome: { kind: 'given-up' } });
 });

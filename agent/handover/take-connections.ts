@@ -2,7 +2,7 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { FileDescriptor } from '@landbridge/native/libc.ts';
 import { readSealedMemory } from '@landbridge/native/sealed-memory.ts';
 import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
-import { HANDOVER_FORMATS, type HandoverSink, MAX_BATCH_BYTES, type PreparedBatch } from './handed-batch.ts';
+import { HANDOVER_FORMATS, type HandoverSink, MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, type PreparedBatch } from './handed-batch.ts';
 import { hear, sendPacket } from './handover-channel.ts';
 import { beginTaking, taken, type TakerEvent, type TakerOutcome, type TakerState } from './taker-protocol.ts';
 
@@ -38,6 +38,8 @@ class Taker {
   readonly #options: TakingOptions;
   /** Of the batch that came last, until the sink has them. */
   #descriptors: readonly FileDescriptor[] = [];
+  /** Sockets that have come before their batch. */
+  #early: FileDescriptor[] = [];
   #announced = 0;
   #prepared: PreparedBatch | undefined;
   #batches = 0;
@@ -55,13 +57,19 @@ class Taker {
       this.#options.onState?.(state);
       state = taken(state, await this.#perform(state));
     }
+    this.#dropEarly();
     return { outcome: state.outcome, batches: this.#batches, connections: this.#connections };
+  }
+
+  #dropEarly(): void {
+    for (const socket of this.#early) socket[Symbol.dispose]();
+    this.#early = [];
   }
 
   async #perform(state: Exclude<TakerState, { readonly kind: 'ended' }>): Promise<TakerEvent> {
     switch (state.kind) {
       case 'greeting':
-        sendPacket(this.#socket, { kind: 'hello', formats: HANDOVER_FORMATS });
+        sendPacket(this.#socket, { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS });
         return await this.#hear(AbortSignal.timeout(GREETING_MS));
       case 'waiting':
         return await this.#hear(AbortSignal.any([this.#options.signal, AbortSignal.timeout(SILENCE_MS)]));
@@ -92,14 +100,20 @@ class Taker {
   async #hear(signal: AbortSignal): Promise<TakerEvent> {
     const heard = await hear(this.#socket, signal);
     if (heard.kind !== 'packet') return heard;
-    this.#descriptors = heard.descriptors;
-    if (heard.packet.kind === 'batch') this.#announced = heard.packet.connections;
+    const { packet, descriptors } = heard;
+    if (packet.kind === 'sockets') {
+      this.#early.push(...descriptors);
+      return this.#early.length > MAX_BATCH_SOCKETS ? { kind: 'nonsense', reason: 'more sockets than a batch has' } : heard;
+    }
+    this.#descriptors = descriptors;
+    if (packet.kind === 'batch') this.#announced = packet.connections;
     return heard;
   }
 
   async #prepare(): Promise<TakerEvent> {
-    const [memory, ...sockets] = this.#descriptors;
-    this.#descriptors = [];
+    const [memory, ...last] = this.#descriptors;
+    const sockets = [...this.#early, ...last];
+    this.#descriptors = this.#early = [];
     let bytes: Buffer | undefined;
     try {
       bytes = readSealedMemory((memory as FileDescriptor).number, MAX_BATCH_BYTES);

@@ -61,6 +61,8 @@ export function taken(state: TakerState, event: TakerEvent): TakerState {
     case 'waiting':
       if (event.kind === 'packet' && event.packet.kind === 'batch') return { kind: 'preparing', number: event.packet.number };
       if (event.kind === 'packet' && event.packet.kind === 'done') return { kind: 'parting' };
+      // Their batch follows.
+      if (event.kind === 'packet' && event.packet.kind === 'sockets') return state;
       return unexpected(event);
     case 'preparing':
       if (event.kind === 'prepared') return { kind: 'taking', number: state.number };

@@ -29,7 +29,7 @@ export interface World {
 }
 
 const FORMAT = 1;
-const hello: HandoverPacket = { kind: 'hello', formats: [FORMAT] };
+const hello: HandoverPacket = { kind: 'hello', formats: [FORMAT], sockets: 1 };
 
 export function newWorld(batches: number, patience: number): World {
   return { giver: beginGiving, taker: beginTaking, toGiver: [hello], toTaker: [hello], isInboxClosed: false, lives: { giver: true, taker: true }, batches: Array.from({ length: batches }, () => ({ giver: 'runs', taker: 'none', wasThawed: false, wasPrepared: false })), patience };

@@ -116,7 +116,7 @@ export class DataThread {
     if (this.#handover.defers(message)) return;
     switch (message.kind) {
       case 'handover-next':
-        return this.#tellHandover(message.id, this.#handover.next(message.limit));
+        return this.#tellHandover(message.id, this.#handover.next(message.limit, message.sockets));
       case 'handover-count':
         return this.#tellHandover(message.id, { kind: 'nothing', staying: this.#handover.staying() });
       case 'handover-commit':

@@ -20,10 +20,10 @@ export class PlaneSource implements HandoverSource {
     this.#plane = plane;
   }
 
-  async next(limit: number): Promise<NextBatch> {
+  async next(limit: number, sockets: number): Promise<NextBatch> {
     const staying: Partial<Record<StayReason, number>> = {};
     for (let thread = 0; thread < this.#plane.threads; thread++) {
-      const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-next', id, limit }));
+      const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-next', id, limit, sockets }));
       if (outcome.kind === 'batch') {
         const batch: HandedBatch = { bytes: Buffer.from(outcome.bytes.buffer), fds: outcome.fds, connections: outcome.connections };
         this.#threadOf.set(batch, thread);

@@ -1,4 +1,4 @@
-import { CONNECTIONS_PER_BATCH, MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, type Staying, type StayReason } from '../handover/handed-batch.ts';
+import { MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type Staying, type StayReason } from '../handover/handed-batch.ts';
 import { BatchWriter } from '../handover/handed-state.ts';
 import type { Movable } from '../handover/movable.ts';
 import type { DataThread } from './data-thread.ts';
@@ -17,6 +17,7 @@ export class ThreadHandover {
   readonly #suspects = new WeakSet<Movable>();
   readonly #refused = new WeakSet<Movable>();
   readonly #tooLarge = new WeakSet<Movable>();
+  #mostSockets = MAX_BATCH_SOCKETS;
 
   constructor(thread: DataThread) {
     this.#thread = thread;
@@ -29,7 +30,9 @@ export class ThreadHandover {
     return true;
   }
 
-  next(limit = CONNECTIONS_PER_BATCH): HandoverOutcome {
+  /** Up to `limit` connections, of at most so many sockets. */
+  next(limit: number, mostSockets: number): HandoverOutcome {
+    this.#mostSockets = mostSockets;
     // Whoever asks anew has lost count of the last batch: nobody else has it.
     if (this.#frozen.length > 0) this.rollback('again');
     const staying: Partial<Record<StayReason, number>> = {};
@@ -59,7 +62,7 @@ export class ThreadHandover {
         continue;
       }
       const isSuspect = this.#suspects.has(movable);
-      if (taken.length > 0 && (isSuspect || connections + movable.connections > limit || sockets + movable.sockets > MAX_BATCH_SOCKETS)) continue;
+      if (taken.length > 0 && (isSuspect || connections + movable.connections > limit || sockets + movable.sockets > MAX_PACKET_SOCKETS)) continue;
       taken.push(movable);
       connections += movable.connections;
       sockets += movable.sockets;
@@ -70,7 +73,7 @@ export class ThreadHandover {
 
   #whyStays(movable: Movable): StayReason | undefined {
     if (this.#refused.has(movable)) return 'refused';
-    return movable.sockets > MAX_BATCH_SOCKETS || this.#tooLarge.has(movable) ? 'too-large' : movable.stays;
+    return movable.sockets > this.#mostSockets || this.#tooLarge.has(movable) ? 'too-large' : movable.stays;
   }
 
   #freeze(taken: readonly Movable[]): HandoverOutcome {
@@ -93,7 +96,7 @@ export class ThreadHandover {
     bytes.fill(0);
     for (const movable of frozen) this.#tooLarge.add(movable);
     this.rollback('again');
-    return this.next(connections);
+    return this.next(connections, this.#mostSockets);
   }
 
   commit(): void {

@@ -1,6 +1,6 @@
 /** A hand-over between two data planes of one process, which share nothing but the descriptors that are duplicated for it. */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, PreparedBatch, Staying } from '@landbridge/agent/handover/handed-batch.ts';
+import { type HandedBatch, type HandoverSink, type HandoverSource, MAX_BATCH_SOCKETS, type NextBatch, type PreparedBatch, type Staying } from '@landbridge/agent/handover/handed-batch.ts';
 import { PlaneSink, PlaneSource } from '@landbridge/agent/proxy/plane-handover.ts';
 import { duplicate } from '@landbridge/native/test-descriptors.ts';
 import type { TestEngine } from '../engine/engine.ts';
@@ -24,12 +24,12 @@ export type Decide = (batch: number) => 'take' | 'give-up';
 /** The bytes of a batch as another version would write them; its sockets are the same. */
 export type Changed = (bytes: Buffer) => Buffer;
 
-export async function handOver(from: TestEngine, to: TestEngine, limit = 16, decide: Decide = () => 'take', changed: Changed = (bytes) => bytes): Promise<Outcome> {
+export async function handOver(from: TestEngine, to: TestEngine, limit = 16, decide: Decide = () => 'take', changed: Changed = (bytes) => bytes, sockets = MAX_BATCH_SOCKETS): Promise<Outcome> {
   const [source, sink]: [HandoverSource, HandoverSink] = [new PlaneSource(from.plane), new PlaneSink(to.plane)];
   const refusals: string[] = [];
   let [moved, batches] = [0, 0];
   for (let patience = PATIENCE; ; ) {
-    const next: NextBatch = await source.next(limit);
+    const next: NextBatch = await source.next(limit, sockets);
     if (next.kind === 'none-left' || (next.kind === 'later' && patience-- === 0)) return { moved, batches, refusals, staying: next.staying };
     if (next.kind === 'later') {
       await turn();

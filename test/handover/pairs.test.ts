@@ -6,6 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { EMPTY_MATCH } from '@landbridge/core/authorization.ts';
 import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
+import { MAX_BATCH_SOCKETS } from '@landbridge/agent/handover/handed-batch.ts';
 import { PlaneSink, PlaneSource } from '@landbridge/agent/proxy/plane-handover.ts';
 import { Application, echo } from '../engine/applications.ts';
 import { candidate, HERE, TestEngine, type TestPod } from '../engine/engine.ts';
@@ -145,7 +146,7 @@ test.serial('what the policies of the new process do not allow is cut before a b
   while (Buffer.concat(got).toString() !== 'before') await turn();
   next.plane.setPolicies(pods.plaintext.uid, [{ namespace: 'shop', name: 'nobody', scope: 'workload', action: 'deny', rules: [[[{ ...EMPTY_MATCH, destinationPorts: [application.port] }]]], dryRun: false, unevaluable: undefined }]);
   const [source, sink] = [new PlaneSource(old.plane), new PlaneSink(next.plane)];
-  const batch = await source.next(1);
+  const batch = await source.next(1, MAX_BATCH_SOCKETS);
   if (batch.kind !== 'batch') return t.fail(batch.kind);
   socket.write('while it is nobody\'s');
   const prepared = await sink.prepare(received(batch.batch));
