@@ -122,7 +122,7 @@ async function measure(factor: number): Promise<readonly Row[]> {
   await sleep(IDLE_MS, undefined, { signal });
   const idleBytes = (traffic(pid, hubPort) - before) * (60_000 / IDLE_MS);
 
-  members.on(({ changed, atMs }: { changed: string; atMs: number }) => told.sent(changed, atMs));
+  members.on(({ changed, address, atMs }: { changed: string; address: string; atMs: number }) => told.sent(changed, address, atMs));
   service.send('reset');
   const [serviceBefore, apiBefore, changesMs] = [seconds('service'), apiSeconds(), now()];
   members.send(CHANGES);

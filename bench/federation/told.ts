@@ -7,8 +7,10 @@ export class Told {
   readonly #workloads = new Set<string>();
   readonly #services = new Set<string>();
   readonly #addressed = new Set<string>();
-  /** When each change was made that is not told yet. */
-  readonly #sent = new Map<string, number>();
+  /** The address of each workload that has changed, once it was told of it, and when. */
+  readonly #last = new Map<string, { readonly address: string; readonly atMs: number }>();
+  /** What each workload is to be that is not told yet, and since when. */
+  readonly #sent = new Map<string, { readonly address: string; readonly atMs: number }>();
   readonly #latencies: number[] = [];
   #since = 0;
   #mostUnderWay = 0;
@@ -17,17 +19,19 @@ export class Told {
   take(name: string, atMs: number, bytes: Uint8Array): void {
     // Services are `<namespace>/<hostname>`, workloads have more parts.
     if (name.indexOf('/') === name.lastIndexOf('/')) this.#takeService(name, bytes);
+    else if (this.#workloads.has(name)) this.#takeChange(name, atMs, bytes);
     else this.#workloads.add(name);
-    const sentMs = this.#sent.get(name);
-    if (sentMs === undefined) return;
-    this.#latencies.push(atMs - sentMs);
-    this.#sent.delete(name);
   }
 
-  /** One that changes again before it was told is told once. */
-  sent(name: string, atMs: number): void {
+  /** One that changes again before it was told is told once, and late since the first time. */
+  sent(name: string, address: string, atMs: number): void {
     this.#changes += 1;
-    if (!this.#sent.has(name)) this.#sent.set(name, atMs);
+    const last = this.#last.get(name);
+    // Messages of processes may overtake each other.
+    if (last?.address === address) {
+      this.#latencies.push(Math.max(0, last.atMs - (this.#sent.get(name)?.atMs ?? atMs)));
+      this.#sent.delete(name);
+    } else this.#sent.set(name, { address, atMs: this.#sent.get(name)?.atMs ?? atMs });
     this.#mostUnderWay = Math.max(this.#mostUnderWay, this.#sent.size);
   }
 
@@ -64,6 +68,16 @@ export class Told {
   /** From here on {@link latency} begins anew. */
   mark(): void {
     this.#since = this.#latencies.length;
+  }
+
+  #takeChange(name: string, atMs: number, bytes: Uint8Array): void {
+    const { type } = fromBinary(AddressSchema, bytes);
+    const address = type.case === 'workload' ? (type.value.addresses[0] ?? new Uint8Array()).join('.') : '';
+    this.#last.set(name, { address, atMs });
+    const sent = this.#sent.get(name);
+    if (sent?.address !== address) return;
+    this.#latencies.push(atMs - sent.atMs);
+    this.#sent.delete(name);
   }
 
   #takeService(name: string, bytes: Uint8Array): void {
