@@ -6,7 +6,7 @@ import { eventually } from '../agents/eventually.ts';
 import { Replica } from '../replicas/replica.ts';
 import { Member } from './member.ts';
 
-const STARTED_MS = 60_000;
+const STARTED_MS = 150_000;
 /** Services of this cluster have addresses of both families, those of the other one IPv4 alone. */
 const BOTH_FAMILIES = '10.99.0.0/24,fd99::/112';
 

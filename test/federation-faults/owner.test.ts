@@ -3,10 +3,18 @@ import { ExampleLeadership } from '@landbridge/federation/leadership/example-lea
 import test from 'ava';
 import { FaultClusterset, throughout } from './fault-clusterset.ts';
 import { until } from '@landbridge/lab/until.ts';
+import type { FaultMember } from './fault-member.ts';
 import { GUARD_TIMES, TIMES } from './fault-times.ts';
 
 const DAY_MS = 86_400_000;
 const CLUSTERS = ['east', 'west', 'north'];
+
+/** Who is not heard is Stale by then. On a busy machine a beat may be late, and whoever sends it Suspect until it comes. */
+async function isHeard(east: FaultMember): Promise<boolean> {
+  const isNeverStale = await throughout(2 * TIMES.staleMs, () => east.phaseOf('west') !== 'stale');
+  await until('it is Ready', () => east.phaseOf('west') === 'ready');
+  return isNeverStale;
+}
 
 for (const order of [['hub', ...CLUSTERS], [...CLUSTERS, 'hub'], ['north', 'hub', 'east', 'west']]) {
   test.serial(`everything is started again, in the order ${order.join(', ')}`, async (t) => {
@@ -34,13 +42,13 @@ for (const [days, what] of [[-1, 'a day behind'], [1, 'a day ahead']] as const) 
     await all.join('west', { clock: () => Date.now() + days * DAY_MS });
     t.log(`converged ${Math.round(await all.converge('after the restart', 40_000))} ms after it began`);
     t.deepEqual(all.lost.sort(), ['east west west-2', 'north west west-2']);
-    t.true(await throughout(2 * TIMES.staleMs, () => all.member('east').phaseOf('west') === 'ready'));
+    t.true(await isHeard(all.member('east')));
     // And back to the right time.
     await all.leave('west');
     all.wanted.set('west', ['west-1', 'cart']);
     await all.join('west');
     await all.converge('after the clock was put right', 40_000);
-    t.true(await throughout(2 * TIMES.staleMs, () => all.member('east').phaseOf('west') === 'ready'));
+    t.true(await isHeard(all.member('east')));
   });
 }
 
@@ -73,7 +81,7 @@ for (const isHubWiped of [false, true]) {
     t.deepEqual(lost(), ['east west s00', 'north west s00'], 'which it took back itself, at the end');
     // Silent for as long as its beats were of the epoch before, it may have been suspected.
     await until('it is ready', () => east.phaseOf('west') === 'ready');
-    t.true(await throughout(2 * TIMES.staleMs, () => east.phaseOf('west') === 'ready'));
+    t.true(await isHeard(east));
   });
 }
 
