@@ -12,7 +12,7 @@ import { keepMembers } from '@landbridge/federation/records/member-keeper.ts';
 import { type ClusterView, emptyPeers, type PeerState, reducePeers, views } from '@landbridge/federation/records/peer-table.ts';
 import { Publisher } from '@landbridge/federation/records/publisher.ts';
 import { pino } from 'pino';
-import { DIGEST_TIMES, GUARD_TIMES, MIN_AUDIT_MS, TIMES } from './fault-times.ts';
+import { DIGEST_TIMES, GUARD_TIMES, MIN_AUDIT_MS, SYNC_MS, TIMES } from './fault-times.ts';
 
 export interface FaultMemberOptions {
   readonly cluster: string;
@@ -50,7 +50,7 @@ export class FaultMember implements AsyncDisposable {
     this.cluster = cluster;
     this.bus = bus;
     this.#stop = stop;
-    this.publisher = new Publisher(bus, { cluster, privateKey: keys.privateKey, clock, log, leadership, minAuditMs: MIN_AUDIT_MS });
+    this.publisher = new Publisher(bus, { cluster, privateKey: keys.privateKey, clock, log, leadership, minAuditMs: MIN_AUDIT_MS, syncMs: SYNC_MS });
     const channel: BeatChannel = natsBeatChannel(bus, cluster, log);
     this.watch = new PeerWatch({
       cluster,

@@ -7,5 +7,6 @@ export const TIMES: PeerTimes = { beatMs: 250, suspectMs: 1000, staleMs: 3000, d
 export const DIGEST_TIMES: DigestTimes = { graceMs: 1000, rereadMs: 1000, againMs: 4000 };
 export const GUARD_TIMES: GuardTimes = { settleMs: 100, holdMs: 4000 };
 export const MIN_AUDIT_MS = 500;
+export const SYNC_MS = 25;
 /** All clusters must agree again so soon after a fault is over. */
 export const CONVERGED_MS = 10_000;
