@@ -27,19 +27,29 @@ export interface Delivered {
   readonly revision: number;
 }
 
+export interface Ended {
+  readonly ended: string;
+  /** Nothing came any more: perhaps not for this consumer alone. */
+  readonly isSilent: boolean;
+}
+
 /** Unread entries; more than that and the delivery ends. */
 const MAX_QUEUED = 4096;
 const MAX_QUEUED_BYTES = 32 * 1024 * 1024;
 /** The server removes a consumer that nobody listens to. */
 const INACTIVE_MS = 30_000;
+/** One may be missed: a consumer goes without a word when the server of the hub that has it does. */
+const SILENT_HEARTBEATS = 2.25;
+const LOOKS_PER_HEARTBEAT = 4;
 
 export class BucketDelivery {
   readonly #options: DeliveryOptions;
   readonly #queue: Delivered[] = [];
   #queuedBytes = 0;
   #sequence = 0;
-  #heardAt = Date.now();
+  #heardMs = performance.now();
   #isCurrent = false;
+  #isSilent = false;
   #ended: string | undefined;
   #changed = Promise.withResolvers<void>();
   #release: () => Promise<void> = async () => undefined;
@@ -55,7 +65,7 @@ export class BucketDelivery {
     const onLost = (): void => delivery.#end('the connection was lost');
     session.lost.addEventListener('abort', onLost, { once: true });
     const name = `watch_${nuid.next()}`;
-    const timer = setInterval(() => delivery.#checkHeartbeat(), options.heartbeatMs / 2);
+    const timer = setInterval(() => delivery.#checkHeartbeat(), options.heartbeatMs / LOOKS_PER_HEARTBEAT);
     // A reader that went away without a word must not keep the process alive.
     timer.unref();
     delivery.#release = async () => {
@@ -68,7 +78,7 @@ export class BucketDelivery {
     try {
       const info = await jsm.consumers.add(STREAM, consumerConfig(name, inbox, options));
       if (info.num_pending === 0) delivery.#isCurrent = true;
-      delivery.#heardAt = Date.now();
+      delivery.#heardMs = performance.now();
       return delivery;
     } catch (thrown) {
       await delivery[Symbol.asyncDispose]();
@@ -77,7 +87,7 @@ export class BucketDelivery {
   }
 
   /** The next entry; `current` when all that was there has been read; `ended` with the reason when no more will come. Waits for one of them. */
-  async next(current: boolean, signal: AbortSignal): Promise<Delivered | 'current' | { readonly ended: string }> {
+  async next(current: boolean, signal: AbortSignal): Promise<Delivered | 'current' | Ended> {
     for (;;) {
       const entry = this.#queue.shift();
       if (entry !== undefined) {
@@ -85,8 +95,8 @@ export class BucketDelivery {
         return entry;
       }
       if (this.#isCurrent && !current) return 'current';
-      if (this.#ended !== undefined) return { ended: this.#ended };
-      if (signal.aborted) return { ended: 'aborted' };
+      if (this.#ended !== undefined) return { ended: this.#ended, isSilent: this.#isSilent };
+      if (signal.aborted) return { ended: 'aborted', isSilent: false };
       const changed = Promise.withResolvers<void>();
       this.#changed = changed;
       const wake = (): void => changed.resolve();
@@ -105,7 +115,7 @@ export class BucketDelivery {
   #take(error: Error | null, message: Msg): void {
     if (this.#ended !== undefined) return;
     if (error !== null) return this.#end(error.message);
-    this.#heardAt = Date.now();
+    this.#heardMs = performance.now();
     if (!message.subject.startsWith(SUBJECT_PREFIX)) return this.#takeStatus(message);
     const info = parseDeliveryInfo(message.reply ?? '');
     if (info === undefined) return this.#end('a message without delivery information');
@@ -129,7 +139,9 @@ export class BucketDelivery {
   }
 
   #checkHeartbeat(): void {
-    if (Date.now() - this.#heardAt > 2.5 * this.#options.heartbeatMs) this.#end('heartbeats are missing');
+    if (this.#ended !== undefined || performance.now() - this.#heardMs <= SILENT_HEARTBEATS * this.#options.heartbeatMs) return;
+    this.#isSilent = true;
+    this.#end('heartbeats are missing');
   }
 
   #end(reason: string): void {

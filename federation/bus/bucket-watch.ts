@@ -1,10 +1,12 @@
 /** A watch that outlives connections, consumers and the bucket. */
-import { jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
+import { type JetStreamManager, jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
+import { errors } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { BucketDelivery, STREAM } from './bucket-delivery.ts';
 import type { BusEvent } from './bus.ts';
 import type { NatsLink, Session } from './nats-link.ts';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
+import { answerTimeout, RETRY } from './request-times.ts';
 
 export interface BucketWatchOptions {
   readonly link: NatsLink;
@@ -13,7 +15,7 @@ export interface BucketWatchOptions {
   readonly heartbeatMs: number;
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn'>;
   /** Makes the bucket if that is this process' task. */
-  readonly ensureBucket: (session: Session) => Promise<void>;
+  readonly ensureBucket: (session: Session, timeoutMs: number) => Promise<void>;
 }
 
 /** How far the watch has read, and in which life of the bucket. */
@@ -32,16 +34,17 @@ export async function* watchBucket(options: BucketWatchOptions, signal: AbortSig
     let delivery: BucketDelivery | undefined;
     try {
       const session = await link.session(signal);
-      await options.ensureBucket(session);
-      const before = await streamInfo(session);
+      await options.ensureBucket(session, answerTimeout(failures));
+      const jsm = await jetstreamManager(session.connection, { checkAPI: false, timeout: answerTimeout(failures) });
+      const before = await jsm.streams.info(STREAM);
       if (progress !== undefined && isLost(progress, before)) {
         log.warn({ filter }, 'the bucket is another one than before, reading it from the start');
         yield { kind: 'restart' };
         progress = undefined;
       }
-      delivery = await openDelivery(options, session, progress);
+      delivery = await openDelivery(options, session, jsm, progress);
       // Between the two requests the bucket may have been replaced: then the consumer stands on a bucket that was not looked at.
-      if ((await streamInfo(session)).created !== before.created) continue;
+      if ((await jsm.streams.info(STREAM)).created !== before.created) continue;
       progress ??= { created: before.created, revision: 0, current: false };
       for (;;) {
         const next = await delivery.next(progress.current, signal);
@@ -50,6 +53,7 @@ export async function* watchBucket(options: BucketWatchOptions, signal: AbortSig
           yield { kind: 'current' };
         } else if ('ended' in next) {
           log.debug({ filter, reason: next.ended }, 'the delivery ended');
+          if (next.isSilent) void link.prove(session);
           break;
         } else {
           failures = 0;
@@ -60,10 +64,11 @@ export async function* watchBucket(options: BucketWatchOptions, signal: AbortSig
     } catch (thrown) {
       if (signal.aborted || link.closed) return;
       log.debug({ err: thrown, filter }, 'can not watch the bucket, will try again');
+      if (thrown instanceof errors.TimeoutError && link.current !== undefined) void link.prove(link.current);
     } finally {
       await delivery?.[Symbol.asyncDispose]();
     }
-    await waitFor(retryDelay(failures), signal);
+    await waitFor(retryDelay(failures, RETRY), signal);
     failures += 1;
   }
 }
@@ -73,13 +78,7 @@ function isLost(progress: Progress, info: StreamInfo): boolean {
   return info.created !== progress.created || info.state.last_seq < progress.revision;
 }
 
-async function streamInfo(session: Session): Promise<StreamInfo> {
-  const jsm = await jetstreamManager(session.connection, { checkAPI: false });
-  return jsm.streams.info(STREAM);
-}
-
-async function openDelivery(options: BucketWatchOptions, session: Session, progress: Progress | undefined): Promise<BucketDelivery> {
-  const jsm = await jetstreamManager(session.connection, { checkAPI: false });
+async function openDelivery(options: BucketWatchOptions, session: Session, jsm: JetStreamManager, progress: Progress | undefined): Promise<BucketDelivery> {
   const { filter, inboxPrefix, heartbeatMs } = options;
   return BucketDelivery.open(session, jsm, { filter, inboxPrefix, heartbeatMs, from: progress === undefined ? undefined : progress.revision + 1 });
 }

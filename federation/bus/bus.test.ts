@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '@landbridge/lab/until.ts';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { connect, headers } from '@nats-io/transport-node';
+import { patient } from '@landbridge/lab/wait.ts';
 import test from 'ava';
 import pino from 'pino';
 import { readUntil, busContract, type BusUnderTest } from './bus.contract.ts';
@@ -145,6 +147,50 @@ test.serial('nats: a watch that is not read ends its delivery at the limit and s
   }
   await setup.bus.put('a.end', bytes('.'), soon());
   t.is(new Set(await readUntil(events, 'a.end=.')).size, 6001);
+});
+
+test.serial('nats: a write that nobody takes yet is tried again, and reported only when it stays so', async (t) => {
+  await using server = await TestNatsServer.start();
+  await using early = await openBus(server, false);
+  const put = early.put('a.1', bytes('1'), soon());
+  const first = await Promise.race([put.then(() => 'written', (thrown: unknown) => String(thrown)), sleep(1000)]);
+  t.is(first, undefined, 'there is no bucket, as where a hub of several servers has no leader');
+  await using founder = await openBus(server, true);
+  await founder.get('none', soon());
+  await put;
+  t.is(Buffer.from((await early.get('a.1', soon())) ?? []).toString(), '1');
+  await t.throwsAsync(early.put('a.2', new Uint8Array(512 * 1024), soon()), { code: 'bus-unavailable' }, 'what is refused for itself is not tried again');
+});
+
+test.serial('nats: a watch of everything is shown to be alive more often than one of a part', async (t) => {
+  await using server = await TestNatsServer.start();
+  await using bus = await openNatsBusAt({ access: { servers: [server.url] }, createBucket: true, clusterName: 'a', log, signal: new AbortController().signal });
+  const stop = new AbortController();
+  for (const filter of ['>', 'a.>']) await readUntil(bus.watch(filter, stop.signal)[Symbol.asyncIterator](), 'current');
+  const beats = new Map<string, number>();
+  await withManager(server, async (manager) => {
+    for await (const { config } of manager.consumers.list('KV_fed')) beats.set(config.filter_subject ?? '', (config.idle_heartbeat ?? 0) / 1e6);
+  });
+  stop.abort();
+  t.deepEqual(beats, new Map([['$KV.fed.>', 2000], ['$KV.fed.a.>', 5000]]));
+});
+
+test.serial('nats: a hub that stands still is noticed by who waits for it, and is there again as soon as it goes on', async (t) => {
+  await using setup = await openPair();
+  const events = setup.other.watch('>', soon())[Symbol.asyncIterator]();
+  await readUntil(events, 'current');
+  const next = readUntil(events, 'a.1=1');
+  setup.server.pause();
+  const startMs = performance.now();
+  await until('the connection must be given up', () => setup.other.state().kind === 'connecting');
+  const afterMs = performance.now() - startMs;
+  t.log(`given up after ${Math.round(afterMs)} ms`);
+  // The pings of the client would take twice as long at least.
+  t.true(afterMs < patient(10_000), `${afterMs} ms`);
+  setup.server.resume();
+  await until('it must be connected again', () => setup.other.state().kind === 'connected');
+  await setup.bus.put('a.1', bytes('1'), soon());
+  t.deepEqual(await next, ['a.1=1']);
 });
 
 test.serial('nats: an aborted signal closes the bus', async (t) => {

@@ -13,6 +13,11 @@ export class HubTransport extends NodeTransport {
     return closed;
   }
 
+  /** For a connection that carries nothing any more; the client's own waits until what it has still to send is gone. */
+  override disconnect(): void {
+    this.socket?.destroy();
+  }
+
   override discard(): void {
     const { socket } = this;
     super.discard();

@@ -2,7 +2,8 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { orAborted } from '@landbridge/core/or-aborted.ts';
 import { MAX_RECORD_BYTES } from '@landbridge/core/records.ts';
-import { jetstream, jetstreamManager, StorageType } from '@nats-io/jetstream';
+import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
+import { jetstream, JetStreamApiError, jetstreamManager, StorageType } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { errors, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
@@ -12,6 +13,7 @@ import { watchBucket } from './bucket-watch.ts';
 import { BUCKET, type Bus, type BusEvent, type BusState } from './bus.ts';
 import { type HubAccess, hubAccess } from './hub-access.ts';
 import { NatsLink, type Session } from './nats-link.ts';
+import { answerTimeout, RETRY, TRIES_MS } from './request-times.ts';
 
 export interface NatsBusOptions {
   /** Makes the bucket when it is missing; only the founder may. */
@@ -22,12 +24,15 @@ export interface NatsBusOptions {
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn'>;
   /** Closes the bus when aborted. */
   readonly signal: AbortSignal;
-  /** How often the hub shows that a watch is alive. */
+  /** How often the hub shows that a watch is alive, for all watches. */
   readonly heartbeatMs?: number;
 }
 
-const HEARTBEAT_MS = 5000;
-const REQUEST_TIMEOUT_MS = 5000;
+/** Of a watch of all that there is: what is changed must not stay unseen for long when a server of the hub is gone with the watch. */
+const HEARTBEAT_MS = 2000;
+/** Of a watch of a part. A heartbeat is 150 bytes of the 64 KiB that a member may hear in a minute in which nothing changes. */
+const SLOW_HEARTBEAT_MS = 5000;
+const EVERYTHING = '>';
 /** What NATS adds to a value: headers, none of which are ours. */
 const MAX_VALUE_BYTES = MAX_RECORD_BYTES + 1024;
 
@@ -75,23 +80,23 @@ export class NatsBus implements Bus {
   }
 
   async get(key: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    return this.#try(`read ${key}`, signal, async ({ connection }) => {
-      const jsm = await jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_TIMEOUT_MS });
+    return this.#try(`read ${key}`, signal, async ({ connection }, timeout) => {
+      const jsm = await jetstreamManager(connection, { checkAPI: false, timeout });
       const stored = await jsm.direct.getMessage(STREAM, { last_by_subj: `${SUBJECT_PREFIX}${key}` });
       return stored === null || stored.header.has(OPERATION_HEADER) ? undefined : stored.data;
     });
   }
 
   async put(key: string, value: Uint8Array, signal: AbortSignal): Promise<void> {
-    await this.#try(`write ${key}`, signal, ({ connection }) => jetstream(connection, { timeout: REQUEST_TIMEOUT_MS }).publish(`${SUBJECT_PREFIX}${key}`, value));
+    await this.#try(`write ${key}`, signal, ({ connection }, timeout) => jetstream(connection, { timeout }).publish(`${SUBJECT_PREFIX}${key}`, value));
   }
 
   watch(filter: string, signal: AbortSignal): AsyncIterable<BusEvent> {
-    const { access, heartbeatMs = HEARTBEAT_MS, log } = this.#options;
-    const ensureBucket = (session: Session): Promise<void> => {
+    const { access, heartbeatMs = filter === EVERYTHING ? HEARTBEAT_MS : SLOW_HEARTBEAT_MS, log } = this.#options;
+    const ensureBucket = (session: Session, timeoutMs: number): Promise<void> => {
       // Whoever watches has just begun, or lost its consumer: perhaps with the bucket.
       this.#ensured.delete(session);
-      return this.#ensureBucket(session);
+      return this.#ensureBucket(session, timeoutMs);
     };
     const options = { link: this.#link, filter, inboxPrefix: access.inboxPrefix, heartbeatMs, log, ensureBucket };
     return { [Symbol.asyncIterator]: () => watchBucket(options, AbortSignal.any([signal, this.#closed.signal])) };
@@ -103,27 +108,34 @@ export class NatsBus implements Bus {
     await this.#link[Symbol.asyncDispose]();
   }
 
-  async #try<T>(what: string, signal: AbortSignal, request: (session: Session) => Promise<T>): Promise<T> {
-    const session = await this.#link.session(signal);
-    try {
-      return await orAborted(
-        this.#ensureBucket(session).then(() => request(session)),
-        signal,
-      );
-    } catch (thrown) {
-      if (signal.aborted) throw signal.reason;
-      // Perhaps the bucket was removed; the next try looks.
-      this.#ensured.delete(session);
-      if (isForbidden(thrown)) throw new LandbridgeError('bus-forbidden', `the hub does not let this cluster ${what}`, { cause: thrown });
-      throw new LandbridgeError('bus-unavailable', `could not ${what} on the hub`, { cause: thrown, retryable: true });
+  /** Tries again for as long as a hub of several servers may take to have a leader. */
+  async #try<T>(what: string, signal: AbortSignal, request: (session: Session, timeoutMs: number) => Promise<T>): Promise<T> {
+    let endMs: number | undefined;
+    for (let failures = 0; ; failures += 1) {
+      const session = await this.#link.session(signal);
+      endMs ??= performance.now() + TRIES_MS;
+      try {
+        return await orAborted(
+          this.#ensureBucket(session, answerTimeout(failures)).then(() => request(session, answerTimeout(failures))),
+          signal,
+        );
+      } catch (thrown) {
+        if (signal.aborted) throw signal.reason;
+        // Perhaps the bucket was removed; the next try looks.
+        this.#ensured.delete(session);
+        if (isForbidden(thrown)) throw new LandbridgeError('bus-forbidden', `the hub does not let this cluster ${what}`, { cause: thrown });
+        if (isRefused(thrown) || performance.now() > endMs) throw new LandbridgeError('bus-unavailable', `could not ${what} on the hub`, { cause: thrown, retryable: true });
+        if (thrown instanceof errors.TimeoutError) void this.#link.prove(session);
+        await waitFor(retryDelay(failures, RETRY), signal);
+      }
     }
   }
 
-  #ensureBucket(session: Session): Promise<void> {
+  #ensureBucket(session: Session, timeoutMs: number): Promise<void> {
     if (!this.#options.createBucket) return Promise.resolve();
     let ensured = this.#ensured.get(session);
     if (ensured === undefined) {
-      ensured = createBucket(session.connection, this.#options.replicas ?? 1);
+      ensured = createBucket(session.connection, this.#options.replicas ?? 1, timeoutMs);
       this.#ensured.set(session, ensured);
       ensured.catch(() => this.#ensured.delete(session));
     }
@@ -132,9 +144,9 @@ export class NatsBus implements Bus {
 }
 
 /** Leaves the entries of a bucket that is there as they are. */
-async function createBucket(connection: NatsConnection, replicas: number): Promise<void> {
-  await new Kvm(connection).create(BUCKET, { history: 1, storage: StorageType.File, replicas, allow_direct: true, maxValueSize: MAX_VALUE_BYTES });
-  const { streams } = await jetstreamManager(connection);
+async function createBucket(connection: NatsConnection, replicas: number, timeout: number): Promise<void> {
+  await new Kvm(jetstream(connection, { timeout })).create(BUCKET, { history: 1, storage: StorageType.File, replicas, allow_direct: true, maxValueSize: MAX_VALUE_BYTES });
+  const { streams } = await jetstreamManager(connection, { checkAPI: false, timeout });
   const { config } = await streams.info(STREAM);
   // A put with the header `Nats-Rollup: all` would let any member remove the entries of all others.
   if (config.allow_rollup_hdrs || config.num_replicas !== replicas) await streams.update(STREAM, { ...config, allow_rollup_hdrs: false, num_replicas: replicas });
@@ -143,4 +155,9 @@ async function createBucket(connection: NatsConnection, replicas: number): Promi
 /** The client tells of a forbidden request by the cause of its failure. */
 function isForbidden(thrown: unknown): boolean {
   return thrown instanceof errors.PermissionViolationError || (thrown instanceof Error && thrown.cause instanceof errors.PermissionViolationError);
+}
+
+/** Whether the request itself is at fault, so that the same again has the same answer. */
+function isRefused(thrown: unknown): boolean {
+  return thrown instanceof errors.InvalidArgumentError || (thrown instanceof JetStreamApiError && thrown.status === 400);
 }

@@ -1,4 +1,5 @@
 /** A connection to the hub that is opened again for ever. */
+import { eitherOrAfter } from '@landbridge/core/either-or-after.ts';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { orAborted } from '@landbridge/core/or-aborted.ts';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -7,7 +8,7 @@ import type { BusState } from './bus.ts';
 import type { HubAccess } from './hub-access.ts';
 import { isHubRefusal } from './hub-refusal.ts';
 import { connectToHub } from './hub-transport.ts';
-import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
+import { type RetryTimes, retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 
 export interface NatsLinkOptions {
   readonly access: HubAccess;
@@ -25,9 +26,13 @@ export interface Session {
 }
 
 const DIAL_TIMEOUT_MS = 5000;
-/** A hub that vanished without a word is noticed after about three of these. */
+/** A hub that vanished without a word is noticed after about three of these, where nobody waits for anything of it. */
 const PING_INTERVAL_MS = 10_000;
 const MAX_PINGS_OUT = 2;
+/** For a sign of life, when somebody has waited for an answer in vain. */
+const PROOF_MS = 3000;
+/** Before the next attempt to connect, at most: who had to wait longer would see late what changed while the hub was away. */
+const RECONNECT: RetryTimes = { mostMs: 3000 };
 /** Of what a server says of itself. */
 const MAX_VERSION_LENGTH = 63;
 
@@ -42,6 +47,7 @@ export class NatsLink implements AsyncDisposable {
   #opened = Promise.withResolvers<void>();
   /** 0 until the first connect, whose attempts are paced by {@link #run}; then one more than the attempts since the last disconnect. */
   #reconnects = 0;
+  #isProving = false;
 
   constructor(options: NatsLinkOptions) {
     this.#options = options;
@@ -75,6 +81,30 @@ export class NatsLink implements AsyncDisposable {
     }
   }
 
+  /**
+   * For whoever waits in vain: gives the connection up where nothing whatever comes over it any more. TCP itself tells of a way that
+   * is broken after minutes, and when that is mended the connection goes on as late again as it had been broken.
+   */
+  async prove({ connection, lost }: Session): Promise<void> {
+    if (this.#isProving || lost.aborted) return;
+    this.#isProving = true;
+    try {
+      const heard = (): number => connection.stats().inMsgs;
+      const before = heard();
+      let isAnswered = false;
+      const answered = connection.flush().then(() => void (isAnswered = true), () => {});
+      await eitherOrAfter(answered, PROOF_MS, lost);
+      if (isAnswered || lost.aborted || heard() !== before) return;
+      this.#options.log.warn({ server: connection.getServer() }, `${this.#to} does not answer, connecting again`);
+      await connection.reconnect();
+    } catch (thrown) {
+      // It was closed meanwhile.
+      this.#options.log.debug({ err: thrown }, `connection to ${this.#to}`);
+    } finally {
+      this.#isProving = false;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     this.#opened.resolve();
@@ -96,7 +126,7 @@ export class NatsLink implements AsyncDisposable {
         const since = this.#state.kind === 'connecting' ? this.#state.since : Date.now();
         this.#state = { kind: 'connecting', since, lastError: message, isRefused: isHubRefusal(thrown) };
         if (failures === 0) this.#options.log.warn({ err: thrown, servers: this.#options.access.servers }, `can not connect to ${this.#to}, will try again`);
-        await waitFor(retryDelay(failures), this.#closing.signal);
+        await waitFor(retryDelay(failures, RECONNECT), this.#closing.signal);
         failures += 1;
       }
     }
@@ -119,7 +149,7 @@ export class NatsLink implements AsyncDisposable {
       reconnectDelayHandler: () => 0,
       reconnectToServer: (pool) => {
         const server = pool[Math.floor(Math.random() * pool.length)];
-        return server === undefined ? null : { server, delay: this.#reconnects === 0 ? 0 : retryDelay(this.#reconnects++) };
+        return server === undefined ? null : { server, delay: this.#reconnects === 0 ? 0 : retryDelay(this.#reconnects++, RECONNECT) };
       },
       ...(access.inboxPrefix === undefined ? {} : { inboxPrefix: access.inboxPrefix }),
       ...(access.authenticator === undefined ? {} : { authenticator: access.authenticator }),

@@ -1,15 +1,17 @@
 /** Rows of the failure matrix that are about a hub of several servers. */
 import { exampleKeys } from '@landbridge/federation/records/example-records.ts';
+import { patient } from '@landbridge/lab/wait.ts';
 import test from 'ava';
 import { until } from '@landbridge/lab/until.ts';
 import { FaultMember } from './fault-member.ts';
+import { CONVERGED_MS, type FaultTimes, REAL_TIMES, SHORT_TIMES } from './fault-times.ts';
 import { HubCluster } from './hub-cluster.ts';
 
 const keys = new Map(['east', 'west'].map((cluster) => [cluster, exampleKeys()]));
 const many = Array.from({ length: 30 }, (_, index) => `s${index}`).sort();
 
-async function start(cluster: string, servers: readonly string[]): Promise<FaultMember> {
-  const member = await FaultMember.start({ cluster, keys: keys.get(cluster) ?? exampleKeys(), servers, ...(cluster === 'east' ? { founds: keys } : {}) });
+async function start(cluster: string, servers: readonly string[], times: FaultTimes = SHORT_TIMES): Promise<FaultMember> {
+  const member = await FaultMember.start({ cluster, keys: keys.get(cluster) ?? exampleKeys(), servers, replicas: 3, times, ...(cluster === 'east' ? { founds: keys } : {}) });
   member.publish(cluster === 'west' ? many : []);
   return member;
 }
@@ -33,10 +35,10 @@ test.serial('one of three servers with a damaged store: whoever reads from it mi
   await Promise.all([west, east, late].map((member) => member[Symbol.asyncDispose]()));
 });
 
-test.serial('servers that are killed one after the other while exports change: what is there in the end is what was wanted last', async (t) => {
+test.serial('servers that are killed one after the other while exports change: what is there in the end is what was wanted last, and soon after the hub has its leaders again', async (t) => {
   await using hub = await HubCluster.start();
-  const west = await start('west', hub.urls);
-  const east = await start('east', hub.urls);
+  const west = await start('west', hub.urls, REAL_TIMES);
+  const east = await start('east', hub.urls, REAL_TIMES);
   for (let round = 0; round < 6; round += 1) {
     const server = hub.servers[round % hub.servers.length];
     west.publish(many.slice(0, 20 + round));
@@ -46,8 +48,12 @@ test.serial('servers that are killed one after the other while exports change: w
   }
   const wanted = many.slice(0, 26);
   const startMs = performance.now();
+  const whole = hub.whole().then(() => performance.now() - startMs);
   await until(() => `east sees ${east.exportsOf('west').join()}`, () => east.exportsOf('west').join() === wanted.join());
-  t.log(`converged ${Math.round(performance.now() - startMs)} ms after the last server was back`);
+  const convergedMs = performance.now() - startMs;
+  const wholeMs = await whole;
+  t.log(`converged ${Math.round(convergedMs)} ms after the last server was back, of which the hub had no leaders for ${Math.round(wholeMs)}`);
+  t.true(convergedMs - wholeMs <= patient(CONVERGED_MS / 2), `${convergedMs - wholeMs} ms after the hub had its leaders`);
   t.deepEqual([...new Set(east.lost)], [], 'each list was longer than the one before');
   await Promise.all([west, east].map((member) => member[Symbol.asyncDispose]()));
 });

@@ -5,29 +5,40 @@ import { type ExampleKeys, exampleKeys } from '@landbridge/federation/records/ex
 import { until } from '@landbridge/lab/until.ts';
 import { BrokenLink } from './broken-link.ts';
 import { FaultMember, type FaultMemberOptions } from './fault-member.ts';
-import { CONVERGED_MS } from './fault-times.ts';
+import { CONVERGED_MS, type FaultTimes, SHORT_TIMES } from './fault-times.ts';
 
 const FOUNDER = 'east';
+export const CLUSTERS: readonly string[] = ['east', 'west', 'north'];
+
+export interface FaultSetup {
+  /** The hub, as a cluster comes to it. Where left out there is one, and each cluster has a link to it that can be broken. */
+  readonly serversOf?: (cluster: string) => readonly string[];
+  readonly replicas?: number;
+  readonly times?: FaultTimes;
+}
 
 export class FaultClusterset implements AsyncDisposable {
-  readonly server: TestNatsServer;
+  readonly #server: TestNatsServer | undefined;
   readonly keys: ReadonlyMap<string, ExampleKeys>;
   readonly links = new Map<string, BrokenLink>();
   readonly members = new Map<string, FaultMember>();
   /** What each exports. */
   readonly wanted = new Map<string, readonly string[]>();
 
-  private constructor(server: TestNatsServer, clusters: readonly string[]) {
-    this.server = server;
+  readonly #setup: FaultSetup;
+
+  private constructor(server: TestNatsServer | undefined, clusters: readonly string[], setup: FaultSetup) {
+    this.#server = server;
+    this.#setup = setup;
     this.keys = new Map(clusters.map((cluster) => [cluster, exampleKeys()]));
   }
 
   /** Each of them exports some services, and all have seen those of all. */
-  static async start(clusters: readonly string[] = ['east', 'west', 'north'], server?: TestNatsServer): Promise<FaultClusterset> {
-    const made = new FaultClusterset(server ?? (await TestNatsServer.start()), clusters);
+  static async start(clusters: readonly string[] = CLUSTERS, setup: FaultSetup = {}): Promise<FaultClusterset> {
+    const made = new FaultClusterset(setup.serversOf === undefined ? await TestNatsServer.start() : undefined, clusters, setup);
     for (const cluster of clusters) {
       made.wanted.set(cluster, [`${cluster}-1`, `${cluster}-2`, 'cart']);
-      made.links.set(cluster, await BrokenLink.open(() => made.server.port));
+      if (setup.serversOf === undefined) made.links.set(cluster, await BrokenLink.open(() => made.server.port));
       await made.join(cluster);
     }
     await made.converge('at the start', 60_000);
@@ -37,10 +48,18 @@ export class FaultClusterset implements AsyncDisposable {
 
   /** The federation service of the cluster begins, knowing its keys and what it exports. */
   async join(cluster: string, more: Pick<FaultMemberOptions, 'clock' | 'leadership'> = {}): Promise<FaultMember> {
-    const member = await FaultMember.start({ cluster, keys: this.keys.get(cluster) ?? exampleKeys(), servers: [`nats://127.0.0.1:${this.link(cluster).port}`], ...(cluster === FOUNDER ? { founds: this.keys } : {}), ...more });
+    const { serversOf, replicas = 1, times = SHORT_TIMES } = this.#setup;
+    const servers = serversOf?.(cluster) ?? [`nats://127.0.0.1:${this.link(cluster).port}`];
+    const member = await FaultMember.start({ cluster, keys: this.keys.get(cluster) ?? exampleKeys(), servers, replicas, times, ...(cluster === FOUNDER ? { founds: this.keys } : {}), ...more });
     this.members.set(cluster, member);
     member.publish(this.wanted.get(cluster) ?? []);
     return member;
+  }
+
+  /** The hub of its own. */
+  get server(): TestNatsServer {
+    if (this.#server === undefined) throw new Error('the hub is another one');
+    return this.#server;
   }
 
   async leave(cluster: string): Promise<void> {
@@ -92,7 +111,7 @@ export class FaultClusterset implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.members.values()].map((member) => member[Symbol.asyncDispose]()));
     await Promise.all([...this.links.values()].map((link) => link[Symbol.asyncDispose]()));
-    await this.server[Symbol.asyncDispose]();
+    await this.#server?.[Symbol.asyncDispose]();
   }
 }
 

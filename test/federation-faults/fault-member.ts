@@ -12,7 +12,7 @@ import { keepMembers } from '@landbridge/federation/records/member-keeper.ts';
 import { type ClusterView, emptyPeers, type PeerState, reducePeers, views } from '@landbridge/federation/records/peer-table.ts';
 import { Publisher } from '@landbridge/federation/records/publisher.ts';
 import { pino } from 'pino';
-import { DIGEST_TIMES, GUARD_TIMES, MIN_AUDIT_MS, SYNC_MS, TIMES } from './fault-times.ts';
+import { type FaultTimes, SHORT_TIMES } from './fault-times.ts';
 
 export interface FaultMemberOptions {
   readonly cluster: string;
@@ -23,10 +23,12 @@ export interface FaultMemberOptions {
   readonly leadership?: Leadership;
   /** Makes the bucket, and writes the member records. */
   readonly founds?: ReadonlyMap<string, ExampleKeys>;
+  /** Servers of the hub that keep each record. */
+  readonly replicas?: number;
+  readonly times?: FaultTimes;
 }
 
 const log = pino({ level: process.env['LANDBRIDGE_TEST_LOG'] ?? 'silent' });
-const HEARTBEAT_MS = 500;
 
 export class FaultMember implements AsyncDisposable {
   readonly cluster: string;
@@ -39,18 +41,19 @@ export class FaultMember implements AsyncDisposable {
   readonly publisher: Publisher;
   readonly #stop: AbortController;
   readonly #running: Promise<unknown>;
-  readonly #guards = new ExportGuards(GUARD_TIMES);
+  readonly #guards: ExportGuards;
   readonly #known = new Map<string, ReadonlySet<string>>();
   #guarded: ReadonlyMap<string, ClusterView> = new Map();
   #names: readonly string[] | undefined;
   #state: PeerState = emptyPeers(exampleAuthority.publicKey);
 
   private constructor(options: FaultMemberOptions, bus: NatsBus, stop: AbortController) {
-    const { cluster, keys, clock = Date.now, leadership = ALONE } = options;
+    const { cluster, keys, clock = Date.now, leadership = ALONE, times = SHORT_TIMES } = options;
     this.cluster = cluster;
     this.bus = bus;
     this.#stop = stop;
-    this.publisher = new Publisher(bus, { cluster, privateKey: keys.privateKey, clock, log, leadership, minAuditMs: MIN_AUDIT_MS, syncMs: SYNC_MS });
+    this.#guards = new ExportGuards(times.guard);
+    this.publisher = new Publisher(bus, { cluster, privateKey: keys.privateKey, clock, log, leadership, ...times.publisher });
     const channel: BeatChannel = natsBeatChannel(bus, cluster, log);
     this.watch = new PeerWatch({
       cluster,
@@ -61,9 +64,9 @@ export class FaultMember implements AsyncDisposable {
       peers: () => this.#state,
       take: (key, value) => this.#take({ kind: 'entry', key, value, revision: 0 }),
       leadership,
-      times: TIMES,
+      times: times.peers,
       stalePolicy: 'deprioritize',
-      digestTimes: DIGEST_TIMES,
+      digestTimes: times.digests,
       clock,
       onChange: () => {
         this.#note();
@@ -76,7 +79,8 @@ export class FaultMember implements AsyncDisposable {
 
   static async start(options: FaultMemberOptions): Promise<FaultMember> {
     const stop = new AbortController();
-    const bus = await openNatsBusAt({ access: { servers: options.servers }, createBucket: options.founds !== undefined, clusterName: options.cluster, log, signal: stop.signal, heartbeatMs: HEARTBEAT_MS });
+    const { times: { heartbeatMs } = SHORT_TIMES, replicas = 1 } = options;
+    const bus = await openNatsBusAt({ access: { servers: options.servers }, createBucket: options.founds !== undefined, replicas, clusterName: options.cluster, log, signal: stop.signal, ...(heartbeatMs === undefined ? {} : { heartbeatMs }) });
     return new FaultMember(options, bus, stop);
   }
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { TestNatsServer } from '@landbridge/federation/bus/test-nats-server.ts';
 import { freePorts } from '@landbridge/lab/free-ports.ts';
 import { until } from '@landbridge/lab/until.ts';
-import { jetstreamManager } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
+import { jetstream, JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
+import { connect, nanos } from '@nats-io/transport-node';
 
 const NAMES = ['a', 'b', 'c'] as const;
 
@@ -47,6 +47,30 @@ export class HubCluster implements AsyncDisposable {
       await writeFile(file, bytes.subarray(0, Math.ceil(bytes.length * 0.9)));
     }
     return files.length;
+  }
+
+  /** Resolves when the hub takes writes and makes consumers, as all of its leaders must be there for. */
+  async whole(): Promise<void> {
+    const connection = await connect({ servers: [...this.urls], maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+    try {
+      let why: unknown;
+      await until(() => `the leaders of the hub: ${String(why)}`, async () => {
+        try {
+          const jsm = await jetstreamManager(connection, { checkAPI: false, timeout: 300 });
+          // Refused by the stream's leader, and so stored by nobody.
+          await jetstream(connection, { timeout: 300 }).publish('$KV.fed.x.x', '', { retries: 1, expect: { lastSequence: Number.MAX_SAFE_INTEGER } }).catch((thrown: unknown) => {
+            if (!(thrown instanceof JetStreamApiError)) throw thrown;
+          });
+          const { name } = await jsm.consumers.add('KV_fed', { inactive_threshold: nanos(1000), mem_storage: true, num_replicas: 1 });
+          return await jsm.consumers.delete('KV_fed', name);
+        } catch (thrown) {
+          why = thrown;
+          return undefined;
+        }
+      });
+    } finally {
+      await connection.close();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
