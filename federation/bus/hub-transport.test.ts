@@ -37,3 +37,16 @@ for (const [name, close] of Object.entries(ways)) {
     end();
   });
 }
+
+for (const name of ['close', 'discard'] as const) {
+  test(`a dial that is given up by ${name} is not left to the kernel`, async (t) => {
+    const server = createServer((socket) => void socket.on('error', () => {}).write(INFO)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { readonly port: number };
+    const transport = new HubTransport();
+    const dialling = transport.connect({ hostname: '127.0.0.1', port, tlsName: '' }, {});
+    void transport[name]();
+    await t.throwsAsync(dialling, { message: 'not connected in time' });
+    server.close();
+  });
+}

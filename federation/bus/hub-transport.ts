@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
 import { NatsConnectionImpl, setTransportFactory, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 
@@ -6,10 +8,19 @@ import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node
  * error that was on its way by then (a write after the hub's end, for one) would have nobody and end the process.
  */
 export class HubTransport extends NodeTransport {
+  #dialled: Socket | undefined;
+
+  override dial({ port, hostname }: Parameters<NodeTransport['dial']>[0]): Promise<Socket> {
+    const socket = createConnection(port, hostname).setNoDelay(true);
+    this.#dialled = socket;
+    return once(socket, 'connect').then(() => socket);
+  }
+
   override close(error?: Error): Promise<void> {
     const { socket } = this;
     const closed = super.close(error);
     hearErrors(socket);
+    this.#endDial();
     return closed;
   }
 
@@ -22,6 +33,12 @@ export class HubTransport extends NodeTransport {
     const { socket } = this;
     super.discard();
     hearErrors(socket);
+    this.#endDial();
+  }
+
+  /** The client forgets a socket that does not connect in time; the kernel would go on trying for two minutes. */
+  #endDial(): void {
+    if (this.#dialled?.connecting === true) this.#dialled.destroy(new Error('not connected in time'));
   }
 }
 
