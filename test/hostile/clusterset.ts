@@ -10,6 +10,7 @@ import { makeRoot } from '@landbridge/federation/join/example-founder.ts';
 import { issueFounderUser, makeUserKeys } from '@landbridge/federation/join/hub-users.ts';
 import { makeMemoryTokenStore } from '@landbridge/federation/join/token-store.ts';
 import { MemorySecretStore } from '@landbridge/federation/kubernetes/memory-secret-store.ts';
+import type { LeafPlace } from '@landbridge/federation/leaf/leaf-secret.ts';
 import { signRecord } from '@landbridge/federation/records/record-signature.ts';
 import { snapshotSync } from '@landbridge/federation/records/snapshot-digest.ts';
 import type { Version } from '@landbridge/wire/record.ts';
@@ -20,6 +21,14 @@ import { until } from '@landbridge/lab/until.ts';
 const silent = pino({ level: 'silent' });
 const BUCKET_SUBJECT = '$KV.fed.';
 
+const OBJECTS = ['Namespace', 'Pod', 'Service', 'EndpointSlice', 'ServiceExport', 'ServiceImport'] as const;
+
+interface HonestOptions {
+  readonly leaf?: LeafPlace;
+  /** The same cluster, whose federation service has ended: its objects and its root are still there. */
+  readonly before?: HonestCluster;
+}
+
 /** Objects of one API server in memory, computed by a real federation service that follows a real hub. */
 export class HonestCluster implements AsyncDisposable {
   readonly name: string;
@@ -29,18 +38,19 @@ export class HonestCluster implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
-  private constructor(name: string, root: Buffer, secrets: MemorySecretStore) {
+  private constructor(name: string, root: Buffer, secrets: MemorySecretStore, { leaf, before }: HonestOptions) {
     this.name = name;
     this.secrets = secrets;
-    this.membership = new Membership({ cluster: name, trustDomain: `${name}.landbridge`, network: '', roots: () => [root], secrets, tokens: makeMemoryTokenStore(), clock: Date.now, log: silent, onChange: () => this.objects.clusterset.notify() });
+    this.membership = new Membership({ cluster: name, trustDomain: `${name}.landbridge`, network: '', roots: () => [root], secrets, tokens: makeMemoryTokenStore(), clock: Date.now, log: silent, onChange: () => this.objects.clusterset.notify(), ...(leaf === undefined ? {} : { leaf }) });
     this.objects = new ExampleCluster(name, this.membership);
     this.objects.roots = [root];
+    for (const object of before === undefined ? [] : OBJECTS.flatMap((kind) => before.objects.list(kind))) this.objects.put(object);
     this.objects.start();
     this.#running = this.membership.run(this.#stop.signal);
   }
 
-  static async start(name: string, secrets = new MemorySecretStore()): Promise<HonestCluster> {
-    return new HonestCluster(name, Buffer.from(await makeRoot(), 'base64'), secrets);
+  static async start(name: string, secrets = new MemorySecretStore(), options: HonestOptions = {}): Promise<HonestCluster> {
+    return new HonestCluster(name, options.before?.objects.roots[0] ?? Buffer.from(await makeRoot(), 'base64'), secrets, options);
   }
 
   get imports(): ReadonlySet<string> {

@@ -28,8 +28,8 @@ const MAX_RUN_MS = 90 * 60_000;
 const PATIENCE = { kvm: 1, tcg: 20 } as const;
 /** Of what runs on a processor that is emulated. What was compiled once need not be compiled again by the next of many processes. */
 const EMULATED = { NODE_OPTIONS: NO_TIER_UP, NODE_COMPILE_CACHE: '/tmp/compile-cache' } as const;
-/** Folders of tests that are many connections or hundreds of pods for seconds. */
-const LOAD_TESTS: readonly string[] = ['test/footprint', 'test/replacement'];
+/** Folders of tests that are many connections or hundreds of pods for seconds, or three clusters and a hub at real times. */
+const LOAD_TESTS: readonly string[] = ['test/federation-faults', 'test/footprint', 'test/replacement'];
 /** The last line of the guest begins with it; the exit status of the tests follows. */
 const END = '== ended with status';
 
