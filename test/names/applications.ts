@@ -1,7 +1,10 @@
 /** What asks for names in pods of tests, and what answers on nodes, as command lines. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { patient } from '@landbridge/lab/wait.ts';
 
+/** For an answer, of which the late ones come after 3 s. */
+const QUERY_MS = 4000;
 const PYTHON = '/usr/bin/python3';
 const script = (name: string): string => readFileSync(path.join(import.meta.dirname, name), 'utf8');
 
@@ -33,7 +36,7 @@ export const askingWithoutEnd = (...servers: readonly string[]): readonly string
   const fail = (code) => failed[code] = (failed[code] ?? 0) + 1;
   let next = 0;
   const query = (name = 'n' + next++) => { const q = Buffer.alloc(12 + name.length + 2 + 4); q.writeUInt16BE(next & 0xffff, 0); q[2] = 1; q[5] = 1; q[12] = name.length; q.write(name, 13); q[q.length - 3] = 16; q[q.length - 1] = 1; return q; };
-  const once = (begin) => new Promise((resolve) => { const timer = setTimeout(() => resolve('timeout'), 4000); begin((code) => { clearTimeout(timer); resolve(code); }); });
+  const once = (begin) => new Promise((resolve) => { const timer = setTimeout(() => resolve('timeout'), ${patient(QUERY_MS)}); begin((code) => { clearTimeout(timer); resolve(code); }); });
   const connected = async (name) => { const s = dgram.createSocket('udp4'); const code = await once((end) => { s.on('error', (e) => end(e.code)); s.on('message', (m) => end('')); s.connect(53, servers[0], () => s.send(query(name))); }); s.close(); return code; };
   const shared = dgram.createSocket('udp4'); let heard = () => {}; let asked, from = 0;
   shared.on('error', () => {}); shared.on('message', (m, source) => heard(m.subarray(0, 2).equals(asked.subarray(0, 2)) && source.address === servers[from] && source.port === 53 ? '' : 'wrong server'));
