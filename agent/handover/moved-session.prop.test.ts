@@ -115,6 +115,18 @@ test('a move in the middle of everything: a header block, a drain, a PING, SETTI
   }
 });
 
+test('a frame under way moves whatever padding the one before it had', (t) => {
+  const request = split(3);
+  for (let cut = 1; cut < request.length; cut++) {
+    let bench = SessionBench.server();
+    bench.open(1);
+    bench.say(padded(1, Buffer.from('padded')), request.subarray(0, cut));
+    bench = move(bench);
+    bench.say(request.subarray(cut));
+    t.is(bench.requests.length, 1, `cut at ${cut}`);
+  }
+});
+
 test('a client moves with its answers, settings and the id of its next stream', (t) => {
   let bench = SessionBench.client([SETTING.MAX_CONCURRENT_STREAMS, 2]);
   const { near } = bench.open();

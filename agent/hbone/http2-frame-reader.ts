@@ -34,7 +34,7 @@ export interface FrameUnderWay {
   readonly streamId: number;
   /** Of the payload. */
   readonly left: number;
-  /** Of DATA; -1 until its length was read. */
+  /** Of DATA; -1 until its length was read. Of any other frame 0. */
   readonly padding: number;
   /** Of any other frame: its beginning. */
   readonly collected: Buffer;
@@ -154,11 +154,12 @@ export class Http2FrameReader {
     this.#flags = bytes[at + 4] as number;
     this.#streamId = readUint31(bytes, at + 5);
     this.#isInFrame = true;
+    this.#padding = 0;
     this.turn--;
     if (length > MAX_FRAME_BYTES) return this.#sink.fail(ERROR_CODE.FRAME_SIZE_ERROR, `a frame of ${length} bytes`);
     if (type === FRAME_TYPE.DATA) {
       const isPadded = (this.#flags & FRAME_FLAG.PADDED) !== 0;
-      this.#padding = isPadded ? -1 : 0;
+      if (isPadded) this.#padding = -1;
       if (isPadded && length === 0) return this.#sink.fail(ERROR_CODE.FRAME_SIZE_ERROR, 'a padded frame without length of its padding');
       this.#sink.onDataBegin(this.#streamId, length);
     } else if (type <= KNOWN_TYPES) {
