@@ -155,6 +155,8 @@ export class Publisher {
       // The one who asks may read from another server of the hub than this process does.
       if (lost === 0 && foundNothing && performance.now() - rewroteMs >= REWRITE_MS) {
         this.#own.lost();
+        // All of it, the sync too: left for later, it would be found where this process reads, and count as written.
+        this.#syncMs = Number.NEGATIVE_INFINITY;
         rewroteMs = performance.now();
       }
       foundNothing = lost === 0;
