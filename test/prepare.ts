@@ -8,7 +8,7 @@ import { installStrangePeer } from './engine/strange-peer.ts';
 /** Nodes of the lab that the end-to-end tests start: three clusters of two. */
 const NODES = 6;
 /** What tests run beyond what the lab does: Vagrant comes with its Ruby. */
-const TEST_PACKAGES = { ruby: ['/usr/bin/ruby'], vagrant: ['/usr/bin/vagrant'], python3: ['/usr/bin/python3'], 'python3-venv': ['/usr/share/doc/python3-venv'], 'nghttp2-client': ['/usr/bin/nghttp'], curl: ['/usr/bin/curl'], 'bind9-dnsutils': ['/usr/bin/dig'], 'musl-tools': ['/usr/bin/musl-gcc'] };
+const TEST_PACKAGES = { ruby: ['/usr/bin/ruby'], vagrant: ['/usr/bin/vagrant'], python3: ['/usr/bin/python3'], 'python3-venv': ['/usr/share/doc/python3-venv'], 'nghttp2-client': ['/usr/bin/nghttp'], curl: ['/usr/bin/curl'], 'bind9-dnsutils': ['/usr/bin/dig'], 'musl-tools': ['/usr/bin/musl-gcc'], 'protobuf-compiler': ['/usr/bin/protoc'] };
 
 /** Installs and builds what tests start: Debian packages, the servers that the lab pins, BPF programs. */
 export async function prepare(signal: AbortSignal): Promise<void> {

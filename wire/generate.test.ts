@@ -10,7 +10,7 @@ const hasProtoc = spawnSync('protoc', ['--version']).status === 0;
 
 const contents = (folder: string): Readonly<Record<string, string>> => Object.fromEntries(readdirSync(folder).sort().map((name) => [name, readFileSync(path.join(folder, name), 'utf8')]));
 
-(hasProtoc ? test : test.skip)('the generated code is that of the definitions', (t) => {
+(hasProtoc ? test : test.skip)(`the generated code is that of the definitions${hasProtoc ? '' : ', without protoc: install protobuf-compiler'}`, (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'landbridge-gen-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   execFileSync('sh', [SCRIPT, folder]);
