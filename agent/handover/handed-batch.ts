@@ -53,9 +53,9 @@ export type StayReason =
 export type NextBatch =
   | { readonly kind: 'batch'; readonly batch: HandedBatch; readonly tunnels: number }
   /** All that is left is unsettled: worth another question in some milliseconds, until the caller's patience ends. */
-  | { readonly kind: 'later'; readonly staying: Staying }
+  | { readonly kind: 'later' }
   /** Nothing of what is left will ever move. */
-  | { readonly kind: 'none-left'; readonly staying: Staying };
+  | { readonly kind: 'none-left' };
 
 /** Connections that stay, by reason. */
 export type Staying = Readonly<Partial<Record<StayReason, number>>>;

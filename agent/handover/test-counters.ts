@@ -54,7 +54,7 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
 
   async next(limit: number): Promise<NextBatch> {
     this.#frozen = new Map([...this.#counters].filter(([fd]) => !this.#refused.has(fd)).slice(0, limit));
-    if (this.#frozen.size === 0) return { kind: 'none-left', staying: this.#counters.size === 0 ? {} : { refused: this.#counters.size } };
+    if (this.#frozen.size === 0) return { kind: 'none-left' };
     for (const fd of this.#frozen.keys()) this.#counters.delete(fd);
     const text = Buffer.from(JSON.stringify([...this.#frozen.values()]));
     const bytes = Buffer.allocUnsafeSlow(text.length);

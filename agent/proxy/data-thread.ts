@@ -118,7 +118,7 @@ export class DataThread {
       case 'handover-next':
         return this.#tellHandover(message.id, this.#handover.next(message.limit, message.sockets));
       case 'handover-count':
-        return this.#tellHandover(message.id, { kind: 'nothing', staying: this.#handover.staying() });
+        return this.#tellHandover(message.id, { kind: 'staying', staying: this.#handover.staying() });
       case 'handover-commit':
         this.#handover.commit();
         return this.#tellHandover(message.id, { kind: 'done' });

@@ -21,7 +21,7 @@ export class PlaneSource implements HandoverSource {
   }
 
   async next(limit: number, sockets: number): Promise<NextBatch> {
-    const staying: Partial<Record<StayReason, number>> = {};
+    let isAnyUnsettled = false;
     for (let thread = 0; thread < this.#plane.threads; thread++) {
       const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-next', id, limit, sockets }));
       if (outcome.kind === 'batch') {
@@ -29,9 +29,9 @@ export class PlaneSource implements HandoverSource {
         this.#threadOf.set(batch, thread);
         return { kind: 'batch', batch, tunnels: outcome.tunnels };
       }
-      if (outcome.kind === 'nothing') add(staying, outcome.staying);
+      if (outcome.kind === 'later') isAnyUnsettled = true;
     }
-    return { kind: (staying.unsettled ?? 0) > 0 ? 'later' : 'none-left', staying };
+    return { kind: isAnyUnsettled ? 'later' : 'none-left' };
   }
 
   async commit(batch: HandedBatch): Promise<void> {
@@ -46,7 +46,7 @@ export class PlaneSource implements HandoverSource {
     const staying: Partial<Record<StayReason, number>> = {};
     for (let thread = 0; thread < this.#plane.threads; thread++) {
       const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-count', id }));
-      if (outcome.kind === 'nothing') add(staying, outcome.staying);
+      if (outcome.kind === 'staying') add(staying, outcome.staying);
     }
     return staying;
   }

@@ -35,9 +35,8 @@ export class ThreadHandover {
     this.#mostSockets = mostSockets;
     // Whoever asks anew has lost count of the last batch: nobody else has it.
     if (this.#frozen.length > 0) this.rollback('again');
-    const staying: Partial<Record<StayReason, number>> = {};
-    const taken = this.#choose(limit, staying);
-    if (taken.length === 0) return { kind: 'nothing', staying };
+    const { taken, isAnyUnsettled } = this.#choose(limit);
+    if (taken.length === 0) return { kind: isAnyUnsettled ? 'later' : 'none-left' };
     return this.#freeze(taken);
   }
 
@@ -52,13 +51,13 @@ export class ThreadHandover {
     return staying;
   }
 
-  #choose(limit: number, staying: Partial<Record<StayReason, number>>): Movable[] {
+  #choose(limit: number): { readonly taken: readonly Movable[]; readonly isAnyUnsettled: boolean } {
     const taken: Movable[] = [];
-    let [connections, sockets] = [0, 0];
+    let [connections, sockets, isAnyUnsettled] = [0, 0, false];
     for (const movable of this.#thread.movables()) {
       const stays = this.#whyStays(movable);
       if (stays !== undefined) {
-        staying[stays] = (staying[stays] ?? 0) + Math.max(1, movable.connections);
+        if (stays === 'unsettled') isAnyUnsettled = true;
         continue;
       }
       const isSuspect = this.#suspects.has(movable);
@@ -68,7 +67,7 @@ export class ThreadHandover {
       sockets += movable.sockets;
       if (isSuspect || connections >= limit) break;
     }
-    return taken;
+    return { taken, isAnyUnsettled };
   }
 
   #whyStays(movable: Movable): StayReason | undefined {

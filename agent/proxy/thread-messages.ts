@@ -114,7 +114,9 @@ export type FromThread =
 export type HandoverOutcome =
   | { readonly kind: 'done' }
   | { readonly kind: 'batch'; readonly bytes: Uint8Array; readonly fds: readonly number[]; readonly connections: number; readonly tunnels: number }
-  | { readonly kind: 'nothing'; readonly staying: Staying }
+  /** Nothing can move: at this moment, or ever. */
+  | { readonly kind: 'later' | 'none-left' }
+  | { readonly kind: 'staying'; readonly staying: Staying }
   | { readonly kind: 'prepared'; readonly connections: number }
   | { readonly kind: 'refused'; readonly reason: string };
 

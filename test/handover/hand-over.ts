@@ -30,7 +30,7 @@ export async function handOver(from: TestEngine, to: TestEngine, limit = 16, dec
   let [moved, batches] = [0, 0];
   for (let patience = PATIENCE; ; ) {
     const next: NextBatch = await source.next(limit, sockets);
-    if (next.kind === 'none-left' || (next.kind === 'later' && patience-- === 0)) return { moved, batches, refusals, staying: next.staying };
+    if (next.kind === 'none-left' || (next.kind === 'later' && patience-- === 0)) return { moved, batches, refusals, staying: await source.staying() };
     if (next.kind === 'later') {
       await turn();
       continue;
