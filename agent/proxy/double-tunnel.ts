@@ -7,10 +7,9 @@ import type { MovingNested } from '../handover/movable.ts';
 import type { Failure } from '../hbone/failure.ts';
 import { Http2Session } from '../hbone/http2-session.ts';
 import type { Http2Stream, StreamEnd, StreamListener } from '../hbone/http2-stream.ts';
-import { PlainSocket } from '../hbone/plain-socket.ts';
 import { TlsOverStream } from '../hbone/tls-over-stream.ts';
 import type { DataThread } from './data-thread.ts';
-import { type MovingStream, movingStream, type StreamArrivals } from './moving-tunnel.ts';
+import { arriveIn, type MovingStream, movingStream, type StreamArrivals } from './moving-tunnel.ts';
 
 export interface DoubleTunnelListener {
   /** The workload behind the gateway has proven who it is; the session is for one stream. */
@@ -100,18 +99,13 @@ export class DoubleTunnel implements StreamListener, MovingNested {
 
   /** As another process had it, where its workload is one to speak to still. */
   static arrive(thread: DataThread, gateway: string, outer: Http2Stream, state: NestedState, listenerOf: StreamArrivals['plain']): DoubleTunnel | undefined {
-    const { chain, provenAtMs, session: speaking, stream: inner, near, outbound } = state;
+    const { chain, provenAtMs, session, stream, near, outbound } = state;
     // One that has ended meanwhile was good when the connection was made.
     const peer = thread.judge.judgeChain(chain, provenAtMs);
     if (!peer.ok || peer.value.id !== outbound.peer) return undefined;
     const tunnel = new DoubleTunnel(thread, gateway, outer, state);
     outer.near = tunnel.#channel;
-    const stream = tunnel.#speak(speaking).arrive(inner);
-    const socket = new PlainSocket(thread.loop, near.fd, near);
-    const listener = listenerOf(stream, socket, { kind: 'outbound', state: outbound });
-    stream.listener = listener;
-    stream.near = socket;
-    socket.owner = stream;
+    const listener = arriveIn(tunnel.#speak(session), thread.loop, { stream, near, listener: { kind: 'outbound', state: outbound } }, listenerOf);
     if (listener !== undefined) return tunnel;
     tunnel.forget();
     return undefined;

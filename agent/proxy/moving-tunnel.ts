@@ -83,14 +83,9 @@ export class MovingTunnel {
     return streams.every((handed) => (handed.kind === 'plain' ? this.#arrivePlain(handed, arrivals) : this.#arriveNested(handed, arrivals)));
   }
 
-  #arrivePlain({ stream: state, near, listener: handed }: HandedPlainStream, arrivals: StreamArrivals): boolean {
-    const stream = this.session.arrive(state);
-    const socket = new PlainSocket(this.#loop, near.fd, near);
-    const listener = arrivals.plain(stream, socket, handed);
+  #arrivePlain(handed: HandedPlainStream, { plain }: StreamArrivals): boolean {
+    const listener = arriveIn(this.session, this.#loop, handed, plain);
     if (listener === undefined) return false;
-    stream.listener = listener;
-    stream.near = socket;
-    socket.owner = stream;
     this.#arrived.push(listener);
     return true;
   }
@@ -132,6 +127,18 @@ export class MovingTunnel {
     this.session.leave();
     this.channel.forget();
   }
+}
+
+/** Makes a stream that leads to a socket, with what it belongs to; undefined for what can be nobody's here. */
+export function arriveIn(session: Http2Session, loop: EventLoop, { stream: state, near, listener: handed }: Omit<HandedPlainStream, 'kind'>, listenerOf: StreamArrivals['plain']): Listener | undefined {
+  const stream = session.arrive(state);
+  const socket = new PlainSocket(loop, near.fd, near);
+  const listener = listenerOf(stream, socket, handed);
+  if (listener === undefined) return undefined;
+  stream.listener = listener;
+  stream.near = socket;
+  socket.owner = stream;
+  return listener;
 }
 
 export function movingStream(stream: Http2Stream): MovingStream | undefined {
