@@ -13,7 +13,7 @@ import { readIssuedChain } from '@landbridge/federation/ca/csr/issued-chain.ts';
 import { parseRequestObject } from '@landbridge/federation/ca/csr/request-object.ts';
 import { readRequestedNames } from '@landbridge/federation/ca/csr/requested-names.ts';
 import { makeCertificate, makeRequest, parseRequest } from '@landbridge/federation/ca/x509.ts';
-import { expect, type FuzzTarget, hex, joinParts, splitParts, utf8, utf8Text } from './fuzz-target.ts';
+import { expect, type FuzzTarget, hex, joinParts, splitParts, utf8, utf8Text, jsonOf } from './fuzz-target.ts';
 
 const MAX_REASON = 700;
 const TRUST_DOMAIN = 'west.landbridge';
@@ -140,12 +140,8 @@ const signingObject: FuzzTarget = {
   examples: [{ metadata: { name: 'a', creationTimestamp: '2026-01-01T00:00:00Z', labels: { 'landbridge.dev/pod': 'p', 'landbridge.dev/run': 'r' } }, status: { certificate: Buffer.from(leaf).toString('base64'), conditions: [{ type: 'Approved', status: 'True', reason: 'x' }] } }, { metadata: { name: 'a', creationTimestamp: '2026-01-01T00:00:00Z' }, status: { conditions: [{ type: 'Denied', status: 'True', message: 'no' }] } }].map((value) => utf8(JSON.stringify(value))),
   dictionary: ['null', '{}', '[]', '"__proto__":', '"Denied"', '"Failed"', '"True"', '1e999'].map(utf8),
   check: (input) => {
-    let value: unknown;
-    try {
-      value = JSON.parse(utf8Text(input));
-    } catch {
-      return;
-    }
+    const value = jsonOf(input);
+    if (value === undefined) return;
     const parsed = parseRequestObject(value);
     if (!parsed.ok) return reasonable(parsed.error);
     expect(parsed.value.name !== '' && Number.isFinite(parsed.value.createdMs), 'an object without a name or a time');

@@ -4,7 +4,7 @@ import { judgeClaims } from '@landbridge/federation/consent/declared-ranges.ts';
 import { dropReason } from '@landbridge/federation/consent/endpoint-confinement.ts';
 import { decideImport } from '@landbridge/federation/consent/import-decision.ts';
 import { parseImportPolicy } from '@landbridge/federation/consent/import-policy.ts';
-import { expect, type FuzzTarget, utf8, utf8Text } from './fuzz-target.ts';
+import { expect, type FuzzTarget, utf8, utf8Text, jsonOf } from './fuzz-target.ts';
 
 const policy = { metadata: { name: 'imports' }, spec: { governs: { namespaces: ['shop'], services: ['cart'] }, allow: [{ clusters: ['west'], namespaces: ['shop'], services: ['cart'], ranges: ['10.2.0.0/16', 'fd00::/48'], maxSharePercent: 50, unlessLocal: true }] } };
 /** Longest text of a fault; the message of a condition has room for it. */
@@ -15,12 +15,8 @@ const importPolicy: FuzzTarget = {
   examples: [policy, { spec: { allow: [{}] } }].map((each) => utf8(JSON.stringify(each))),
   dictionary: ['null', '{}', '[]', '""', '-1', '101', '1e999', '"__proto__":', '"0.0.0.0/0"', '"::/0"', '"fe80::1%eth0/64"', '"0177.0.0.1/8"', '"ranges":', '"allow":'].map(utf8),
   check: (input) => {
-    let value: unknown;
-    try {
-      value = JSON.parse(utf8Text(input));
-    } catch {
-      return;
-    }
+    const value = jsonOf(input);
+    if (value === undefined) return;
     const parsed = parseImportPolicy(value);
     const decision = decideImport([parsed], { cluster: 'west', namespace: 'shop', name: 'cart', isLocal: false });
     const isGoverned = parsed.governs.namespaces?.has('shop') !== false && parsed.governs.services?.has('cart') !== false;

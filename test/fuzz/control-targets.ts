@@ -30,7 +30,7 @@ import { EndpointNamesSchema, NamedPort_Protocol, ServiceNamesSchema } from '@la
 import { AddressSchema, ApplicationTunnel_Protocol, LoadBalancing_Mode, LoadBalancing_Scope, TunnelProtocol } from '@landbridge/wire/gen/workload_pb.js';
 import { NAMES_EXTENSION } from '@landbridge/wire/protocol.ts';
 import { decodeEnvelope, encodeEnvelope, signedBytes } from '@landbridge/wire/record.ts';
-import { expect, type FuzzTarget, hex, latin1, latin1Text, utf8, utf8Text } from './fuzz-target.ts';
+import { expect, type FuzzTarget, hex, latin1, latin1Text, utf8, utf8Text, jsonOf } from './fuzz-target.ts';
 
 /** Longest text that says why something was refused, where it does not repeat a name out of the input. */
 const MAX_REASON = 1000;
@@ -247,12 +247,8 @@ const policyObject: FuzzTarget = {
   ],
   dictionary: [...JSON_PIECES, ...BROKEN_UTF8, ...['"ALLOW"', '"CUSTOM"', '"targetRefs":', '"*"', '"0177.0.0.1"', '"::ffff:1.2.3.4/96"', '"65536"', '"rules":', '"mode":', '"STRICT"', '"host":', '"*."', '"maxConnections":'].map(utf8)],
   check: (input) => {
-    let object: unknown;
-    try {
-      object = JSON.parse(utf8Text(input));
-    } catch {
-      return;
-    }
+    const object = jsonOf(input);
+    if (object === undefined) return;
     const converted = convertAuthorizationPolicy(object, 'root');
     const authentication = parsePeerAuthentication(object, 'root');
     expect((converted === undefined) === (authentication === undefined), 'a name that only one kind may have');

@@ -18,6 +18,15 @@ export function expect(condition: boolean, what: string): asserts condition {
 export const utf8 = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text));
 export const latin1 = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'latin1'));
 export const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'));
+/** Undefined for what is no JSON. */
+export function jsonOf(input: Uint8Array): unknown {
+  try {
+    return JSON.parse(utf8Text(input));
+  } catch {
+    return undefined;
+  }
+}
+
 export const utf8Text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 export const latin1Text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
