@@ -15,10 +15,4 @@ export interface Form {
   readonly run: (options: FormOptions) => Promise<readonly string[]>;
 }
 
-/** The value below which that part of all is. */
-export function quantile(values: readonly number[], part: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0;
-}
-
 export const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;

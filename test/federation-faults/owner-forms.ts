@@ -1,6 +1,7 @@
 /** Everything is started again in every order, by a hub with its store, without any, and with that of yesterday. */
 import { CLUSTERS, FaultClusterset } from './fault-clusterset.ts';
-import { type FormOptions, quantile, seconds } from './forms.ts';
+import { quantile } from '../quantile.ts';
+import { type FormOptions, seconds } from './forms.ts';
 
 export const STORES = ['kept', 'wiped', 'of yesterday'] as const;
 export type Store = (typeof STORES)[number];

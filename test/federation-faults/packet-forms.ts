@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '@landbridge/lab/until.ts';
 import { throughout } from './fault-clusterset.ts';
 import { CONVERGED_MS, REAL_TIMES } from './fault-times.ts';
-import { type FormOptions, quantile, seconds } from './forms.ts';
+import { quantile } from '../quantile.ts';
+import { type FormOptions, seconds } from './forms.ts';
 import { PacketClusterset } from './packet-clusterset.ts';
 import { NOTHING_PASSES } from './packet-way.ts';
 

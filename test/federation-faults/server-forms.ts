@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CLUSTERS, FaultClusterset } from './fault-clusterset.ts';
 import { CONVERGED_MS, REAL_TIMES } from './fault-times.ts';
-import { type FormOptions, quantile, seconds } from './forms.ts';
+import { quantile } from '../quantile.ts';
+import { type FormOptions, seconds } from './forms.ts';
 import { HubCluster } from './hub-cluster.ts';
 
 const KILL_EVERY_MS = 5000;

@@ -11,7 +11,6 @@ import { type EndReport, FlowEnd, hello, kindOf } from './flow-ends.ts';
 
 export interface ClientReport {
   readonly ends: readonly EndReport[];
-  readonly answers: number;
   readonly longestMs: number;
 }
 
@@ -54,6 +53,6 @@ async function finish(): Promise<void> {
   for (const end of ends) end.finish();
   process.stdout.write('finishing\n');
   await Promise.race([Promise.all(ends.map(({ over }) => over)), new Promise((resolve) => setTimeout(resolve, END_MS).unref())]);
-  const report: ClientReport = { ends: ends.map((end) => (end.isOver ? end.report : { ...end.report, fault: 'does not end' })), answers: ends.reduce((sum, { answers }) => sum + answers, 0), longestMs: Math.max(0, ...ends.map(({ longestMs, waitsMs }) => Math.max(longestMs, waitsMs))) };
+  const report: ClientReport = { ends: ends.map((end) => (end.isOver ? end.report : { ...end.report, fault: 'does not end' })), longestMs: Math.max(0, ...ends.map(({ longestMs, waitsMs }) => Math.max(longestMs, waitsMs))) };
   process.stdout.write(`${JSON.stringify(report)}\n`, () => process.exit(0));
 }

@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util';
 import { bundleAgent } from '@landbridge/agent/bundle.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
+import { quantile } from '../quantile.ts';
 import { AgentNodes, type NodeAgent, untilEnded } from './agent-nodes.ts';
 import { brokenOf, Flows } from './flows.ts';
 import { KILL_VALUES, killSuccessor } from './killed-successors.ts';
@@ -49,8 +50,7 @@ async function given(agent: NodeAgent): Promise<readonly Given[]> {
 
 /** Of connections, each of which stood still as long as its batch. */
 function shareOf(batches: readonly Batch[], share: number): number {
-  const pauses = batches.flatMap(({ connections, pause_ms: pauseMs }) => Array.from({ length: connections }, () => pauseMs)).sort((a, b) => a - b);
-  return pauses[Math.min(pauses.length - 1, Math.floor(pauses.length * share))] ?? 0;
+  return quantile(batches.flatMap(({ connections, pause_ms: pauseMs }) => Array.from({ length: connections }, () => pauseMs)), share);
 }
 
 const pausesOf = (name: string, batches: readonly Batch[]): string => `${name}: ${batches.reduce((sum, { connections }) => sum + connections, 0)} moves, pause p50 ${shareOf(batches, 0.5)} ms, p99 ${shareOf(batches, 0.99)} ms, longest ${shareOf(batches, 1)} ms`;
