@@ -1,8 +1,7 @@
 /** What of the machine goes to whom: processor time of this process and all that it has started, and the memory of one of them. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { parseCpuSeconds } from '../processes.ts';
 
-/** USER_HZ of Linux on x86-64. */
-const TICKS_PER_SECOND = 100;
 
 interface Stat {
   readonly parent: number;
@@ -37,8 +36,9 @@ export function memoryMiB(pid: number): { readonly now: number; readonly most: n
 function statOf(pid: number): [number, Stat][] {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return [[pid, { parent: Number(fields[1]), program: text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')), seconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND }]];
+    const end = text.lastIndexOf(')');
+    const [, parent] = text.slice(end + 2).split(' ');
+    return [[pid, { parent: Number(parent), program: text.slice(text.indexOf('(') + 1, end), seconds: parseCpuSeconds(text) }]];
   } catch {
     // It has ended.
     return [];
