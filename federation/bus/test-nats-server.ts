@@ -5,8 +5,8 @@ import { access, constants, cp, mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@landbridge/lab/free-ports.ts';
+import { until } from '@landbridge/lab/until.ts';
 
 export class TestNatsServer implements AsyncDisposable {
   readonly port: number;
@@ -48,12 +48,10 @@ export class TestNatsServer implements AsyncDisposable {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       output = (output + text).slice(-4000);
     });
-    for (let tries = 0; tries < 1200; tries += 1) {
+    await until(() => `nats-server to listen: ${output}`, async () => {
       if (child.exitCode !== null) throw new Error(`nats-server ended: ${output}`);
-      if (await accepts(this.port)) return;
-      await sleep(50);
-    }
-    throw new Error(`nats-server does not listen: ${output}`);
+      return await accepts(this.port);
+    });
   }
 
   /** As a power cut does, without a goodbye. */

@@ -39,6 +39,6 @@ export class Believed implements Knowledge {
 
   /** What follows from it for all that was written: the same where the same deletions are allowed. */
   get extent(): KnownExtent {
-    return { allListed: this.#known.allListed, all: this.all, complete: new Set([...this.#known.views.keys()].filter(this.isComplete).sort()) };
+    return { allListed: this.#known.allListed, all: this.all, complete: new Set([...this.#known.views.keys()].filter(this.isComplete)) };
   }
 }

@@ -255,7 +255,7 @@ export class PeerWatch {
       else if (heard !== NO_DIGEST) agrees.set(cluster, matches === true && table.sync?.body?.digest.startsWith(heard) === true);
       else if (matches !== undefined) agrees.set(cluster, matches);
     }
-    const { differences, reread: again, asks } = nextDifferences(this.#differences, agrees, performance.now(), this.#digestTimes);
+    const { differences, reread: again, asks } = nextDifferences(this.#differences, agrees, nowMs, this.#digestTimes);
     this.#differences = differences;
     this.#asks = asks;
     for (const cluster of again) {
