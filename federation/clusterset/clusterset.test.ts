@@ -105,6 +105,20 @@ test('a cluster that withdraws its export takes its slices along, the last one e
   t.deepEqual([cluster.list('ServiceImport').length, derivedSlices(cluster).length, servicePorts(cluster).length], [0, 0, 0]);
 });
 
+test('an export that is taken back while it is told what became of it stays away', async (t) => {
+  const cluster = exporting();
+  let takeBack = (): void => cluster.remove('ServiceExport', 'cart');
+  const publication = (): { readonly kind: 'stored' } => {
+    takeBack();
+    takeBack = () => {};
+    return { kind: 'stored' };
+  };
+  Object.defineProperty(cluster.membership, 'publication', { get: publication });
+  await using _ = await settled(cluster);
+  t.true(cluster.written.includes('status serviceexports cart'));
+  t.deepEqual([cluster.list('ServiceExport'), cluster.list('ServiceImport'), [...cluster.membership.published.keys()]], [[], [], ['meta']]);
+});
+
 for (const how of ['in an entry', 'selected by an entry'] as const) test(`after a restart without the hub, shared imports stay as they were, ports and endpoints ${how} for Istio included`, async (t) => {
   const cluster = exporting();
   // Istio knows of a whole entry, and not of an endpoint of it, whether it takes tunnels.

@@ -211,7 +211,7 @@ export class ExampleCluster implements AsyncDisposable {
     this.written.push(`${verb} ${kind} ${name}`);
     if (this.refused.has(kind)) return false;
     const source = this.source(kind);
-    const before = source.get(namespace, name) as (KubernetesObject & { status?: object }) | undefined;
+    const before = source.stored(namespace, name) as (KubernetesObject & { status?: object }) | undefined;
     if (verb === 'delete') source.remove(namespace, name);
     else {
       const completed = JSON.parse(JSON.stringify({ status: before?.status, ...object })) as KubernetesObject & { spec?: { clusterIP?: string; clusterIPs?: string[] } };
@@ -226,16 +226,24 @@ export class ExampleCluster implements AsyncDisposable {
     const { kind = '', metadata } = object;
     this.written.push(`status ${kind} ${metadata?.name}`);
     if (this.refused.has(kind)) return false;
-    this.source(kind).put({ ...(this.source(kind).get(undefined, metadata?.name ?? '') ?? object), status: (JSON.parse(JSON.stringify(object)) as { status: object }).status } as KubernetesObject);
-    return true;
+    return this.#mergeStatus(object, (JSON.parse(JSON.stringify(object)) as { status: object }).status);
   }
 
   #writeStatus(plural: StatusKind, object: KubernetesObject, status: object): boolean {
     this.written.push(`status ${plural} ${object.metadata?.name}`);
     const kind = STATUS_KINDS[plural];
     if (this.refused.has(kind)) return false;
-    this.source(kind).put({ ...(this.source(kind).get(object.metadata?.namespace, object.metadata?.name ?? '') ?? object), status: JSON.parse(JSON.stringify(status)) } as KubernetesObject);
+    // What is gone has no status, as the writer takes it.
+    this.#mergeStatus({ ...object, kind }, JSON.parse(JSON.stringify(status)) as object);
     return true;
+  }
+
+  /** False where there is no such object: the write of a status makes none. */
+  #mergeStatus({ kind = '', metadata }: KubernetesObject, status: object): boolean {
+    const source = this.source(kind);
+    const stored = source.stored(metadata?.namespace, metadata?.name ?? '');
+    if (stored !== undefined) source.put({ ...stored, status } as KubernetesObject);
+    return stored !== undefined;
   }
 }
 

@@ -38,6 +38,11 @@ export class MemoryObjectSource<T extends KubernetesObject = KubernetesObject> i
     return this.#seen.get(key);
   }
 
+  /** What the cluster has at this moment, which whoever looks may not have seen yet: a write meets that. */
+  stored(namespace: string | undefined, name: string): T | undefined {
+    return this.#objects.get(`${namespace ?? ''}/${name}`);
+  }
+
   start(onChange: OnChange, signal: AbortSignal): void {
     if (signal.aborted) return;
     this.#onChange = onChange;
