@@ -2,7 +2,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import type { KubernetesObject } from '@kubernetes/client-node';
 import { examplePolicy } from '@landbridge/federation/consent/example-policies.ts';
-import { MAX_CHANGES } from '@landbridge/federation/consent/export-damping.ts';
+import { HOLD_MS, MAX_CHANGES } from '@landbridge/federation/consent/export-damping.ts';
 import type { ServiceExport, ServiceImport } from '@landbridge/federation/kubernetes/types.ts';
 import { AddressSchema } from '@landbridge/wire/gen/workload_pb.js';
 import { ADDRESS_TYPE, TRUST_BUNDLE_TYPE } from '@landbridge/wire/protocol.ts';
@@ -125,6 +125,7 @@ test.serial('M9: what is withdrawn and exported again all the time changes a few
   const isImported = (): boolean => east.objects.clusterset.imports.has('shop/flap');
   let changes = 0;
   let before = false;
+  const startMs = performance.now();
   /** As many changes as there are passes in which it is another way than before. */
   const look = async (isExported: boolean): Promise<void> => {
     await until('east has read it', () => (east.membership.views().get('mallory')?.services.has('shop/flap') === true) === isExported);
@@ -142,8 +143,9 @@ test.serial('M9: what is withdrawn and exported again all the time changes a few
     await mallory.sync();
     await look(false);
   }
-  // The first sight, and changes that count at once; on a slow machine another one comes after half a minute.
-  t.true(changes <= MAX_CHANGES + 3, `${changes} changes of 40`);
+  // The first sight, changes that count at once, and one more for each half minute that a slow machine has taken.
+  const most = 2 + MAX_CHANGES + Math.floor((performance.now() - startMs) / HOLD_MS);
+  t.true(changes <= most, `${changes} changes of 40, where ${most} may be`);
   t.log(`${changes} changes of the import came of 40 of the export`);
 });
 

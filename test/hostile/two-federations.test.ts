@@ -66,7 +66,7 @@ test.serial('streams and consumers of one federation are not there for the other
   const names = (await jsm.streams.list().next()).map(({ config }) => config.name);
   t.deepEqual(names, ['KV_fed']);
   exportService(member, 'kept', '10.9.0.2');
-  await until('it is stored', () => member.membership.publicationOf('shop/kept').kind === 'stored');
+  await until('it is stored, and read', () => member.membership.publicationOf('shop/kept').kind === 'stored' && founder.membership.views().get('west')?.services.has('shop/kept') === true);
   t.is(await jsm.streams.getMessage('KV_fed', { last_by_subj: '$KV.fed.west.svc.shop.kept' }), null);
   await jsm.streams.delete('KV_fed');
   await until('its owners write the first one’s anew', () => set.east.membership.allComplete);
