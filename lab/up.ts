@@ -113,7 +113,7 @@ async function install(plan: LabPlan, image: string, signal: AbortSignal): Promi
   }));
   const [founder, ...others] = plan.clusters;
   await deployEcho(founder, signal);
-  for (const cluster of others.slice(0, plan.shape.joined - 1)) await joinCluster(founder, cluster, signal);
+  await Promise.all(others.slice(0, plan.shape.joined - 1).map(async (cluster) => await joinCluster(founder, cluster, signal)));
   await Promise.all(plan.clusters.map(async (cluster) => {
     await waitForAgents(cluster, signal);
     if (cluster.network !== '') await waitForGateways(cluster, signal);
