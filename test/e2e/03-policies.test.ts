@@ -58,7 +58,7 @@ test.serial('STRICT refuses plaintext, while tunnels and probes go on', async (t
 });
 
 test.serial('a policy that is added cuts a connection that is open', async (t) => {
-  const held = await holdConnection(30);
+  await using held = await holdConnection();
   const ended = held.done.then((outcome) => ({ outcome, atMs: performance.now() }));
   await apply('east', policy('deny-client', { action: 'DENY', rules: [from({ principals: [CLIENT] })] }));
   const writtenMs = performance.now();

@@ -25,13 +25,13 @@ for (const cluster of ['west', 'east'] as const) {
   test.serial(`replacing the federation service of ${cluster} breaks no connection and loses no import`, async (t) => {
     await untilImported(2);
     const before = await importIdentity();
-    const held = await holdConnection(15);
+    await using held = await holdConnection();
     await kubectl(cluster, '-n', 'landbridge-system', 'delete', 'pod', '-l', 'app.kubernetes.io/name=landbridge-federation', '--wait=true');
     t.is((await call()).status, 0, 'a new call while the service is away or starting');
     await kubectl(cluster, '-n', 'landbridge-system', 'rollout', 'status', 'deployment/landbridge-federation', '--timeout=60s');
     await untilConnected();
     t.is(await importIdentity(), before);
-    const outcome = await held.done;
+    const outcome = await held.release();
     t.is(outcome.status, 0, outcome.stderr);
     t.is((await importedAddresses()).length, 2);
   });
@@ -40,14 +40,14 @@ for (const cluster of ['west', 'east'] as const) {
 test.serial('killing the hub breaks no connection and loses no import; changes are told once it is back', async (t) => {
   await untilImported(2);
   const before = await importIdentity();
-  const held = await holdConnection(15);
+  await using held = await holdConnection();
   const server = hubProcess();
   process.kill(server, 'SIGKILL');
   t.is((await call()).status, 0, 'a new call while the hub is away');
   await eventually('the hub to be another process', async () => (hubProcesses().some((pid) => pid !== server) ? true : undefined));
   await untilConnected();
   t.is(await importIdentity(), before);
-  const outcome = await held.done;
+  const outcome = await held.release();
   t.is(outcome.status, 0, outcome.stderr);
   await scaleEcho(3);
   await untilImported(3);

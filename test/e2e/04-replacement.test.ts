@@ -8,6 +8,7 @@ import { toolPath } from '@landbridge/lab/tools.ts';
 import { eventually, holdConnection, kubectl, REPOSITORY } from './running-lab.ts';
 
 const NAMESPACE = 'landbridge-system';
+const CLUSTERS = ['west', 'east'] as const;
 const SELECTOR = 'app.kubernetes.io/name=landbridge-agent';
 /** Calls one after the other, each on a connection of its own, until it is told to stop; what fails is told and goes on. */
 const CALLING = `rm -f /tmp/calls.*; while [ ! -e /tmp/calls.stop ]; do /bin/demo get ${ECHO_URL} --count 50 --timeout 10s >> /tmp/calls.done 2>> /tmp/calls.failed; done`;
@@ -37,8 +38,8 @@ test.serial('a changed value rolls the agents of both clusters, and no new conne
   const done: number[] = [];
   try {
     await eventually('the first calls', async () => ((await answered()) > 50 ? true : undefined));
-    const held = await holdConnection(10);
-    for (const [cluster, value] of [['west', 'logLevel=debug'], ['east', 'logLevel=debug'], ['west', 'logLevel=info'], ['east', 'logLevel=info']] as const) {
+    await using held = await holdConnection('west', '10s');
+    for (const [cluster, value] of [['west', 'logLevel=debug'], ['east', 'logLevel=debug'], ['west', 'handover.enabled=true'], ['east', 'handover.enabled=true']] as const) {
       const before = await answered();
       await roll(cluster, value);
       done.push((await answered()) - before);
@@ -60,16 +61,26 @@ async function takenOver(cluster: string): Promise<readonly number[]> {
   return text.split('\n').filter((line) => line.includes('"connections taken over"')).map((line) => (JSON.parse(line) as { readonly connections: number }).connections);
 }
 
+/** Those that end may go on for as long as they have time, with what they have kept. */
+async function untilOldOnesAreGone(cluster: string): Promise<void> {
+  await eventually(`the old agents of ${cluster} to be gone`, async () => {
+    const names = (await kubectl(cluster, '-n', NAMESPACE, 'get', 'pods', '-l', SELECTOR, '-o', 'jsonpath={.items[*].metadata.name}')).trim().split(' ');
+    return names.length === (await agents(cluster)).length ? true : undefined;
+  }, 120_000);
+}
+
 test.serial('connections that are open outlive an upgrade of the agents at both of their ends, where agents hand over', async (t) => {
-  for (const cluster of ['west', 'east']) await roll(cluster, 'handover.enabled=true');
-  // Longer than an agent that ends has time: it would cut what it had kept.
-  const held = await holdConnection(60);
-  for (const cluster of ['west', 'east']) {
-    await roll(cluster, 'logLevel=debug');
+  // The test before has turned it on.
+  await Promise.all(CLUSTERS.map(untilOldOnesAreGone));
+  await using held = await holdConnection();
+  for (const cluster of CLUSTERS) {
+    await roll(cluster, 'logLevel=info');
     const taken = await eventually(`agents in ${cluster} to take connections over`, async () => await takenOver(cluster).then((counts) => (counts.some((count) => count > 0) ? counts : undefined)));
     t.log(`${cluster}: ${taken.join(', ')}`);
   }
-  const outcome = await held.done;
+  // What an agent had kept would be cut at its end.
+  await Promise.all(CLUSTERS.map(untilOldOnesAreGone));
+  const outcome = await held.release();
   t.is(outcome.status, 0, outcome.stderr);
-  for (const cluster of ['west', 'east']) await roll(cluster, 'handover.enabled=false,logLevel=info');
+  await Promise.all(CLUSTERS.map(async (cluster) => await roll(cluster, 'handover.enabled=false')));
 });

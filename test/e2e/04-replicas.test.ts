@@ -25,7 +25,7 @@ test.serial('the leader of the importing cluster is killed under traffic: agents
   const [identity, written] = [await importIdentity(), await versions()];
   const before = await eventually('a leader', async () => (await holder()) || undefined);
   const [pod = ''] = before.split('_');
-  const held = await holdConnection(30);
+  await using held = await holdConnection();
   const [leader, ...others] = federationProcesses(pod);
   if (leader === undefined || others.length > 0) throw new Error(`not one process of ${pod}`);
   process.kill(leader, 'SIGKILL');
@@ -47,7 +47,7 @@ test.serial('the leader of the importing cluster is killed under traffic: agents
   await untilImported(2);
   t.is(await importIdentity(), identity);
   t.is(await versions(), written, 'nothing was written that was there');
-  const outcome = await held.done;
+  const outcome = await held.release();
   t.is(outcome.status, 0, outcome.stderr);
 });
 

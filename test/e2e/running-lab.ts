@@ -51,26 +51,46 @@ export interface Answer {
 
 export const parseAnswers = (text: string): Answer[] => text.trim().split('\n').map((line) => JSON.parse(line) as Answer);
 
-/** A connection from west, or another cluster, that lasts; `done` resolves with what its program said in the end. */
-export async function holdConnection(seconds: number, cluster = 'west'): Promise<{ readonly done: Promise<Outcome> }> {
-  const [command = '', ...args] = kubectlCommand(['-n', DEMO_NAMESPACE, 'exec', 'deploy/client', '--', '/bin/demo', 'hold', ECHO_LINES, '--for', `${seconds}s`]);
+/** Tells its number, which stays its own, before it becomes the program that holds the connection. */
+const holding = (lasting: string): string => `echo $$; exec /bin/demo hold ${ECHO_LINES} --for ${lasting}`;
+
+export interface HeldConnection extends AsyncDisposable {
+  /** Resolves with what its program said in the end: by itself where the connection broke, or has lasted. */
+  readonly done: Promise<Outcome>;
+  /** Ends the connection in good order, and resolves as `done` does. */
+  readonly release: () => Promise<Outcome>;
+}
+
+/** A connection from west, or another cluster, that carries a line after the other until it is released. `lasting`: until then at most. */
+export async function holdConnection(cluster = 'west', lasting = '5m'): Promise<HeldConnection> {
+  const inClient = (...args: readonly string[]): readonly string[] => kubectlCommand(['-n', DEMO_NAMESPACE, 'exec', 'deploy/client', '--', ...args]);
+  const [command = '', ...args] = inClient('/bin/sh', '-c', holding(lasting));
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...clusterEnvironment(cluster) } });
   const connected = Promise.withResolvers<void>();
+  let pid = '';
   let stdout = '';
   let stderr = '';
   createInterface({ input: child.stdout }).on('line', (line) => {
+    pid ||= line;
     stdout += `${line}\n`;
     if (line === 'connected') connected.resolve();
   });
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  let isOver = false;
   const done = new Promise<Outcome>((resolve) => {
     child.on('close', (status) => {
+      isOver = true;
       connected.reject(new Error(`the connection could not be held: ${stderr}`));
       resolve({ status: status ?? 1, stdout, stderr });
     });
   });
+  const release = async (): Promise<Outcome> => {
+    // Where it broke meanwhile there is nobody to end, and the outcome says so.
+    if (!isOver) await outcomeOf(inClient('/bin/sh', '-c', `kill -TERM ${pid}`), { signal: never, env: clusterEnvironment(cluster) });
+    return await done;
+  };
   await connected.promise;
-  return { done };
+  return { done, release, [Symbol.asyncDispose]: async () => void (await release()) };
 }
 
 /** Lines of the access logs of a cluster's agents. */
