@@ -1,0 +1,10 @@
+/** Tests beside the code, and those of the unit stage in test/. */
+export default {
+  files: ['**/*.test.ts', '!**/*.kernel.test.ts', '!**/*.soak.test.ts', '!**/*.istio.test.ts', '!test/e2e/**', '!lab/tools/**'],
+  extensions: ['ts'],
+  // Files of test/ wait for processes and for times: where they came last, little else was left to do meanwhile.
+  sortTestFiles: (a, b) => b.localeCompare(a),
+  concurrency: 4,
+  timeout: '180s',
+  workerThreads: false,
+};
