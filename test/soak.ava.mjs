@@ -1,6 +1,6 @@
 /** The timeout is for the time without any test that ends: some look at a peer for as long as it may be silent. */
 export default {
-  files: ['**/*.soak.test.ts'],
+  files: ['**/*.soak.test.ts', '!**/*.waits.soak.test.ts'],
   extensions: ['ts'],
   timeout: '180s',
   workerThreads: false,

@@ -29,6 +29,9 @@ const MAX_FAILURE_LINES = 80;
 /** Each file of tests is a process, and hundreds of them would strip and compile the same sources. Goes with `npm ci`. */
 const COMPILE_CACHE = path.join(REPOSITORY, 'node_modules/.cache/compiled');
 
+/** Files of the soak stage: of three of them one is at work, at times, and the others do next to nothing. */
+const WAITING_AT_ONCE = 3;
+
 export const NOTHING: Count = { passed: 0, failed: 0, failures: [] };
 const PASSED: Count = { ...NOTHING, passed: 1 };
 const FAILED: Count = { ...NOTHING, failed: 1 };
@@ -71,7 +74,7 @@ export const STAGES: readonly Stage[] = [
     what: 'the engine under load, faults and abuse, in processes of its own; takes minutes',
     needsRoot: false,
     needsTools: true,
-    run: async (context) => await runAvaOn('test/**/*.soak.test.ts', 'test/soak.ava.mjs', context),
+    run: async (context) => await runSoakTests(context),
   },
   {
     name: 'e2e',
@@ -84,12 +87,21 @@ export const STAGES: readonly Stage[] = [
 
 /** `files`: of the tests, where not all are meant. */
 export async function runKernelTests(context: StageContext, files: readonly string[] = []): Promise<Count> {
-  return await runAvaOn('*/**/*.kernel.test.ts', 'test/kernel.ava.mjs', context, files);
+  return await runAvaOn('*/**/*.kernel.test.ts', 'test/kernel.ava.mjs', context, { only: files });
+}
+
+/**
+ * First the files that wait for minutes, for times that hold for peers: some of them beside each other, each with processes of
+ * its own. Then those that take the whole machine, one after the other.
+ */
+async function runSoakTests(context: StageContext): Promise<Count> {
+  const waiting = await runAvaOn('test/**/*.waits.soak.test.ts', 'test/waits.ava.mjs', context, { atOnce: WAITING_AT_ONCE });
+  return add(waiting, await runAvaOn('test/**/!(*.waits).soak.test.ts', 'test/soak.ava.mjs', context));
 }
 
 /** With programs of Istio (test/istio/run.ts); no stage of its own. */
 export async function runTrials(context: StageContext, files: readonly string[] = []): Promise<Count> {
-  return await runAvaOn('test/istio/*.istio.test.ts', 'test/istio.ava.mjs', context, files);
+  return await runAvaOn('test/istio/*.istio.test.ts', 'test/istio.ava.mjs', context, { only: files });
 }
 
 export function isStageName(name: string): boolean {
@@ -111,14 +123,21 @@ async function runAsOne(commands: readonly (readonly string[])[], { signal, prin
   return failures.length === 0 ? PASSED : { ...FAILED, failures: failures.slice(0, MAX_FAILURE_LINES) };
 }
 
-async function runAvaOn(pattern: string, config: string, context: StageContext, only: readonly string[] = []): Promise<Count> {
+interface Files {
+  /** Where not all are meant. */
+  readonly only?: readonly string[];
+  /** The processes of one file would meet those of another, where nothing else is said: one file at a time, one test at a time. */
+  readonly atOnce?: number;
+}
+
+async function runAvaOn(pattern: string, config: string, context: StageContext, { only = [], atOnce = 1 }: Files = {}): Promise<Count> {
   const files = globSync(pattern, { cwd: REPOSITORY, exclude: (name) => name === 'node_modules' });
   if (files.length === 0) {
     context.print(`   no file matches ${pattern}`);
     return NOTHING;
   }
-  // The processes of one file would meet those of another: one file at a time, one test at a time.
-  return await runAva({ args: ['--config', config, '--serial', '--concurrency', '1', ...only], showsPasses: true }, context);
+  // To ava `--serial` is one file at a time, whatever else is said.
+  return await runAva({ args: ['--config', config, ...(atOnce === 1 ? ['--serial'] : []), '--concurrency', String(atOnce), ...only], showsPasses: true }, context);
 }
 
 interface AvaOptions {
