@@ -43,6 +43,8 @@ test.after.always(async () => {
 /** Stands where the data threads would take over listeners. */
 class Traffic {
   readonly calls: string[] = [];
+  /** How often it is to say that nobody is equipped. */
+  lacks = 0;
   readonly #captured = new Map<string, CapturedPod>();
 
   /** Whether queries for names of a pod are captured. */
@@ -63,7 +65,9 @@ class Traffic {
   }
 
   async equipped(uids: readonly string[]): Promise<ReadonlySet<string>> {
-    return new Set(uids);
+    const isLacking = this.lacks-- > 0;
+    this.calls.push(isLacking ? 'lacking' : 'equipped');
+    return new Set(isLacking ? [] : uids);
   }
 
   close(uid: string): void {
@@ -82,9 +86,10 @@ class Agent implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
-  constructor({ labels = { 'landbridge.dev/dataplane-mode': 'ambient' }, hasPod = false, others = [], capturesDns = false, ...options }: { readonly labels?: Record<string, string>; readonly hasPod?: boolean; readonly capturesDns?: boolean; readonly others?: readonly V1Pod[]; readonly hook?: InterfaceHook } = {}) {
+  constructor({ labels = { 'landbridge.dev/dataplane-mode': 'ambient' }, hasPod = false, isReachable = true, others = [], capturesDns = false, ...options }: { readonly labels?: Record<string, string>; readonly hasPod?: boolean; readonly isReachable?: boolean; readonly capturesDns?: boolean; readonly others?: readonly V1Pod[]; readonly hook?: InterfaceHook } = {}) {
     this.capture = new Capture({ ...mesh.node('west'), ...options });
     this.captures = new PodCaptures(this.capture, this.source, this.traffic, silent, { admissionWaitMs: 200, capturesDns });
+    this.source.setReachable(isReachable);
     this.source.setNamespace({ metadata: { name: 'demo', labels } });
     if (hasPod) this.setPod();
     for (const pod of others) this.source.setPod(pod);
@@ -251,6 +256,30 @@ test.serial('what an earlier agent captured stays while its address is not known
   t.deepEqual(await second.captures.admit(a, never), { kind: 'captured' });
   await second.captures.end(a);
   t.deepEqual(traces(), before);
+});
+
+test.serial('beside an earlier agent nothing is settled before the pods are known, and connections of each can be carried', async (t) => {
+  const a = sandbox(mesh.pod('a'));
+  const killed = new Agent({ hasPod: true });
+  t.deepEqual(await killed.captures.admit(a, never), { kind: 'captured' });
+  // The pod is nobody's: the earlier agent that lives had given it to this one.
+  await killed.die();
+  await using _earlier = await mesh.node('west').startAgent(['sh', '-c', 'echo ready; exec sleep infinity'], 1);
+  mesh.node('west').becomeAgent(2);
+  try {
+    await using next = new Agent({ isReachable: false });
+    next.traffic.lacks = 1;
+    const settled = next.settled.promise.then(() => next.traffic.calls.push('settled'));
+    t.like(await next.captures.admit(a, never), { kind: 'refused' });
+    next.setPod({ phase: 'Running', podIPs: a.addresses.map((ip) => ({ ip })) });
+    next.source.setReachable(true);
+    t.deepEqual(await next.captures.admit(a, never), { kind: 'captured' });
+    await settled;
+    t.deepEqual(next.traffic.calls, [`add ${a.addresses[0]}`, 'lacking', 'equipped', 'settled']);
+    await next.captures.end(a);
+  } finally {
+    mesh.node('west').becomeAgent(1);
+  }
 });
 
 for (const { hook, runs } of HOOKS) {

@@ -59,30 +59,37 @@ export class PodCaptures implements PodGate {
     this.#capturesDns = capturesDns;
   }
 
-  /** Runs until the signal aborts; `onSettled` is called once the pods that were there at the start are captured, and served by this agent. */
+  /**
+   * Runs until the signal aborts; `onSettled` is called once the pods that were there at the start are captured, and served
+   * by this agent. Where another one was there before, that takes that connections of all of them can be carried here.
+   */
   async run(signal: AbortSignal, onSettled: () => void): Promise<void> {
     let ended = false;
+    const first = Promise.withResolvers<void>();
     const follow = (async () => {
       for await (const pods of this.#source.watch(signal)) {
         this.#known = new KnownPods(pods);
+        first.resolve();
         this.#notify();
         this.#wake.resolve();
       }
     })().finally(() => {
       ended = true;
+      first.resolve();
       this.#wake.resolve();
     });
     const watch = this.#watchCompany(signal);
     let settled = false;
     let forgotten = false;
-    // Nothing is known before the first set.
-    await this.#wake.promise;
+    // Nothing is known before the first set, whatever else there is to look at.
+    await first.promise;
     while (!ended && !signal.aborted) {
       this.#wake = Promise.withResolvers();
-      const retryMs = await this.#reconcile(signal);
+      let retryMs = await this.#reconcile(signal);
       if (!settled && retryMs === undefined) {
-        settled = true;
-        onSettled();
+        settled = await this.#canFollow();
+        if (settled) onSettled();
+        else retryMs = NAMESPACE_RETRY_MS;
       }
       if (settled && !forgotten) forgotten = this.#forgetOthers();
       const waitMs = retryMs ?? (settled && !forgotten ? FAILURE_RETRY_MS : undefined);
@@ -245,6 +252,16 @@ export class PodCaptures implements PodGate {
       this.#log.info({ pod: pod.name, namespace: pod.namespace }, 'pod taken over');
     }
     return equipped.size === waiting.length;
+  }
+
+  /**
+   * Whether connections of all pods can be carried here, as far as somebody has them now. A slot does not tell: this agent
+   * fills those that are empty at once, as after a successor of the earlier one that has died.
+   */
+  async #canFollow(): Promise<boolean> {
+    if (!this.#capture.look().hasPredecessor) return true;
+    const uids = [...this.#entries.keys()];
+    return (await this.#traffic.equipped(uids)).size === uids.length;
   }
 
   /** Lets other agents of the node take over, now or when they can. */
