@@ -45,8 +45,9 @@ test('a grace period that ends in the middle of a batch ends the hand-over after
   if (socket === undefined) return;
   const taking = takeConnections(socket, sink, { signal: new AbortController().signal });
   await given;
-  t.is(asked.length, 3);
-  t.regex(asked[1] ?? '', /^handover-(commit|rollback)$/);
-  t.is(asked[2], 'handover-count');
+  t.is(asked.length, 4);
+  t.deepEqual(asked.slice(0, 2), ['handover-begin', 'handover-next']);
+  t.regex(asked[2] ?? '', /^handover-(commit|rollback)$/);
+  t.is(asked[3], 'handover-count');
   await taking;
 });

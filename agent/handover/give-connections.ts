@@ -79,11 +79,20 @@ class Giver {
 
   async run(): Promise<Giving> {
     let state = beginGiving;
+    await this.#begin();
     while (state.kind !== 'ended') {
       this.#options.onState?.(state);
       state = given(state, await this.#perform(state), HANDOVER_FORMATS[0] as number);
     }
     return { outcome: state.outcome, batches: this.#batches, connections: this.#connections, staying: await this.#staying() };
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.#source.begin();
+    } catch {
+      // Nor will it give a batch, and then says why.
+    }
   }
 
   async #staying(): Promise<Staying> {

@@ -65,13 +65,15 @@ export type Staying = Readonly<Partial<Record<StayReason, number>>>;
  * before the next `next`. Meanwhile nothing is read from or written to its sockets.
  */
 export interface HandoverSource {
+  /** Somebody else may take now, or the same one who knows more by now: what was refused before is offered anew. @throws LandbridgeError once the data plane has ended */
+  begin(): Promise<void>;
   /** Takes up to `limit` connections out of the data path; a tunnel goes with all of its own, however many, up to `sockets`. @throws LandbridgeError once the data plane has ended */
   next(limit: number, sockets: number): Promise<NextBatch>;
   /** The new process has them: closes the copies of their sockets without a word to their peers, and erases their keys. */
   commit(batch: HandedBatch): Promise<void>;
   /**
    * Nobody else has them, or ever will: they go on here. `why`: `again` offers them to the next one who asks; `refused`
-   * offers each alone once more, and then not again to this successor.
+   * offers each alone once more, and then not again before the next {@link begin}.
    */
   rollback(batch: HandedBatch, why: 'again' | 'refused'): Promise<void>;
   /** All that is here at this moment, between two batches. @throws LandbridgeError once the data plane has ended */

@@ -52,6 +52,10 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
     close(fd);
   }
 
+  async begin(): Promise<void> {
+    this.#refused.clear();
+  }
+
   async next(limit: number): Promise<NextBatch> {
     this.#frozen = new Map([...this.#counters].filter(([fd]) => !this.#refused.has(fd)).slice(0, limit));
     if (this.#frozen.size === 0) return { kind: 'none-left' };

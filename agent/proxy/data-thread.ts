@@ -115,6 +115,9 @@ export class DataThread {
   handle(message: ToThread): void {
     if (this.#handover.defers(message)) return;
     switch (message.kind) {
+      case 'handover-begin':
+        this.#handover.begin();
+        return this.#tellHandover(message.id, { kind: 'done' });
       case 'handover-next':
         return this.#tellHandover(message.id, this.#handover.next(message.limit, message.sockets));
       case 'handover-count':

@@ -20,6 +20,10 @@ export class PlaneSource implements HandoverSource {
     this.#plane = plane;
   }
 
+  async begin(): Promise<void> {
+    for (let thread = 0; thread < this.#plane.threads; thread++) await ask(this.#plane, thread, (id) => ({ kind: 'handover-begin', id }));
+  }
+
   async next(limit: number, sockets: number): Promise<NextBatch> {
     let isAnyUnsettled = false;
     for (let thread = 0; thread < this.#plane.threads; thread++) {

@@ -14,8 +14,8 @@ export class ThreadHandover {
   #frozen: readonly Movable[] = [];
   #deferred: ToThread[] = [];
   /** Were in a batch that was refused: each is offered once more, alone, as it may have been for another one's sake. */
-  readonly #suspects = new WeakSet<Movable>();
-  readonly #refused = new WeakSet<Movable>();
+  #suspects = new WeakSet<Movable>();
+  #refused = new WeakSet<Movable>();
   readonly #tooLarge = new WeakSet<Movable>();
   #mostSockets = MAX_BATCH_SOCKETS;
 
@@ -28,6 +28,12 @@ export class ThreadHandover {
     if (this.#frozen.length === 0 || !DEFERRED.has(message.kind)) return false;
     this.#deferred.push(message);
     return true;
+  }
+
+  /** Whoever refused something may be gone, or know by now what it did not know. */
+  begin(): void {
+    this.#suspects = new WeakSet();
+    this.#refused = new WeakSet();
   }
 
   /** Up to `limit` connections, of at most so many sockets. */

@@ -74,6 +74,7 @@ export type ToThread =
   | { readonly kind: 'count-now'; readonly id: number }
   | { readonly kind: 'access-log'; readonly mode: ConnectionTuning['accessLog'] }
   /** {@link HandoverSource} of one thread: each is answered by `handover` with the same id. */
+  | { readonly kind: 'handover-begin'; readonly id: number }
   | { readonly kind: 'handover-next'; readonly id: number; readonly limit: number; readonly sockets: number }
   | { readonly kind: 'handover-commit'; readonly id: number }
   | { readonly kind: 'handover-count'; readonly id: number }

@@ -28,6 +28,7 @@ export async function handOver(from: TestEngine, to: TestEngine, limit = 16, dec
   const [source, sink]: [HandoverSource, HandoverSink] = [new PlaneSource(from.plane), new PlaneSink(to.plane)];
   const refusals: string[] = [];
   let [moved, batches] = [0, 0];
+  await source.begin();
   for (let patience = PATIENCE; ; ) {
     const next: NextBatch = await source.next(limit, sockets);
     if (next.kind === 'none-left' || (next.kind === 'later' && patience-- === 0)) return { moved, batches, refusals, staying: await source.staying() };

@@ -83,4 +83,4 @@ test.serial('a successor that dies before the packets come has nothing, and all 
   });
 });
 
-const wrapped = (source: PlaneSource) => ({ commit: source.commit.bind(source), rollback: source.rollback.bind(source), staying: source.staying.bind(source) });
+const wrapped = (source: PlaneSource) => ({ begin: source.begin.bind(source), commit: source.commit.bind(source), rollback: source.rollback.bind(source), staying: source.staying.bind(source) });

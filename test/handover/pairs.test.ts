@@ -171,6 +171,23 @@ test.serial('a successor that does not know the pod refuses it, and the old proc
   socket.destroy();
 });
 
+test.serial('what one successor has refused is offered to the next one', async (t) => {
+  await using application = await echo();
+  const pods = podsFor(application.port);
+  const [old, next] = engines;
+  const sockets = await Promise.all([1, 2, 3].map(async () => {
+    const socket = connect({ port: pods.plaintext.port, host: HERE });
+    await said(socket, 'before');
+    return socket;
+  }));
+  t.like(await handOver(old, stranger), { moved: 0, staying: { refused: 3 } });
+  t.deepEqual(await handOver(old, next), { moved: 3, batches: 1, refusals: [], staying: {} });
+  for (const socket of sockets) {
+    t.is(await said(socket, 'after'), 'after');
+    socket.destroy();
+  }
+});
+
 test.serial('one connection that is refused does not hold up those that were in its batch', async (t) => {
   await using application = await echo();
   const pods = podsFor(application.port);
