@@ -63,7 +63,7 @@ async function give(socket: SeqpacketSocket, { source, log, ...limits }: Pick<Ha
   };
   const giving = await giveConnections(socket, source, { ...limits, onBatch });
   metrics.handovers.inc({ side: 'given', outcome: giving.outcome.kind });
-  log.info({ ...linesOf(giving, longestMs), took_ms: Math.round(performance.now() - beganMs) }, 'connections handed over');
+  log.info({ successor: socket.peer.pid, ...linesOf(giving, longestMs), took_ms: Math.round(performance.now() - beganMs) }, 'connections handed over');
   return giving;
 }
 
