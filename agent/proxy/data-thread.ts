@@ -431,6 +431,11 @@ export class DataThread {
     this.#handshakesDone++;
   }
 
+  /** Whether a peer is about to have a tunnel here, which can move once it has. */
+  get isShakingHands(): boolean {
+    return this.#handshakes.size > 0;
+  }
+
   isSpeaking(session: Http2Session): void {
     this.#speaking.clear(session);
   }

@@ -59,7 +59,7 @@ export class ThreadHandover {
 
   #choose(limit: number): { readonly taken: readonly Movable[]; readonly isAnyUnsettled: boolean } {
     const taken: Movable[] = [];
-    let [connections, sockets, isAnyUnsettled] = [0, 0, false];
+    let [connections, sockets, isAnyUnsettled] = [0, 0, this.#thread.isShakingHands];
     for (const movable of this.#thread.movables()) {
       const stays = this.#whyStays(movable);
       if (stays !== undefined) {

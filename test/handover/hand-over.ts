@@ -5,9 +5,6 @@ import { PlaneSink, PlaneSource } from '@landbridge/agent/proxy/plane-handover.t
 import { duplicate } from '@landbridge/native/test-descriptors.ts';
 import type { TestEngine } from '../engine/engine.ts';
 
-/** How often it is asked again for what is unsettled. */
-const PATIENCE = 2000;
-
 export interface Outcome {
   readonly moved: number;
   readonly batches: number;
@@ -24,14 +21,15 @@ export type Decide = (batch: number) => 'take' | 'give-up';
 /** The bytes of a batch as another version would write them; its sockets are the same. */
 export type Changed = (bytes: Buffer) => Buffer;
 
+/** Waits for all that is unsettled. */
 export async function handOver(from: TestEngine, to: TestEngine, limit = 16, decide: Decide = () => 'take', changed: Changed = (bytes) => bytes, sockets = MAX_BATCH_SOCKETS): Promise<Outcome> {
   const [source, sink]: [HandoverSource, HandoverSink] = [new PlaneSource(from.plane), new PlaneSink(to.plane)];
   const refusals: string[] = [];
   let [moved, batches] = [0, 0];
   await source.begin();
-  for (let patience = PATIENCE; ; ) {
+  for (;;) {
     const next: NextBatch = await source.next(limit, sockets);
-    if (next.kind === 'none-left' || (next.kind === 'later' && patience-- === 0)) return { moved, batches, refusals, staying: await source.staying() };
+    if (next.kind === 'none-left') return { moved, batches, refusals, staying: await source.staying() };
     if (next.kind === 'later') {
       await turn();
       continue;
