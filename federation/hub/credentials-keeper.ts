@@ -18,11 +18,14 @@ export interface CredentialsKeeperOptions {
   readonly leadership: Leadership;
   /** Whether the hub refuses the user now. */
   readonly isRefused: () => boolean;
+  /** Since when the hub is connected, milliseconds since 1970; undefined while it is not. */
+  readonly connectedSince: () => number | undefined;
   /** Whether all that this cluster has said is withdrawn; called again and again while it is leaving. */
   readonly isWithdrawn: () => boolean;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   readonly log: Pick<Logger, 'info' | 'warn'>;
+  readonly retry?: RetryTimes;
 }
 
 /** How often the Secret is looked at: by it replicas tell each other. */
@@ -44,6 +47,8 @@ export class CredentialsKeeper {
   #failures = 0;
   /** By performance.now(). */
   #notBeforeMs = 0;
+  /** Milliseconds since 1970. */
+  #failedAt = 0;
   #leavingSinceMs: number | undefined;
 
   constructor(options: CredentialsKeeperOptions) {
@@ -90,7 +95,7 @@ export class CredentialsKeeper {
       const { kept, version } = found;
       if (kept.credentials.userSeed !== credentials.userSeed || kept.credentials.recordPublicKey !== credentials.recordPublicKey || kept.credentials.authorityPublicKey !== credentials.authorityPublicKey) return true;
       this.#credentials = kept.credentials;
-      if (!leadership.isLeading || performance.now() < this.#notBeforeMs) return false;
+      if (!leadership.isLeading || this.#waits()) return false;
       const ends = await this.#act(kept, version, signal);
       this.#failures = 0;
       return ends;
@@ -100,9 +105,16 @@ export class CredentialsKeeper {
       if (error.code === 'conflict') return false;
       this.#lastError = error;
       if (this.#failures === 0) log.warn({ code: error.code, error: error.message, hint: error.hint }, 'the credentials for the hub could not be changed, will try again');
-      this.#notBeforeMs = performance.now() + retryDelay(this.#failures++, RETRY);
+      this.#failedAt = this.#options.clock();
+      this.#notBeforeMs = performance.now() + retryDelay(this.#failures++, this.#options.retry ?? RETRY);
       return false;
     }
+  }
+
+  /** What failed while the hub was away says nothing of the hub that is back. */
+  #waits(): boolean {
+    if ((this.#options.connectedSince() ?? 0) > this.#failedAt) this.#failures = 0;
+    return this.#failures > 0 && performance.now() < this.#notBeforeMs;
   }
 
   async #act(kept: KeptCredentials, version: string, signal: AbortSignal): Promise<boolean> {

@@ -340,13 +340,17 @@ export class Membership {
       const state = bus.state();
       return state.kind === 'connecting' && state.isRefused === true;
     };
+    const connectedSince = (): number | undefined => {
+      const state = bus.state();
+      return state.kind === 'connected' ? state.since : undefined;
+    };
     const withdraw = (): boolean => {
       if (!session.isLeaving) publisher.publish(new Map());
       session.isLeaving = true;
       return !publisher.status().pending;
     };
     // Before the bus, which asks it for the JWT at each connect, the first one too.
-    const keeper = new CredentialsKeeper({ secret: this.#credentials, credentials, leadership, isRefused, isWithdrawn: withdraw, clock, log: log.child({ scope: 'membership' }) });
+    const keeper = new CredentialsKeeper({ secret: this.#credentials, credentials, leadership, isRefused, connectedSince, isWithdrawn: withdraw, clock, log: log.child({ scope: 'membership' }) });
     await using bus = await openNatsBus({ credentials, userJwt: () => keeper.userJwt, createBucket: hubAuthority !== undefined, ...(hubAuthority?.replicas === undefined ? {} : { replicas: hubAuthority.replicas }), clusterName: cluster, log: log.child({ scope: 'bus' }), signal });
     const privateKey = createPrivateKey(credentials.recordPrivateKeyPem);
     const publisher = new Publisher(bus, { cluster, privateKey, log: log.child({ scope: 'publisher' }), clock, leadership, onDecided: onChange });
