@@ -36,6 +36,7 @@ async function said(word: string): Promise<string> {
 }
 
 await said('in the beginning');
-process.stdout.write(`ready\n${JSON.stringify([secrets['CLIENT_TRAFFIC_SECRET_0'], secrets['SERVER_TRAFFIC_SECRET_0']])}\n`);
 let messages = 0;
 process.on('SIGHUP', () => void said(`message ${++messages}`).then((answer) => process.stdout.write(`${answer}\n`)));
+// Only now: who has read it may send the signal at once.
+process.stdout.write(`ready\n${JSON.stringify([secrets['CLIENT_TRAFFIC_SECRET_0'], secrets['SERVER_TRAFFIC_SECRET_0']])}\n`);
