@@ -5,11 +5,10 @@ import { clusterEnvironment } from '@landbridge/lab/kubectl.ts';
 import { inWan } from '@landbridge/lab/network.ts';
 import { run } from '@landbridge/lab/run.ts';
 import { toolPath } from '@landbridge/lab/tools.ts';
-import { eventually, holdConnection, kubectl, REPOSITORY } from './running-lab.ts';
+import { agentLogs, agentPods, eventually, holdConnection, kubectl, REPOSITORY } from './running-lab.ts';
 
 const NAMESPACE = 'landbridge-system';
 const CLUSTERS = ['west', 'east'] as const;
-const SELECTOR = 'app.kubernetes.io/name=landbridge-agent';
 /** Calls one after the other, each on a connection of its own, until it is told to stop; what fails is told and goes on. */
 const CALLING = `rm -f /tmp/calls.*; while [ ! -e /tmp/calls.stop ]; do /bin/demo get ${ECHO_URL} --count 50 --timeout 10s >> /tmp/calls.done 2>> /tmp/calls.failed; done`;
 
@@ -17,10 +16,7 @@ const inClient = async (script: string): Promise<string> => await kubectl('west'
 const answered = async (): Promise<number> => Number(await inClient('grep -c pod /tmp/calls.done || true'));
 
 /** Names of a cluster's agents that are not ending. */
-async function agents(cluster: string): Promise<string[]> {
-  const { items } = JSON.parse(await kubectl(cluster, '-n', NAMESPACE, 'get', 'pods', '-l', SELECTOR, '-o', 'json')) as { items: { metadata: { name: string; deletionTimestamp?: string } }[] };
-  return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined).map(({ metadata }) => metadata.name).sort();
-}
+const agents = async (cluster: string): Promise<string[]> => (await agentPods(cluster)).filter(({ isEnding }) => !isEnding).map(({ name }) => name).sort();
 
 /** Has Helm roll the agents by another value, and waits until all are new. Earlier tests have patched the DaemonSet: Helm takes its fields back. */
 async function roll(cluster: string, value: string): Promise<void> {
@@ -57,16 +53,12 @@ test.serial('a changed value rolls the agents of both clusters, and no new conne
 
 /** Lines of the agents of a cluster about connections that they took over: how many of each hand-over. */
 async function takenOver(cluster: string): Promise<readonly number[]> {
-  const text = await kubectl(cluster, '-n', NAMESPACE, 'logs', '-l', SELECTOR, '--tail=-1');
-  return text.split('\n').filter((line) => line.includes('"connections taken over"')).map((line) => (JSON.parse(line) as { readonly connections: number }).connections);
+  return (await agentLogs(cluster)).split('\n').filter((line) => line.includes('"connections taken over"')).map((line) => (JSON.parse(line) as { readonly connections: number }).connections);
 }
 
 /** Those that end may go on for as long as they have time, with what they have kept. */
 async function untilOldOnesAreGone(cluster: string): Promise<void> {
-  await eventually(`the old agents of ${cluster} to be gone`, async () => {
-    const names = (await kubectl(cluster, '-n', NAMESPACE, 'get', 'pods', '-l', SELECTOR, '-o', 'jsonpath={.items[*].metadata.name}')).trim().split(' ');
-    return names.length === (await agents(cluster)).length ? true : undefined;
-  }, 120_000);
+  await eventually(`the old agents of ${cluster} to be gone`, async () => ((await agentPods(cluster)).some(({ isEnding }) => isEnding) ? undefined : true), 120_000);
 }
 
 test.serial('connections that are open outlive an upgrade of the agents at both of their ends, where agents hand over', async (t) => {

@@ -14,6 +14,8 @@ export const REPOSITORY = path.resolve(import.meta.dirname, '../..');
 export const SHAPE = ['--clusters', '3', '--joined', '2'];
 export const ECHO_LINES = 'echo.demo.svc.clusterset.local:8081';
 
+const NAMESPACE = 'landbridge-system';
+const AGENTS = 'app.kubernetes.io/name=landbridge-agent';
 const never = new AbortController().signal;
 
 /** Runs `npm run -s lab -- …` as a user would. */
@@ -93,10 +95,33 @@ export async function holdConnection(cluster = 'west', lasting = '5m'): Promise<
   return { done, release, [Symbol.asyncDispose]: async () => void (await release()) };
 }
 
+export interface AgentPod {
+  readonly name: string;
+  readonly isEnding: boolean;
+}
+
+export async function agentPods(cluster: string): Promise<readonly AgentPod[]> {
+  const { items } = JSON.parse(await kubectl(cluster, '-n', NAMESPACE, 'get', 'pods', '-l', AGENTS, '-o', 'json')) as { items: { metadata: { name: string; deletionTimestamp?: string } }[] };
+  return items.map(({ metadata }) => ({ name: metadata.name, isEnding: metadata.deletionTimestamp !== undefined }));
+}
+
+/** What agents of a cluster have written, of those that end too. */
+export async function agentLogs(cluster: string): Promise<string> {
+  const logs = (await agentPods(cluster)).map(async ({ name, isEnding }) => {
+    try {
+      return await kubectl(cluster, '-n', NAMESPACE, 'logs', name, '--tail=-1');
+    } catch (thrown) {
+      // It has ended meanwhile.
+      if (isEnding && String(thrown).includes('NotFound')) return '';
+      throw thrown;
+    }
+  });
+  return (await Promise.all(logs)).join('');
+}
+
 /** Lines of the access logs of a cluster's agents. */
 export async function accessLog(cluster: string): Promise<Record<string, unknown>[]> {
-  const text = await kubectl(cluster, '-n', 'landbridge-system', 'logs', '-l', 'app.kubernetes.io/name=landbridge-agent', '--tail=-1');
-  return text.split('\n').filter((line) => line.includes('"scope":"access"')).map((line) => JSON.parse(line) as Record<string, unknown>);
+  return (await agentLogs(cluster)).split('\n').filter((line) => line.includes('"scope":"access"')).map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
 /** Ready addresses of the import in west, sorted. */
