@@ -47,8 +47,8 @@ export class CredentialsKeeper {
   #failures = 0;
   /** By performance.now(). */
   #notBeforeMs = 0;
-  /** Milliseconds since 1970. */
-  #failedAt = 0;
+  /** The connection to the hub at the last failure, by its beginning. */
+  #failedIn: number | undefined;
   #leavingSinceMs: number | undefined;
 
   constructor(options: CredentialsKeeperOptions) {
@@ -105,7 +105,7 @@ export class CredentialsKeeper {
       if (error.code === 'conflict') return false;
       this.#lastError = error;
       if (this.#failures === 0) log.warn({ code: error.code, error: error.message, hint: error.hint }, 'the credentials for the hub could not be changed, will try again');
-      this.#failedAt = this.#options.clock();
+      this.#failedIn = this.#options.connectedSince();
       this.#notBeforeMs = performance.now() + retryDelay(this.#failures++, this.#options.retry ?? RETRY);
       return false;
     }
@@ -113,8 +113,9 @@ export class CredentialsKeeper {
 
   /** What failed while the hub was away says nothing of the hub that is back. */
   #waits(): boolean {
-    if ((this.#options.connectedSince() ?? 0) > this.#failedAt) this.#failures = 0;
-    return this.#failures > 0 && performance.now() < this.#notBeforeMs;
+    const since = this.#options.connectedSince();
+    if (since !== undefined && since !== this.#failedIn) [this.#failures, this.#notBeforeMs] = [0, 0];
+    return performance.now() < this.#notBeforeMs;
   }
 
   async #act(kept: KeptCredentials, version: string, signal: AbortSignal): Promise<boolean> {
