@@ -2,7 +2,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseCpuSeconds } from '../processes.ts';
 
-
 interface Stat {
   readonly parent: number;
   readonly program: string;
