@@ -8,14 +8,21 @@ export interface IdlePod {
   readonly addresses?: readonly string[];
   /** Default: {@link NODE}. */
   readonly node?: string;
+  /** Default: {@link CLUSTER}. */
+  readonly cluster?: string;
+  /** Whether it is an east-west gateway of its cluster, which no agent serves. */
+  readonly isGateway?: boolean;
 }
 
 export const NAMESPACE = 'shop';
 export const NODE = 'west';
+export const CLUSTER = 'west';
 /** Of the Service that each pod has for itself. */
 export const SERVICE_PORT = 80;
 export const TARGET_PORT = 8080;
 export const serviceAddress = (index: number): string => `10.250.${index >> 8}.${index & 255}`;
+/** Of the Service in the clusterset. */
+export const importAddress = (index: number): string => `10.251.${index >> 8}.${index & 255}`;
 export const serviceAddress6 = (index: number): string => `fd98::${index.toString(16)}`;
 
 export const namespaceObject: V1Namespace = { metadata: { name: NAMESPACE, resourceVersion: '1', labels: { 'landbridge.dev/dataplane-mode': 'ambient', 'kubernetes.io/metadata.name': NAMESPACE } }, spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } };
