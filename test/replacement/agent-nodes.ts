@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { waitFor } from '@landbridge/lab/wait.ts';
-import { agentCommand } from '../footprint/agent-command.ts';
-import { type IdlePod, SERVICE_PORT, serviceAddress, serviceAddress6 } from '../footprint/pod-objects.ts';
+import { agentCommand, gatewayCommand } from '../footprint/agent-command.ts';
+import { CLUSTER, type IdlePod, importAddress, SERVICE_PORT, serviceAddress, serviceAddress6 } from '../footprint/pod-objects.ts';
 import { Mesh } from '../mesh/mesh.ts';
 import type { MeshNode } from '../mesh/mesh-node.ts';
 import type { Families, Family } from '../mesh/mesh-plan.ts';
@@ -13,9 +13,15 @@ import { type Program, startProgram } from '../mesh/program.ts';
 import { persistentCall } from './load.ts';
 
 const PORTS = { discovery: 15012, api: 6443 };
+/** Of the control plane, where there is a further cluster; its nodes have it at the port of all. */
+const FAR_DISCOVERY = PORTS.discovery + 1;
 const CONTROL_PLANE = path.resolve(import.meta.dirname, '../footprint/control-plane.ts');
 const READY_MS = 60_000;
 const never = new AbortController().signal;
+
+/** West and east are of one cluster. North is one of its own, in another network. */
+type NodeName = 'west' | 'east' | 'north';
+type Values = Readonly<Record<string, string | number | boolean>>;
 
 /** Of an agent that a test started. */
 export interface NodeAgent extends Program {
@@ -38,20 +44,20 @@ export class AgentNodes implements AsyncDisposable {
     this.directory = directory;
   }
 
-  /** `policies`: AuthorizationPolicies and PeerAuthentications, as an API server has them. */
-  static async open(shape: Readonly<Record<'west' | 'east', readonly string[]>>, { policies = [], families = {} }: { readonly policies?: readonly object[]; readonly families?: Families } = {}): Promise<AgentNodes> {
+  /** `policies`: AuthorizationPolicies and PeerAuthentications, as an API server has them. `gateways`: pods that lead into the network of their cluster, which {@link startGateway} starts. */
+  static async open(shape: Readonly<Record<'west' | 'east', readonly string[]>> & { readonly north?: readonly string[] }, { policies = [], families = {}, gateways = [] }: { readonly policies?: readonly object[]; readonly families?: Families; readonly gateways?: readonly string[] } = {}): Promise<AgentNodes> {
     const mesh = await Mesh.open(shape, families);
     const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-replacement-'));
     const nodes = new AgentNodes(mesh, directory);
     try {
-      const pods = mesh.nodes.flatMap((node) => node.pods.map((pod, i): IdlePod & { readonly pod: MeshPod } => ({ uid: uidOf(node, i), name: pod.name, address: pod.addresses[0] ?? '', addresses: pod.addresses, node: node.name, pod })));
+      const pods = mesh.nodes.flatMap((node) => node.pods.map((pod, i): IdlePod & { readonly pod: MeshPod } => ({ uid: uidOf(node, i), name: pod.name, address: pod.addresses[0] ?? '', addresses: pod.addresses, node: node.name, cluster: clusterOf(node.name), isGateway: gateways.includes(pod.name), pod })));
       writeFileSync(path.join(directory, 'pods.json'), JSON.stringify(pods.map(({ pod: _, ...facts }) => facts)));
       nodes.#writePolicies(policies);
-      for (const { uid, node = '', pod } of pods) await nodes.#holdNamespace(mesh.node(node), uid, pod);
+      for (const { uid, node = '', isGateway, pod } of pods) if (isGateway !== true) await nodes.#holdNamespace(mesh.node(node), uid, pod);
       const [west, east] = [mesh.node('west'), mesh.node('east')];
       nodes.#controlPlane = await startProgram(onHost(west), [process.execPath, CONTROL_PLANE, directory, String(PORTS.discovery), String(PORTS.api)]);
-      // Its certificate is for localhost.
-      await startProgram(onHost(east), [process.execPath, '-e', relay(west.wan, Object.values(PORTS))]);
+      await startProgram(onHost(east), relay(west.wan, portsOf('east')));
+      if (shape.north !== undefined) await startProgram(onHost(mesh.node('north')), relay(west.wan, portsOf('north')));
       return nodes;
     } catch (thrown) {
       await nodes[Symbol.asyncDispose]();
@@ -82,23 +88,43 @@ export class AgentNodes implements AsyncDisposable {
     return family === 'IPv4' ? serviceAddress(index) : serviceAddress6(index);
   }
 
+  /** As {@link service}, of the Service in the clusterset. */
+  imported(name: string): string {
+    return importAddress(this.mesh.nodes.flatMap(({ pods }) => pods).findIndex((pod) => pod.name === name));
+  }
+
+  /** Of all that is started in a cluster; networks have names where there are several. */
+  #valuesOf(node: string): Values {
+    return this.mesh.nodes.some(({ name }) => clusterOf(name) !== CLUSTER) ? { 'cluster.name': clusterOf(node), 'cluster.network': clusterOf(node) } : {};
+  }
+
   /** Starts another agent on a node, in a control group of its own. */
-  async start(node: 'west' | 'east', values: Readonly<Record<string, string | number | boolean>> = {}): Promise<NodeAgent> {
+  async start(node: NodeName, values: Values = {}): Promise<NodeAgent> {
     const generation = ++this.#agents;
     const healthSocket = path.join(this.directory, `health-${generation}.sock`);
-    const command = await agentCommand(this.directory, this.mesh.node(node), PORTS, { workers: 2, accessLog: 'errors', ...values }, { HEALTH_SOCKET: healthSocket, ...(values['handover.enabled'] === undefined ? {} : { HANDOVER_DIRECTORY: path.join(this.directory, `handover-${node}`) }) });
+    const command = await agentCommand(this.directory, this.mesh.node(node), PORTS, { workers: 2, accessLog: 'errors', ...this.#valuesOf(node), ...values }, { HEALTH_SOCKET: healthSocket, ...(values['handover.enabled'] === undefined ? {} : { HANDOVER_DIRECTORY: path.join(this.directory, `handover-${node}`) }) });
     const program = await this.mesh.node(node).startAgent(command, generation);
     return Object.assign(program, { healthSocket });
   }
 
-  async startReady(node: 'west' | 'east', values: Readonly<Record<string, string | number | boolean>> = {}): Promise<NodeAgent> {
+  async startReady(node: NodeName, values: Values = {}): Promise<NodeAgent> {
     const agent = await this.start(node, values);
     await untilReady(agent);
     return agent;
   }
 
+  /** Starts the gateway that a pod is, and waits until it is ready. */
+  async startGateway(name: string): Promise<void> {
+    const pod = this.mesh.pod(name);
+    const node = this.mesh.nodes.find(({ pods }) => pods.includes(pod))?.name ?? '';
+    await pod.start(relay(this.mesh.node('west').wan, portsOf(node)));
+    const healthSocket = path.join(this.directory, `health-${name}.sock`);
+    const gateway = await pod.start(await gatewayCommand(this.directory, pod, PORTS, { workers: 1, accessLog: 'errors', ...this.#valuesOf(node) }, { POD_NAMESPACE: 'landbridge-system', HEALTH_SOCKET: healthSocket }));
+    await untilReady(Object.assign(gateway, { healthSocket }));
+  }
+
   /** Calls a pod's Service until the caller's agent goes there by a tunnel: discovery says that the pod takes some soon after its agent has told so. */
-  async untilTunnelled(node: 'west' | 'east', from: MeshPod, to: string): Promise<void> {
+  async untilTunnelled(node: NodeName, from: MeshPod, to: string): Promise<void> {
     const call = async (): Promise<boolean> => {
       await using calling = await from.start(persistentCall(this.service(to), SERVICE_PORT));
       await calling.line();
@@ -107,8 +133,14 @@ export class AgentNodes implements AsyncDisposable {
     await waitFor(async () => ((await call()) ? true : undefined), { signal: never, timeoutMs: READY_MS, what: `${to} to be called by a tunnel` });
   }
 
+  /** Calls a pod's Service in the clusterset until it answers: where it is in another network, there is no way but through a gateway. */
+  async untilReached(from: MeshPod, to: string): Promise<void> {
+    await using calling = await from.start(persistentCall(this.imported(to), SERVICE_PORT));
+    await calling.line();
+  }
+
   /** What the agent that has the node's port says; empty while nobody has. */
-  async metrics(node: 'west' | 'east'): Promise<string> {
+  async metrics(node: NodeName): Promise<string> {
     return await this.mesh.node(node).run(['busybox', 'wget', '-qO-', 'http://127.0.0.1:15020/metrics']);
   }
 
@@ -148,7 +180,12 @@ export function isRunning(pid: number): boolean {
   }
 }
 
+const NODE_OF_UID: Readonly<Record<NodeName, string>> = { west: '8000', east: '9000', north: 'a000' };
 /** Agents look for processes of a pod on the whole machine, where other tests may have meshes too. */
-const uidOf = ({ name }: MeshNode, index: number): string => `${String(process.pid).padStart(8, '0')}-0000-4000-${name === 'west' ? '8000' : '9000'}-${String(index).padStart(12, '0')}`;
+const uidOf = ({ name }: MeshNode, index: number): string => `${String(process.pid).padStart(8, '0')}-0000-4000-${NODE_OF_UID[name as NodeName]}-${String(index).padStart(12, '0')}`;
 const onHost = ({ netns, cgroupRoot }: MeshNode) => ({ netns, group: path.join(cgroupRoot, 'host', 'cgroup.procs') });
-const relay = (host: string, ports: readonly number[]): string => `const net = require('net'); for (const port of ${JSON.stringify(ports)}) net.createServer((s) => { const t = net.connect(port, '${host}'); s.on('error', () => t.destroy()); t.on('error', () => s.destroy()); s.pipe(t).pipe(s); }).listen(port, '127.0.0.1'); console.log('ready')`;
+const clusterOf = (node: string): string => (node === 'north' ? 'north' : CLUSTER);
+/** At which port of west a node has what. */
+const portsOf = (node: string): readonly (readonly [here: number, there: number])[] => [[PORTS.discovery, clusterOf(node) === CLUSTER ? PORTS.discovery : FAR_DISCOVERY], [PORTS.api, PORTS.api]];
+/** The control plane's certificate is for localhost. */
+const relay = (host: string, ports: readonly (readonly [here: number, there: number])[]): readonly string[] => [process.execPath, '-e', `const net = require('net'); for (const [here, there] of ${JSON.stringify(ports)}) net.createServer((s) => { const t = net.connect(there, '${host}'); s.on('error', () => t.destroy()); t.on('error', () => s.destroy()); s.pipe(t).pipe(s); }).listen(here, '127.0.0.1'); console.log('ready')`];

@@ -26,7 +26,7 @@ export interface FlowsReport {
   readonly longestMs: number;
 }
 
-/** Connections from and to the pods `client`, `server` (west) and `peer` (east), through the agent of west. */
+/** Connections from and to the pods `client`, `server` (west) and `peer` (east), and one of another network, through the agent of west. */
 export class Flows {
   readonly #servers: readonly Program[];
   readonly #ways: readonly Way[];
@@ -38,18 +38,23 @@ export class Flows {
     this.#ways = ways;
   }
 
-  /** Pods of the mesh must be served; without `plainOut` those go that agents carry only where they are told to. */
-  static async open(nodes: AgentNodes, { plainOut = false }: { readonly plainOut?: boolean } = {}): Promise<Flows> {
+  /** Pods of the mesh must be served; without `plainOut` those go that agents carry only where they are told to. `far`: a pod of another network, where there is one that gateways lead to. */
+  static async open(nodes: AgentNodes, { plainOut = false, far: farName }: { readonly plainOut?: boolean; readonly far?: string } = {}): Promise<Flows> {
     const { mesh } = nodes;
     const [west, east, client, server, peer] = [mesh.node('west'), mesh.node('east'), mesh.pod('client'), mesh.pod('server'), mesh.pod('peer')];
+    const far = farName === undefined ? undefined : mesh.pod(farName);
     const onHost = (node: typeof west) => ({ netns: node.netns, group: path.join(node.cgroupRoot, 'host', 'cgroup.procs') });
     const serving = (port: number) => [process.execPath, SERVER, String(port)];
-    const servers = [await server.start(serving(TARGET_PORT)), await peer.start(serving(TARGET_PORT)), await startProgram(onHost(east), serving(OUTSIDE_PORT))];
+    const servers = [await server.start(serving(TARGET_PORT)), await peer.start(serving(TARGET_PORT)), await startProgram(onHost(east), serving(OUTSIDE_PORT)), ...(far === undefined ? [] : [await far.start(serving(TARGET_PORT))])];
     const flows: Flows = new Flows(servers, [
       { name: 'tunnel out', start: async (count) => await client.start(flows.#calling(nodes.service('peer'), SERVICE_PORT, count)) },
       { name: 'tunnel in', start: async (count) => await peer.start(flows.#calling(nodes.service('server'), SERVICE_PORT, count)) },
       { name: 'same node', start: async (count) => await client.start(flows.#calling(nodes.service('server'), SERVICE_PORT, count)) },
       { name: 'plain in', start: async (count) => await startProgram(onHost(west), flows.#calling(server.address, TARGET_PORT, count)) },
+      ...(far === undefined ? [] : [
+        { name: 'gateway out', start: async (count: number) => await client.start(flows.#calling(nodes.imported(far.name), SERVICE_PORT, count)) },
+        { name: 'gateway in', start: async (count: number) => await far.start(flows.#calling(nodes.imported('server'), SERVICE_PORT, count)) },
+      ]),
       ...(plainOut ? [{ name: 'plain out', start: async (count: number) => await client.start(flows.#calling(east.wan, OUTSIDE_PORT, count)) }] : []),
     ]);
     return flows;

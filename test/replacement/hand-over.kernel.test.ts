@@ -24,23 +24,28 @@ async function told(load: Program): Promise<SteadyCalls> {
   return JSON.parse(await load.line()) as SteadyCalls;
 }
 
-test.serial(`${UPGRADES} upgrades of an agent break no connection, in tunnels or without`, async (t) => {
+test.serial(`${UPGRADES} upgrades of an agent break no connection, in tunnels, through gateways or without`, async (t) => {
   buildCaptureObject();
   bundleAgent();
-  await using nodes = await AgentNodes.open({ west: ['client', 'server'], east: ['peer'] });
+  await using nodes = await AgentNodes.open({ west: ['client', 'server'], east: ['peer', 'entry'], north: ['far', 'exit'] }, { gateways: ['entry', 'exit'] });
   const { mesh } = nodes;
-  const [west, east, client, server, peer] = [mesh.node('west'), mesh.node('east'), mesh.pod('client'), mesh.pod('server'), mesh.pod('peer')];
-  for (const pod of [server, peer]) await pod.start(echo(TARGET_PORT));
+  const [west, east, client, server, peer, far] = [mesh.node('west'), mesh.node('east'), mesh.pod('client'), mesh.pod('server'), mesh.pod('peer'), mesh.pod('far')];
+  for (const pod of [server, peer, far]) await pod.start(echo(TARGET_PORT));
   const onHost = (node: typeof west) => ({ netns: node.netns, group: path.join(node.cgroupRoot, 'host', 'cgroup.procs') });
   await startProgram(onHost(east), echo(OUTSIDE_PORT));
-  await nodes.startReady('east');
+  for (const node of ['east', 'north'] as const) await nodes.startReady(node);
+  for (const gateway of ['entry', 'exit']) await nodes.startGateway(gateway);
   let agent: NodeAgent = await nodes.startReady('west', values);
   await nodes.untilTunnelled('west', client, 'peer');
   await nodes.untilTunnelled('east', peer, 'server');
+  await nodes.untilReached(client, 'far');
+  await nodes.untilReached(far, 'server');
   const loads: Readonly<Record<string, Program>> = {
     'out, to an address outside the mesh': await client.start(steadyCalls(east.wan, OUTSIDE_PORT, FLOWS)),
     'out, by tunnel': await client.start(steadyCalls(nodes.service('peer'), SERVICE_PORT, FLOWS)),
     'in, by tunnel': await peer.start(steadyCalls(nodes.service('server'), SERVICE_PORT, FLOWS)),
+    'out, to another network': await client.start(steadyCalls(nodes.imported('far'), SERVICE_PORT, FLOWS)),
+    'in, from another network': await far.start(steadyCalls(nodes.imported('server'), SERVICE_PORT, FLOWS)),
     'within the node': await client.start(steadyCalls(nodes.service('server'), SERVICE_PORT, FLOWS)),
     'in, plaintext': await startProgram(onHost(west), steadyCalls(server.address, TARGET_PORT, FLOWS)),
   };
@@ -55,7 +60,7 @@ test.serial(`${UPGRADES} upgrades of an agent break no connection, in tunnels or
     t.true(tookMs < GIVEN_MS, 'with nothing left to wait for');
   }
   const seen = await waitFor(async () => await nodes.metrics('west').then((text) => (text.includes('landbridge_handover_connections_total{outcome="taken"} ') ? text : undefined)), { signal: never, timeoutMs: END_MS, what: 'metrics of the last agent' });
-  t.true(seen.includes(`landbridge_handover_connections_total{outcome="taken"} ${5 * FLOWS}\n`), seen.split('\n').filter((line) => line.startsWith('landbridge_handover')).join('\n'));
+  t.true(seen.includes(`landbridge_handover_connections_total{outcome="taken"} ${Object.keys(loads).length * FLOWS}\n`), seen.split('\n').filter((line) => line.startsWith('landbridge_handover')).join('\n'));
   for (const [name, load] of Object.entries(loads)) {
     const calls = await told(load);
     t.log(`${name}: ${JSON.stringify(calls)}`);

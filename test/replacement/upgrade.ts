@@ -58,6 +58,10 @@ const pausesOf = (name: string, batches: readonly Batch[]): string => `${name}: 
 async function upgrade(nodes: AgentNodes, flows: Flows, first: NodeAgent, values: Parameters<AgentNodes['start']>[1]): Promise<number> {
   let agent = first;
   await flows.begin(Math.ceil(flowCount / flows.ways));
+  // What all send at once in the beginning is not what an upgrade is to be compared with.
+  await flows.failed();
+  await flows.longestMs();
+  await flows.failed();
   const quietMs = await flows.longestMs();
   const all: Given[] = [];
   for (let i = 0; i < upgrades; i++) {
@@ -103,11 +107,15 @@ async function kill(nodes: AgentNodes, flows: Flows, first: NodeAgent): Promise<
 
 buildCaptureObject();
 bundleAgent();
-await using nodes = await AgentNodes.open({ west: ['client', 'server'], east: ['peer'] });
+await using nodes = await AgentNodes.open({ west: ['client', 'server'], east: ['peer', 'entry'], north: ['far', 'exit'] }, { gateways: ['entry', 'exit'] });
 const values = kills > 0 ? KILL_VALUES : { 'handover.enabled': true, plainTraffic: 'agent', terminationGracePeriodSeconds: GRACE_SECONDS, logLevel: 'debug' };
-const flows = await Flows.open(nodes, { plainOut: kills === 0 });
+const flows = await Flows.open(nodes, { plainOut: kills === 0, far: 'far' });
 await nodes.startReady('east', { plainTraffic: 'agent' });
+await nodes.startReady('north', { plainTraffic: 'agent' });
+for (const gateway of ['entry', 'exit']) await nodes.startGateway(gateway);
 const agent = await nodes.startReady('west', values);
 await nodes.untilTunnelled('west', nodes.mesh.pod('client'), 'peer');
 await nodes.untilTunnelled('east', nodes.mesh.pod('peer'), 'server');
+await nodes.untilReached(nodes.mesh.pod('client'), 'far');
+await nodes.untilReached(nodes.mesh.pod('far'), 'server');
 process.exitCode = (kills > 0 ? await kill(nodes, flows, agent) : await upgrade(nodes, flows, agent, values)) > 0 ? 1 : 0;
