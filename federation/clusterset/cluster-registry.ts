@@ -29,7 +29,7 @@ import { OwnObjects } from './own-objects.ts';
 export interface Surroundings {
   /** Whether anything of it may differ from the pass before. */
   readonly changed: boolean;
-  /** Of the other clusters that are known completely. */
+  /** Of the other clusters of which what is known counts. */
   readonly others: () => Generator<void, readonly Constituent[]>;
   readonly isComplete: (cluster: string) => boolean;
   /** Of those in other networks, by cluster. */

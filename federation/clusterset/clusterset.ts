@@ -306,11 +306,11 @@ export class Clusterset {
     this.#published = text;
   }
 
-  /** Others count once they are known completely, and as far as this cluster consents. */
+  /** Others count once all is known that there is to be known of them, and as far as this cluster consents. */
   *#others({ views }: KnownClusters): Generator<void, readonly Constituent[]> {
     const { config, membership, evidence = NO_EVIDENCE } = this.#options;
     const { gateways } = this.#registry;
-    const others = [...views.values()].filter(({ cluster, complete }) => complete && cluster !== config.cluster);
+    const others = [...views.values()].filter(({ cluster, counts }) => counts && cluster !== config.cluster);
     const guarded = this.#guards.apply(others, (cluster) => importedOf(this.#objects.list<ServiceImport>('imports'), cluster), performance.now());
     const said = guarded.map(({ cluster, member: { trustDomain, network, joinedAt }, meta, services, endpoints }) => ({ cluster, trustDomain, network, reach: reachOf(config.network, { network, gateways: gateways.get(cluster)?.gateways ?? [] }), services, endpoints, joinedAt, ranges: meta?.ranges }));
     const filtered = yield* this.#consent.filter(said, this.#objects, performance.now());

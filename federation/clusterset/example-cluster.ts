@@ -40,8 +40,8 @@ export interface ExampleMembership {
   phases: ReadonlyMap<string, PeerPhase>;
 }
 
-export function exampleView(cluster: string, more: Partial<Pick<ClusterView, 'services' | 'endpoints' | 'complete' | 'isProvisional' | 'meta' | 'member'>> = {}): ClusterView {
-  return { cluster, member: exampleMember(cluster, exampleKeys(), { network: '' }), meta: undefined, services: new Map(), endpoints: new Map(), complete: true, overflow: 0, records: 0, changedAt: 1, ...more };
+export function exampleView(cluster: string, more: Partial<Pick<ClusterView, 'services' | 'endpoints' | 'complete' | 'counts' | 'isProvisional' | 'meta' | 'member'>> = {}): ClusterView {
+  return { cluster, member: exampleMember(cluster, exampleKeys(), { network: '' }), meta: undefined, services: new Map(), endpoints: new Map(), complete: true, counts: more.complete ?? true, overflow: 0, records: 0, changedAt: 1, ...more };
 }
 
 export class ExampleCluster implements AsyncDisposable {

@@ -19,8 +19,8 @@ test('a gateway whose account makes no identity could never be verified', (t) =>
   t.deepEqual(usable(exampleGateway('192.0.2.1', { serviceAccount: 'Gateway' }), exampleGateway('192.0.2.2', { serviceAccount: 'a/../b' })), []);
 });
 
-test('gateways are told of clusters in other networks, once these are known completely', (t) => {
-  const view = (cluster: string, network: string, complete = true) => exampleView(cluster, { complete, member: exampleMember(cluster, exampleKeys(), { network }), meta: { kind: 'meta', trustDomain: `${cluster}.landbridge`, network: 'claimed', version: '0.1.0', gateways: [exampleGateway('192.0.2.1')] } });
+test('gateways are told of clusters in other networks, once what is known of these counts', (t) => {
+  const view = (cluster: string, network: string, counts = true) => exampleView(cluster, { counts, member: exampleMember(cluster, exampleKeys(), { network }), meta: { kind: 'meta', trustDomain: `${cluster}.landbridge`, network: 'claimed', version: '0.1.0', gateways: [exampleGateway('192.0.2.1')] } });
   const { found, unusable } = remoteGateways([view('near', 'here'), view('west', 'there'), view('late', 'there', false), exampleView('bare', { member: exampleMember('bare', exampleKeys(), { network: 'there' }) })], 'here');
   t.deepEqual([...found], [['west', { cluster: 'west', trustDomain: 'west.landbridge', network: 'there', gateways: [exampleGateway('192.0.2.1')] }]]);
   t.deepEqual([...unusable], []);

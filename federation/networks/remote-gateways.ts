@@ -29,12 +29,12 @@ export function usableGateways(meta: Pick<MetaRecord, 'gateways'> | undefined, t
   });
 }
 
-/** Those of clusters in other networks than `network`, by cluster, as far as these are known completely; and how many of each can not be used. */
-export function remoteGateways(views: Iterable<Pick<ClusterView, 'cluster' | 'complete' | 'member' | 'meta'>>, network: string): { readonly found: ReadonlyMap<string, RemoteGateways>; readonly unusable: ReadonlyMap<string, number> } {
+/** Those of clusters in other networks than `network`, by cluster, as far as what is known of these counts; and how many of each can not be used. */
+export function remoteGateways(views: Iterable<Pick<ClusterView, 'cluster' | 'counts' | 'member' | 'meta'>>, network: string): { readonly found: ReadonlyMap<string, RemoteGateways>; readonly unusable: ReadonlyMap<string, number> } {
   const found = new Map<string, RemoteGateways>();
   const unusable = new Map<string, number>();
-  for (const { cluster, complete, member, meta } of views) {
-    if (!complete || member.network === network) continue;
+  for (const { cluster, counts, member, meta } of views) {
+    if (!counts || member.network === network) continue;
     const gateways = usableGateways(meta, member.trustDomain);
     if (gateways.length > 0) found.set(cluster, { cluster, trustDomain: member.trustDomain, network: member.network, gateways });
     const left = (meta?.gateways?.length ?? 0) - gateways.length;

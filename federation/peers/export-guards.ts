@@ -14,7 +14,7 @@ export class ExportGuards {
   }
 
   /**
-   * What the complete peers export, with what is held of them.
+   * What the peers export of which what is known counts, with what is held of them.
    * @param importedOf keys of the imports that the API server has with an export of the cluster
    * @param nowMs by a clock that does not go back
    */

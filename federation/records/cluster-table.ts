@@ -27,6 +27,8 @@ export interface ClusterTable {
   readonly head: { readonly signer: string; readonly epoch: number; readonly live: number };
   /** Epoch and signer of the last snapshot that was whole. Everything from before is void. */
   readonly floor: { readonly signer: string; readonly epoch: number } | undefined;
+  /** Whether all that a bus had of it was read, as its owner had left it: with a snapshot that it had closed before, and perhaps newer records beside. */
+  readonly isRead: boolean;
   readonly changedAt: number;
 }
 
@@ -36,7 +38,19 @@ export const MAX_RECORDS_PER_CLUSTER = 50_000;
 export const MAX_BYTES_PER_CLUSTER = 32 * 1024 * 1024;
 
 export function emptyTable(signer: string, now: number): ClusterTable {
-  return { records: PersistentMap.empty(), bytes: 0, overflow: 0, sync: undefined, head: { signer, epoch: 0, live: 0 }, floor: undefined, changedAt: now };
+  return { records: PersistentMap.empty(), bytes: 0, overflow: 0, sync: undefined, head: { signer, epoch: 0, live: 0 }, floor: undefined, isRead: false, changedAt: now };
+}
+
+/**
+ * All that a bus has was read. Its owner may have written records that no `sync` names yet and have ended then, or the bus
+ * may have: what it closes later nobody hears before both are back, and until then nothing is known better.
+ */
+export function readThrough(table: ClusterTable, now: number): ClusterTable {
+  const { sync, head, floor, overflow, isRead } = table;
+  if (isRead || floor !== undefined || overflow > 0 || !sync?.body || sync.signer !== head.signer) return table;
+  // What is from before an epoch of which its owner closed a snapshot is void all the same.
+  const records = table.records.filter((record) => record.signer !== sync.signer || record.epoch >= sync.epoch);
+  return { ...table, ...asRecords(records), isRead: true, changedAt: now };
 }
 
 /** The member's key changed. Its old records stay until the new key has signed a whole snapshot. */
@@ -116,9 +130,13 @@ function settle(table: ClusterTable, now: number): ClusterTable {
   if (floor?.signer === head.signer && floor.epoch === head.epoch) return table;
   const records = table.records.filter((record) => isOf(head, record));
   if (snapshotSync(liveVersions(records)).digest !== sync.body.digest) return table;
+  return { ...table, ...asRecords(records), overflow: 0, floor: { signer: head.signer, epoch: head.epoch }, changedAt: now };
+}
+
+function asRecords(records: ClusterTable['records']): Pick<ClusterTable, 'records' | 'bytes'> {
   let bytes = 0;
   for (const [, { length }] of records.entries()) bytes += length;
-  return { ...table, records, bytes, overflow: 0, floor: { signer: head.signer, epoch: head.epoch }, changedAt: now };
+  return { records, bytes };
 }
 
 function* liveVersions(records: PersistentMap<StoredRecord>): Generator<readonly [string, Version]> {

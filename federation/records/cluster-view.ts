@@ -14,7 +14,9 @@ export interface ClusterView {
   readonly endpoints: ReadonlyMap<string, readonly Endpoint[]>;
   /** Whether a whole snapshot of the cluster was read in this process' life. Before that, what is missing may only be late. */
   readonly complete: boolean;
-  /** Whether it was read from a mirror and not from the hub: better than nothing, and there may be newer. */
+  /** Whether there is nothing better to know of it for now: it is complete, or its owner has not closed what all was read of. */
+  readonly counts: boolean;
+  /** Whether it was read from a mirror and not from the hub, or is not complete: better than nothing, and there may be newer. */
   readonly isProvisional?: boolean;
   /** Records of it that found no room here. */
   readonly overflow: number;
@@ -52,6 +54,7 @@ export function views(state: PeerState): ReadonlyMap<string, ClusterView> {
 }
 
 function makeView(member: Member, table: ClusterTable): ClusterView {
+  const complete = table.floor !== undefined;
   let meta: MetaRecord | undefined;
   const services: [string, ServiceRecord][] = [];
   const shards: [string, EndpointsRecord][] = [];
@@ -67,7 +70,9 @@ function makeView(member: Member, table: ClusterTable): ClusterView {
     meta,
     services: new Map(services.sort(byName)),
     endpoints: joinShards(shards),
-    complete: table.floor !== undefined,
+    complete,
+    counts: complete || table.isRead,
+    ...(complete || !table.isRead ? {} : { isProvisional: true }),
     overflow: table.overflow,
     records: (meta === undefined ? 0 : 1) + services.length + shards.length,
     changedAt: table.changedAt,

@@ -20,6 +20,29 @@ const sync = (epoch: number, gen: number, live: readonly (readonly [string, numb
 const reduce = (state: PeerState, ...events: readonly BusEvent[]): PeerState => events.reduce((s, event, index) => reducePeers(s, event, 1000 + index), state);
 const names = (state: PeerState): readonly string[] => [...(views(state).get('west')?.services.keys() ?? [])];
 
+const CURRENT: BusEvent = { kind: 'current' };
+/** The bus has the last value of each key: that which `sync` names is gone. */
+const unclosed = [record('meta', 5, 1, meta), sync(5, 3, [['meta', 1], ['svc.shop.cart', 2]]), record('svc.shop.cart', 5, 4, service('cart', 81))];
+
+test('what an owner wrote behind its last snapshot counts once all is read, and is not the whole truth', (t) => {
+  const reading = reduce(empty, member(), ...unclosed);
+  t.like(views(reading).get('west'), { complete: false, counts: false, isProvisional: undefined }, 'more may be on its way');
+  const read = reduce(reading, CURRENT);
+  t.like(views(read).get('west'), { complete: false, counts: true, isProvisional: true });
+  t.deepEqual(views(read).get('west')?.services.get('shop/cart'), service('cart', 81));
+  t.is(reduce(read, CURRENT), read);
+  const closed = reduce(read, sync(5, 5, [['meta', 1], ['svc.shop.cart', 4]]));
+  t.like(views(closed).get('west'), { complete: true, counts: true, isProvisional: undefined });
+});
+
+test('what has been read does not count where its owner never closed a snapshot, nor what came before one that it closed', (t) => {
+  t.false(views(reduce(empty, member(), record('svc.shop.cart', 5, 1, service('cart')), CURRENT)).get('west')?.counts);
+  const older = reduce(empty, member(), record('svc.shop.old', 4, 1, service('old')), ...unclosed, CURRENT);
+  t.deepEqual(names(older), ['shop/cart']);
+  const next = reduce(empty, member(), ...unclosed.slice(0, 2), record('svc.shop.cart', 6, 1, service('cart', 82)), CURRENT);
+  t.like(views(next).get('west'), { complete: false, counts: true, meta }, 'one that writes all anew has not taken back the rest');
+});
+
 test('a member that says nothing has an empty view', (t) => {
   const view = views(reduce(empty, member())).get('west');
   t.is(view?.cluster, 'west');

@@ -2,7 +2,7 @@
 import { parseClusterName } from '@landbridge/core/names.ts';
 import { compareVersions, decodeEnvelope, encodeEnvelope, type Envelope, type Version } from '@landbridge/wire/record.ts';
 import { type BusEvent, MEMBERS, splitBusKey } from '../bus/bus.ts';
-import { type ClusterTable, emptyTable, isKnown, isStale, withRecord, withSigner } from './cluster-table.ts';
+import { type ClusterTable, emptyTable, isKnown, isStale, readThrough, withRecord, withSigner } from './cluster-table.ts';
 import { type Member, openMember } from './members.ts';
 import { noPending, type PendingRecords, takePending, withPending } from './pending-records.ts';
 import { type Distrust, trustEnvelope } from './record-signature.ts';
@@ -30,7 +30,8 @@ export function emptyPeers(authorityPublicKey: string): PeerState {
 
 export function reducePeers(state: PeerState, event: BusEvent, nowMs: number): PeerState {
   // A lost bucket freezes what is known: its owners write it anew, and until then it is the best there is.
-  if (event.kind !== 'entry') return state;
+  if (event.kind === 'restart') return state;
+  if (event.kind === 'current') return allRead(state, nowMs);
   const key = splitBusKey(event.key);
   if (key === undefined) return reject(state, 'key');
   if (key.cluster === MEMBERS) return takeMember(state, key.recordKey, event.value, nowMs);
@@ -38,6 +39,11 @@ export function reducePeers(state: PeerState, event: BusEvent, nowMs: number): P
   const envelope = decodeEnvelope(event.value);
   if (!envelope.ok) return reject(state, 'envelope');
   return takeRecord(state, key.cluster, key.recordKey, { envelope: envelope.value, bytes: event.value, length: event.value.length }, nowMs);
+}
+
+function allRead(state: PeerState, nowMs: number): PeerState {
+  const read = [...state.tables].map(([cluster, table]) => [cluster, readThrough(table, nowMs)] as const);
+  return read.every(([cluster, table]) => state.tables.get(cluster) === table) ? state : { ...state, tables: new Map(read) };
 }
 
 function takeMember(state: PeerState, cluster: string, bytes: Uint8Array, nowMs: number): PeerState {

@@ -136,13 +136,13 @@ export class FaultMember implements AsyncDisposable {
   }
 
   #note(): void {
-    const complete = [...views(this.#state).values()].filter((view) => view.complete && view.cluster !== this.cluster);
-    this.#guarded = new Map(this.#guards.apply(complete, () => new Set(), performance.now()).map((view) => [view.cluster, view]));
+    const known = [...views(this.#state).values()].filter((view) => view.counts && view.cluster !== this.cluster);
+    this.#guarded = new Map(this.#guards.apply(known, () => new Set(), performance.now()).map((view) => [view.cluster, view]));
     for (const [peer, { services }] of this.#guarded) {
       for (const key of this.#known.get(peer) ?? []) if (!services.has(key)) this.lost.push(`${peer} ${key.slice('shop/'.length)}`);
       this.#known.set(peer, new Set(services.keys()));
     }
-    for (const { cluster } of complete) {
+    for (const { cluster } of known) {
       const text = `${cluster} ${this.watch.phaseOf(cluster) ?? ''}`;
       if (this.phases.findLast((each) => each.startsWith(`${cluster} `)) !== text) this.phases.push(text);
     }
