@@ -2,6 +2,7 @@ import koffi from 'koffi';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { nativeMemory, viewMemory } from './memory.ts';
 import { bio, errors, ssl, x509 } from './openssl.ts';
+import { secretBytes } from './secret-bytes.ts';
 
 const SSL_CTRL_CHAIN_CERT = 89;
 const SSL_CTRL_SET_GROUPS_LIST = 92;
@@ -172,8 +173,34 @@ const selectProtocol = Number(koffi.address(koffi.register((_session: number, ou
 /** Secrets of the handshake that runs on this thread at this moment: OpenSSL tells them while SSL_do_handshake runs. */
 export const loggedSecrets: { client: Buffer | undefined; server: Buffer | undefined } = { client: undefined, server: undefined };
 
-/** SSL_CTX_set_keylog_callback(3); lines are of the NSS key log format: label, client random, secret. */
-const keylog = Number(koffi.address(koffi.register((_session: number, line: string) => {
-  if (line.startsWith('CLIENT_TRAFFIC_SECRET_0 ')) loggedSecrets.client = Buffer.from(line.slice(line.lastIndexOf(' ') + 1), 'hex');
-  else if (line.startsWith('SERVER_TRAFFIC_SECRET_0 ')) loggedSecrets.server = Buffer.from(line.slice(line.lastIndexOf(' ') + 1), 'hex');
-}, koffi.pointer(koffi.proto('void landbridge_keylog(int64_t session, const char *line)')))));
+const CLIENT_LABEL = Buffer.from('CLIENT_TRAFFIC_SECRET_0 ');
+const SERVER_LABEL = Buffer.from('SERVER_TRAFFIC_SECRET_0 ');
+/** Of the client random, in hex, and the space behind it. */
+const RANDOM_LETTERS = 65;
+/** Of the secret, in hex: as long as the hash of the suite, SHA-256 or SHA-384. */
+const SECRET_LETTERS = [64, 96] as const;
+
+/**
+ * SSL_CTX_set_keylog_callback(3); lines are of the NSS key log format: label, client random, secret. Read where OpenSSL
+ * has them, which erases them afterwards: a string of such a line would be in the heap for as long as nothing collects it.
+ */
+const keylog = Number(koffi.address(koffi.register((_session: number, line: number) => {
+  // No line is shorter.
+  const label = Buffer.from(viewMemory(line, CLIENT_LABEL.length));
+  if (label.equals(CLIENT_LABEL)) loggedSecrets.client = secretOf(line);
+  else if (label.equals(SERVER_LABEL)) loggedSecrets.server = secretOf(line);
+}, koffi.pointer(koffi.proto('void landbridge_keylog(int64_t session, int64_t line)')))));
+
+/** The last field of a line, which has one of the two labels. */
+function secretOf(line: number): Buffer {
+  const from = CLIENT_LABEL.length + RANDOM_LETTERS;
+  const [short, long] = SECRET_LETTERS;
+  const isShort = new Uint8Array(viewMemory(line + from + short, 1))[0] === 0;
+  const letters = new Uint8Array(viewMemory(line + from, isShort ? short : long));
+  const secret = secretBytes(letters.length / 2);
+  for (let i = 0; i < secret.length; i++) secret[i] = (hexDigit(letters[2 * i] as number) << 4) | hexDigit(letters[2 * i + 1] as number);
+  return secret;
+}
+
+/** Of 0-9, A-F or a-f. */
+const hexDigit = (letter: number): number => (letter & 0xf) + (letter > 0x39 ? 9 : 0);

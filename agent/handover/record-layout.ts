@@ -1,6 +1,6 @@
 /** How the state of a connection is written as fields, and read again: one table for both directions. */
 import { err, ok, type Result } from '@landbridge/core/result.ts';
-import { secretBytes } from '../hbone/secret-bytes.ts';
+import { secretBytes } from '@landbridge/native/secret-bytes.ts';
 import { parseFields } from './state-reader.ts';
 import { MUST_UNDERSTAND, type StateWriter } from './state-writer.ts';
 

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { AesGcm, IV_BYTES, nonce } from '@landbridge/native/aes-gcm.ts';
 import type { HandshakeResult } from '@landbridge/native/tls-handshake.ts';
 import { hkdfLabel } from '@landbridge/wire/tls13.ts';
-import { secretBytes } from './secret-bytes.ts';
+import { secretBytes } from '@landbridge/native/secret-bytes.ts';
 
 export type Suite = HandshakeResult['suite'];
 
