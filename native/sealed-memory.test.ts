@@ -6,7 +6,7 @@ import { readSealedMemory, sealedMemory } from './sealed-memory.ts';
 
 test('what is sealed can be read and not be changed, and is closed on exec', (t) => {
   const bytes = Buffer.from('secret'.repeat(20_000));
-  using memory = sealedMemory(bytes);
+  using memory = sealedMemory([bytes]);
   t.deepEqual(readSealedMemory(memory.number, bytes.length), bytes);
   t.deepEqual(readSealedMemory(memory.number, bytes.length), bytes, 'a second time');
   t.throws(() => writeSync(memory.number, 'x', 0), { code: 'EPERM' });
@@ -17,13 +17,20 @@ test('what is sealed can be read and not be changed, and is closed on exec', (t)
   t.regex(readFileSync(`/proc/self/fdinfo/${memory.number}`, 'latin1'), /^flags:\s+02[0-7]{6}$/m);
 });
 
+test('parts are written one behind the other, however many there are', (t) => {
+  const parts = Array.from({ length: 3000 }, (_, i) => Buffer.alloc(i % 7, i));
+  const all = Buffer.concat(parts);
+  using memory = sealedMemory(parts);
+  t.deepEqual(readSealedMemory(memory.number, all.length), all);
+});
+
 test('nothing can be sealed as well', (t) => {
-  using memory = sealedMemory(new Uint8Array());
+  using memory = sealedMemory([]);
   t.is(readSealedMemory(memory.number, 0).length, 0);
 });
 
 test('what is too long is refused, and so is what its sender could still change', (t) => {
-  using memory = sealedMemory(Buffer.alloc(11));
+  using memory = sealedMemory([Buffer.alloc(11)]);
   t.throws(() => readSealedMemory(memory.number, 10), { message: 'memory that came has 11 bytes, more than 10' });
   const file = path.join(tmpdir(), `landbridge-sealed-${process.pid}`);
   writeFileSync(file, 'not sealed');

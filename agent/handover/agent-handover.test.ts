@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 import pino from 'pino';
+import { sealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { SeqpacketListener } from '@landbridge/native/seqpacket-listener.ts';
 import type { DataPlane } from '../proxy/data-plane.ts';
 import type { ToThread } from '../proxy/thread-messages.ts';
@@ -23,7 +24,7 @@ test('a grace period that ends in the middle of a batch ends the hand-over after
     askThread: async (_thread: number, question: (id: number) => ToThread) => {
       const { kind } = question(1);
       asked.push(kind);
-      return { kind: 'handover', id: 1, outcome: kind === 'handover-next' ? { kind: 'batch', bytes: new Uint8Array(8), fds: [], connections: 1 } : { kind: 'done' } };
+      return { kind: 'handover', id: 1, outcome: kind === 'handover-next' ? { kind: 'batch', memory: sealedMemory([new Uint8Array(8)]).release(), bytes: 8, fds: [], connections: 1, tunnels: 0, frozenAtMs: 0 } : { kind: 'done' } };
     },
   };
   const grace = new AbortController();

@@ -1,9 +1,9 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { waitFor } from '@landbridge/core/retry-delay.ts';
-import { sealedMemory } from '@landbridge/native/sealed-memory.ts';
+import { close } from '@landbridge/native/stream-socket.ts';
 import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
 import { beginGiving, type Fate, given, type GiverEvent, type GiverOutcome, type GiverState } from './giver-protocol.ts';
-import { CONNECTIONS_PER_BATCH, HANDOVER_FORMATS, type HandedBatch, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type HandoverSource, type Staying } from './handed-batch.ts';
+import { CONNECTIONS_PER_BATCH, HANDOVER_FORMATS, type HandedBatch, type HandoverSource, machineMs, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type Staying } from './handed-batch.ts';
 import { closeInbox, hear, lastOf, sendPacket } from './handover-channel.ts';
 
 /** For the successor's greeting; it may be busy with its pods. */
@@ -23,7 +23,7 @@ export interface GivenBatch {
   /** Connections between nodes, each with some of those in it. */
   readonly tunnels: number;
   readonly stateBytes: number;
-  /** From the moment on at which it was asked for, with all that the source had to do. */
+  /** From the moment on at which its connections stopped until the source has left them, or lets them go on. */
   readonly pauseMs: number;
 }
 
@@ -51,8 +51,7 @@ export interface Giving {
 interface Held {
   readonly batch: HandedBatch;
   readonly tunnels: number;
-  readonly sinceMs: number;
-  readonly stateBytes: number;
+  readonly frozenAtMs: number;
 }
 
 /** Gives a source's connections to the process at the other end, which was found to be trusted, as far as it takes them. The socket is the caller's to close. */
@@ -146,10 +145,9 @@ class Giver {
 
   async #ask(): Promise<GiverEvent> {
     if (this.#options.signal.aborted) return { kind: 'none-left' };
-    const sinceMs = performance.now();
     try {
       const next = await this.#source.next(CONNECTIONS_PER_BATCH, Math.min(this.#sockets, MAX_BATCH_SOCKETS));
-      if (next.kind === 'batch') this.#held = { batch: next.batch, tunnels: next.tunnels, sinceMs, stateBytes: next.batch.bytes.length };
+      if (next.kind === 'batch') this.#held = { batch: next.batch, tunnels: next.tunnels, frozenAtMs: next.frozenAtMs };
       return { kind: next.kind === 'later' && this.#options.patience?.aborted === true ? 'none-left' : next.kind };
     } catch (thrown) {
       return failed(thrown);
@@ -157,26 +155,25 @@ class Giver {
   }
 
   #send(number: number): GiverEvent {
-    const { bytes, fds, connections } = this.#batch();
+    const { memory, bytes, fds, connections } = this.#batch();
     try {
-      using memory = sealedMemory(bytes);
       const last = fds.length - lastOf(fds.length);
       for (let at = 0; at < last; at += MAX_PACKET_SOCKETS) {
         const sent = sendPacket(this.#socket, { kind: 'sockets', count: MAX_PACKET_SOCKETS }, fds.slice(at, at + MAX_PACKET_SOCKETS));
         // Without the batch they are nothing: the hand-over ends, and with it what has come.
         if (sent.kind !== 'passed') return sent;
       }
-      return sendPacket(this.#socket, { kind: 'batch', number, connections, bytes: bytes.length, sockets: fds.length }, [memory.number, ...fds.slice(last)]);
+      return sendPacket(this.#socket, { kind: 'batch', number, connections, bytes, sockets: fds.length }, [memory, ...fds.slice(last)]);
     } catch (thrown) {
       return failed(thrown);
     } finally {
-      bytes.fill(0);
+      close(memory);
     }
   }
 
   async #settle(fate: Fate): Promise<GiverEvent> {
     const batch = this.#batch();
-    const { tunnels, sinceMs, stateBytes } = this.#held as Held;
+    const { tunnels, frozenAtMs } = this.#held as Held;
     try {
       if (fate === 'given') await this.#source.commit(batch);
       else await this.#source.rollback(batch, fate === 'kept' ? 'again' : 'refused');
@@ -189,7 +186,7 @@ class Giver {
       this.#batches++;
       this.#connections += batch.connections;
     }
-    this.#options.onBatch?.({ fate, connections: batch.connections, tunnels, stateBytes, pauseMs: performance.now() - sinceMs });
+    this.#options.onBatch?.({ fate, connections: batch.connections, tunnels, stateBytes: batch.bytes, pauseMs: machineMs() - frozenAtMs });
     return { kind: 'passed' };
   }
 

@@ -4,7 +4,7 @@
  * into it.
  */
 
-/** Formats of {@link HandedBatch.bytes} that this agent reads, the one that it writes first. Both sides say theirs before anything else. */
+/** Formats of {@link HandedBatch.memory} that this agent reads, the one that it writes first. Both sides say theirs before anything else. */
 export const HANDOVER_FORMATS: readonly number[] = [1];
 
 /** Connections that go with one batch: what is in it stands still meanwhile, so that the number sets the pause. */
@@ -16,14 +16,20 @@ export const MAX_BATCH_SOCKETS = 5 * MAX_PACKET_SOCKETS;
 /** Of one batch. What connections hold is bounded by the windows of HTTP/2 and the buffers of the relay. */
 export const MAX_BATCH_BYTES = 256 * 1024 * 1024;
 
+/** Monotonic, and the same in all threads and processes (CLOCK_MONOTONIC). */
+export const machineMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
 /** Connections that have left the old process and have not arrived in the new one. */
 export interface HandedBatch {
   /**
-   * All that there is to know of them, the keys of their TLS connections among it: never written to a disk or a log, and
-   * overwritten once it was sent or read. The memory is the holder's own, no part of a pool. Names sockets by their place
-   * in `fds`.
+   * All that there is to know of them, the keys of their TLS connections among it, in sealed memory without a name: never
+   * on a disk or in a log. A descriptor of the process that has the batch: whoever brings the batch closes it in the old
+   * one once it was sent, the sink in the new one from {@link HandoverSink.prepare} on. Names sockets by their place in
+   * `fds`.
    */
-  readonly bytes: Buffer;
+  readonly memory: number;
+  /** Length of the memory. */
+  readonly bytes: number;
   /**
    * Their sockets, as numbers of the process that has the batch. In the old process they stay the source's: to be sent,
    * never to be closed. In the new one they are the sink's from {@link HandoverSink.prepare} on.
@@ -51,7 +57,8 @@ export type StayReason =
   | 'untaken';
 
 export type NextBatch =
-  | { readonly kind: 'batch'; readonly batch: HandedBatch; readonly tunnels: number }
+  /** `frozenAtMs`: since when it stands still, by {@link machineMs}. */
+  | { readonly kind: 'batch'; readonly batch: HandedBatch; readonly tunnels: number; readonly frozenAtMs: number }
   /** All that is left is unsettled: worth another question in some milliseconds, until the caller's patience ends. */
   | { readonly kind: 'later' }
   /** Nothing of what is left will ever move. */
@@ -67,7 +74,7 @@ export type Staying = Readonly<Partial<Record<StayReason, number>>>;
 export interface HandoverSource {
   /** Somebody else may take now, or the same one who knows more by now: what was refused before is offered anew. @throws LandbridgeError once the data plane has ended */
   begin(): Promise<void>;
-  /** Takes up to `limit` connections out of the data path; a tunnel goes with all of its own, however many, up to `sockets`. @throws LandbridgeError once the data plane has ended */
+  /** Takes up to `limit` connections out of the data path; a tunnel goes with all of its own, however many, up to `sockets`. @throws LandbridgeError once the data plane has ended, or where there is no memory for it */
   next(limit: number, sockets: number): Promise<NextBatch>;
   /** The new process has them: closes the copies of their sockets without a word to their peers, and erases their keys. */
   commit(batch: HandedBatch): Promise<void>;
@@ -90,7 +97,7 @@ export type Prepared = { readonly kind: 'prepared'; readonly prepared: PreparedB
 /** The new process: takes connections over. */
 export interface HandoverSink {
   /**
-   * Reads a batch and makes its objects, without any input or output on its sockets. The sockets are the sink's from
+   * Reads a batch and makes its objects, without any input or output on its sockets. Memory and sockets are the sink's from
    * now on: it has closed them where it refuses. Not before the data plane was told of all pods, policies and roots.
    */
   prepare(batch: HandedBatch): Promise<Prepared>;

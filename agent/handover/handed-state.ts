@@ -17,9 +17,9 @@ import type { TlsRecordsState } from '../hbone/tls-records.ts';
 import type { TrafficKeysState } from '../hbone/traffic-keys.ts';
 import type { Carriage } from '../proxy/thread-messages.ts';
 import { MAX_BATCH_SOCKETS } from './handed-batch.ts';
-import { bytes, DescriptorList, descriptor, duration, type Field, flag, integer, list, oneOf, optional, ReadContext, RecordLayout, text } from './record-layout.ts';
+import { bytes, DescriptorList, descriptor, duration, type Field, flag, integer, list, oneOf, optional, parts, ReadContext, RecordLayout, text } from './record-layout.ts';
 import { parseBatch } from './state-reader.ts';
-import { MUST_UNDERSTAND, StateWriter } from './state-writer.ts';
+import { type BatchParts, MUST_UNDERSTAND, StateWriter } from './state-writer.ts';
 
 /** A connection that arrived at a pod without a tunnel. */
 export interface PlaintextState {
@@ -160,7 +160,7 @@ const WORKLOAD = new RecordLayout<WorkloadLabels>({ workload: name(1), namespace
 
 const SERVICE = new RecordLayout<ServiceLabels>({ hostname: name(1), namespace: name(2), name: name(3) });
 
-const SOCKET = new RecordLayout<PlainSocketState>({ fd: descriptor(1), unsent: bytes(2, MAX_UNSENT), isEnding: flag(3), isEnded: flag(4), hasPeerEnded: flag(5) });
+const SOCKET = new RecordLayout<PlainSocketState>({ fd: descriptor(1), unsent: parts(2, MAX_UNSENT), isEnding: flag(3), isEnded: flag(4), hasPeerEnded: flag(5) });
 
 const RELAY = new RecordLayout<RelayState>({ clientEnded: flag(1), serverEnded: flag(2), sentBytes: integer(3, ...COUNT), receivedBytes: integer(4, ...COUNT) });
 
@@ -253,7 +253,7 @@ const STREAM = new RecordLayout<Http2StreamState>({
 
 const INBOUND = new RecordLayout<InboundStreamState>({ ageMs: duration(1), authority: name(2), traceId: optional(text(3, 64)), destination: ADDRESS.as(4), sourceLabels: WORKLOAD.as(5), service: optional(SERVICE.as(6)) });
 
-const OVER_STREAM = new RecordLayout<TlsOverStreamState>({ records: RECORDS.as(1), outgoing: bytes(2, MAX_UNSENT) });
+const OVER_STREAM = new RecordLayout<TlsOverStreamState>({ records: RECORDS.as(1), outgoing: parts(2, MAX_UNSENT) });
 
 const chain = (tag: number): Field<readonly Buffer[]> => list(bytes(tag, MAX_CERTIFICATE), MAX_CHAIN);
 
@@ -305,7 +305,7 @@ const OUTBOUND_TUNNEL = new RecordLayout<OutboundTunnelState>({ podUid: name(1),
 const LAYOUTS = { plaintext: [1, PLAINTEXT], outbound: [2, PLAIN_OUTBOUND], 'inbound-tunnel': [3, INBOUND_TUNNEL], 'outbound-tunnel': [4, OUTBOUND_TUNNEL], local: [5, LOCAL] } as const;
 const KINDS = new Map(Object.entries(LAYOUTS).map(([kind, [tag, layout]]) => [tag as number, { kind, layout: layout as RecordLayout<object> }]));
 
-/** A batch as it is put together. */
+/** A batch as it is put together, of states that do not change until it is cleared. */
 export class BatchWriter {
   readonly #records = new StateWriter();
   readonly #descriptors = new DescriptorList();
@@ -322,12 +322,18 @@ export class BatchWriter {
     this.#count++;
   }
 
-  finish(): { readonly bytes: Buffer; readonly fds: readonly number[] } {
-    return { bytes: this.#records.finishBatch(this.#count), fds: this.#descriptors.fds };
+  /** Good until {@link clear}. */
+  batch(): BatchParts & { readonly fds: readonly number[] } {
+    return { ...this.#records.batch(this.#count), fds: this.#descriptors.fds };
+  }
+
+  /** Erases what it holds. */
+  clear(): void {
+    this.#records.clear();
   }
 }
 
-/** Reads a batch; `fds` are its sockets in this process, each of which belongs to one connection. */
+/** Reads a batch; `fds` are its sockets in this process, each of which belongs to one connection. What is queued for sockets is a view into the batch. */
 export function parseHanded(content: Buffer, fds: readonly number[]): Result<readonly HandedConnection[]> {
   const records = parseBatch(content);
   if (!records.ok) return records;

@@ -100,6 +100,19 @@ export const bytes = (tag: number, most: number): Field<Buffer> => ({
   },
 });
 
+/** One field of several parts; left out where all are empty. What is read is a view, good as long as the batch is not overwritten. */
+export const parts = (tag: number, most: number): Field<readonly Buffer[]> => ({
+  tag,
+  write: (values, writer) => {
+    if (values.some(({ length }) => length > 0)) writer.parts(tag, values);
+  },
+  read: ([content], context) => {
+    if (content === undefined || content.length === 0) return [];
+    if (content.length > most) context.fail(`field ${tag} is longer than ${most}`);
+    return [content];
+  },
+});
+
 /** Left out where it is empty. */
 export const text = (tag: number, most: number): Field<string> => ({
   tag,

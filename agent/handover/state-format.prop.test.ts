@@ -28,7 +28,7 @@ function written(value: Example): { readonly content: Buffer; readonly fds: read
   const writer = new StateWriter();
   const descriptors = new DescriptorList();
   EXAMPLE.write(value, writer, descriptors);
-  return { content: writer.finishBatch(0).subarray(BATCH_HEADER_BYTES), fds: descriptors.fds };
+  return { content: Buffer.concat(writer.batch(0).parts).subarray(BATCH_HEADER_BYTES), fds: descriptors.fds };
 }
 
 const read = (content: Buffer, fds: readonly number[]): ReturnType<typeof EXAMPLE.parse> => EXAMPLE.parse(content, new ReadContext(fds));
@@ -82,7 +82,7 @@ test('batches are cut into their records, and nothing else is taken for one', (t
   const writer = new StateWriter();
   writer.nested(1, () => writer.text(1, 'a'));
   writer.nested(2, () => {});
-  const batch = writer.finishBatch(2);
+  const batch = Buffer.concat(writer.batch(2).parts);
   t.deepEqual(parseBatch(batch), { ok: true, value: [{ tag: 1, content: Buffer.from([1, 0, 0, 0, 1, 97]) }, { tag: 2, content: Buffer.alloc(0) }] });
   t.false(parseBatch(batch.subarray(0, -1)).ok);
   t.false(parseBatch(batch.subarray(1)).ok);

@@ -11,14 +11,28 @@ export const FIELD_HEADER_BYTES = 5;
 export const MUST_UNDERSTAND = 0x80;
 
 const FIRST_ROOM = 4096;
+/** From this size on a value is not copied: what connections have queued is most of a batch. */
+const LARGE = 4096;
 
-/** Puts fields one behind the other. What it holds may be secret: {@link finishBatch} and {@link clear} leave no copy behind. */
+/** A batch in parts, one behind the other. */
+export interface BatchParts {
+  readonly parts: readonly Uint8Array[];
+  readonly size: number;
+}
+
+/**
+ * Puts fields one behind the other. Large values stay where they are, and must stay as they are until the batch is
+ * written. What it holds may be secret: {@link clear} leaves no copy behind.
+ */
 export class StateWriter {
   #bytes = Buffer.allocUnsafeSlow(FIRST_ROOM);
   #end = 0;
+  /** Each with the place in the bytes before which it goes. */
+  #large: (readonly [before: number, value: Uint8Array])[] = [];
+  #largeBytes = 0;
 
   get size(): number {
-    return this.#end;
+    return this.#end + this.#largeBytes;
   }
 
   #reserve(size: number): number {
@@ -42,8 +56,23 @@ export class StateWriter {
 
   bytes(tag: number, value: Uint8Array): void {
     this.#header(tag, value.length);
-    const at = this.#reserve(value.length);
-    this.#bytes.set(value, at);
+    this.#append(value);
+  }
+
+  /** One field of several parts. */
+  parts(tag: number, parts: readonly Uint8Array[]): void {
+    this.#header(tag, parts.reduce((sum, { length }) => sum + length, 0));
+    for (const part of parts) this.#append(part);
+  }
+
+  #append(value: Uint8Array): void {
+    if (value.length < LARGE) {
+      const at = this.#reserve(value.length);
+      this.#bytes.set(value, at);
+    } else {
+      this.#large.push([this.#end, value]);
+      this.#largeBytes += value.length;
+    }
   }
 
   text(tag: number, value: string): void {
@@ -60,23 +89,31 @@ export class StateWriter {
   /** A field whose content is fields, which `write` writes. */
   nested(tag: number, write: () => void): void {
     const at = this.#header(tag, 0);
+    const before = this.size;
     write();
-    this.#bytes.writeUInt32BE(this.#end - at - FIELD_HEADER_BYTES, at + 1);
+    this.#bytes.writeUInt32BE(this.size - before, at + 1);
   }
 
-  /** All fields as the records of a batch, in memory of its own; the writer is empty then. */
-  finishBatch(records: number): Buffer {
-    const batch = Buffer.allocUnsafeSlow(BATCH_HEADER_BYTES + this.#end);
-    batch.writeUInt32BE(BATCH_MAGIC, 0);
-    batch.writeUInt16BE(BATCH_FORMAT, 4);
-    batch.writeUInt32BE(records, 6);
-    this.#bytes.copy(batch, BATCH_HEADER_BYTES, 0, this.#end);
-    this.clear();
-    return batch;
+  /** All fields as the records of a batch: good until {@link clear}. */
+  batch(records: number): BatchParts {
+    const header = Buffer.alloc(BATCH_HEADER_BYTES);
+    header.writeUInt32BE(BATCH_MAGIC, 0);
+    header.writeUInt16BE(BATCH_FORMAT, 4);
+    header.writeUInt32BE(records, 6);
+    const parts: Uint8Array[] = [header];
+    let from = 0;
+    for (const [before, value] of this.#large) {
+      if (before > from) parts.push(this.#bytes.subarray(from, before));
+      parts.push(value);
+      from = before;
+    }
+    parts.push(this.#bytes.subarray(from, this.#end));
+    return { parts, size: header.length + this.size };
   }
 
   clear(): void {
     this.#bytes.fill(0, 0, this.#end);
-    this.#end = 0;
+    this.#large = [];
+    this.#end = this.#largeBytes = 0;
   }
 }

@@ -1,8 +1,7 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { FileDescriptor } from '@landbridge/native/libc.ts';
-import { readSealedMemory } from '@landbridge/native/sealed-memory.ts';
 import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
-import { HANDOVER_FORMATS, type HandoverSink, MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, type PreparedBatch } from './handed-batch.ts';
+import { HANDOVER_FORMATS, type HandoverSink, MAX_BATCH_SOCKETS, type PreparedBatch } from './handed-batch.ts';
 import { hear, sendPacket } from './handover-channel.ts';
 import { beginTaking, taken, type TakerEvent, type TakerOutcome, type TakerState } from './taker-protocol.ts';
 
@@ -40,7 +39,7 @@ class Taker {
   #descriptors: readonly FileDescriptor[] = [];
   /** Sockets that have come before their batch. */
   #early: FileDescriptor[] = [];
-  #announced = 0;
+  #announced = { connections: 0, bytes: 0 };
   #prepared: PreparedBatch | undefined;
   #batches = 0;
   #connections = 0;
@@ -106,7 +105,7 @@ class Taker {
       return this.#early.length > MAX_BATCH_SOCKETS ? { kind: 'nonsense', reason: 'more sockets than a batch has' } : heard;
     }
     this.#descriptors = descriptors;
-    if (packet.kind === 'batch') this.#announced = packet.connections;
+    if (packet.kind === 'batch') this.#announced = packet;
     return heard;
   }
 
@@ -114,24 +113,14 @@ class Taker {
     const [memory, ...last] = this.#descriptors;
     const sockets = [...this.#early, ...last];
     this.#descriptors = this.#early = [];
-    let bytes: Buffer | undefined;
+    const { bytes, connections } = this.#announced;
     try {
-      bytes = readSealedMemory((memory as FileDescriptor).number, MAX_BATCH_BYTES);
-    } catch (thrown) {
-      for (const socket of sockets) socket[Symbol.dispose]();
-      return { kind: 'refused', reason: LandbridgeError.from(thrown).message };
-    } finally {
-      memory?.[Symbol.dispose]();
-    }
-    try {
-      const prepared = await this.#sink.prepare({ bytes, fds: sockets.map((socket) => socket.release()), connections: this.#announced });
+      const prepared = await this.#sink.prepare({ memory: (memory as FileDescriptor).release(), bytes, fds: sockets.map((socket) => socket.release()), connections });
       if (prepared.kind === 'refused') return prepared;
       this.#prepared = prepared.prepared;
       return { kind: 'prepared' };
     } catch (thrown) {
       return { kind: 'failed', reason: LandbridgeError.from(thrown).message };
-    } finally {
-      bytes.fill(0);
     }
   }
 

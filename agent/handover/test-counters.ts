@@ -3,8 +3,9 @@
  * which a number that is lost or told twice is seen from outside.
  */
 import { nativeMemory } from '@landbridge/native/memory.ts';
+import { readSealedMemory, sealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { accept, close, EAGAIN, lastErrno, receive, send } from '@landbridge/native/stream-socket.ts';
-import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, Prepared, PreparedBatch, Staying } from './handed-batch.ts';
+import { type HandedBatch, type HandoverSink, type HandoverSource, machineMs, type NextBatch, type Prepared, type PreparedBatch, type Staying } from './handed-batch.ts';
 
 const PUMP_MS = 1;
 const asked = nativeMemory(64);
@@ -57,13 +58,13 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
   }
 
   async next(limit: number): Promise<NextBatch> {
+    const frozenAtMs = machineMs();
     this.#frozen = new Map([...this.#counters].filter(([fd]) => !this.#refused.has(fd)).slice(0, limit));
     if (this.#frozen.size === 0) return { kind: 'none-left' };
     for (const fd of this.#frozen.keys()) this.#counters.delete(fd);
     const text = Buffer.from(JSON.stringify([...this.#frozen.values()]));
-    const bytes = Buffer.allocUnsafeSlow(text.length);
-    text.copy(bytes);
-    return { kind: 'batch', batch: { bytes, fds: [...this.#frozen.keys()], connections: this.#frozen.size }, tunnels: 0 };
+    const memory = sealedMemory([text]).release();
+    return { kind: 'batch', batch: { memory, bytes: text.length, fds: [...this.#frozen.keys()], connections: this.#frozen.size }, tunnels: 0, frozenAtMs };
   }
 
   async commit({ fds }: HandedBatch): Promise<void> {
@@ -84,8 +85,9 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
     return { ...(refused > 0 ? { refused } : {}), ...(all > refused ? { untaken: all - refused } : {}) };
   }
 
-  async prepare({ bytes, fds }: HandedBatch): Promise<Prepared> {
-    const numbers = JSON.parse(bytes.toString()) as number[];
+  async prepare({ memory, bytes, fds }: HandedBatch): Promise<Prepared> {
+    const numbers = JSON.parse(readSealedMemory(memory, bytes).toString()) as number[];
+    close(memory);
     await new Promise((resolve) => setTimeout(resolve, this.prepareMs));
     if (this.refuses) {
       for (const fd of fds) close(fd);

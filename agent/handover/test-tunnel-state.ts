@@ -5,7 +5,6 @@ import type { TlsRecordsState } from '../hbone/tls-records.ts';
 import { workloadLabels } from '../proxy/test-reports.ts';
 
 const ADDRESS = { ip: '10.0.0.1', port: 80 } as const;
-const NOTHING = Buffer.alloc(0);
 const KEYS = { secret: Buffer.alloc(32, 7), records: 5 } as const;
 
 export const EXAMPLE_RECORDS: TlsRecordsState = { role: 'server', suite: 'TLS_AES_128_GCM_SHA256', tx: KEYS, rx: KEYS, partial: Buffer.from('partial'), handshake: Buffer.from([24]), owesKeyUpdate: true };
@@ -43,7 +42,7 @@ export function tunnelState(records: TlsRecordsState = EXAMPLE_RECORDS, session:
     streams: streams.map((stream, i) => ({
       kind: 'plain',
       stream,
-      near: { fd: 11 + i, unsent: NOTHING, isEnding: false, isEnded: false, hasPeerEnded: false },
+      near: { fd: 11 + i, unsent: [], isEnding: false, isEnded: false, hasPeerEnded: false },
       listener: { kind: 'inbound', state: { ageMs: 1, authority: '10.0.0.1:80', traceId: undefined, destination: ADDRESS, sourceLabels: workloadLabels('web'), service: undefined } },
     })),
   };
@@ -55,7 +54,9 @@ export const inboundTunnel = (tunnel: TunnelState): InboundTunnelState => ({ pod
 export function carried(tunnel: TunnelState): TunnelState {
   const writer = new BatchWriter();
   writer.add({ kind: 'inbound-tunnel', state: inboundTunnel(tunnel) });
-  const { bytes, fds } = writer.finish();
+  const { parts, fds } = writer.batch();
+  const bytes = Buffer.concat(parts);
+  writer.clear();
   const parsed = parseHanded(bytes, fds);
   if (!parsed.ok) throw new Error(parsed.error);
   const [handed] = parsed.value;

@@ -48,12 +48,9 @@ export class ByteQueue {
     return moved;
   }
 
-  /** A copy of all that waits, which goes on waiting. */
-  copy(): Buffer {
-    const bytes = Buffer.allocUnsafeSlow(this.size);
-    let at = 0;
-    for (const slab of this.#slabs) at += slab.bytes.copy(bytes, at, slab.start, slab.end);
-    return bytes;
+  /** Views of all that waits, good until it changes. */
+  get parts(): readonly Buffer[] {
+    return this.#slabs.map(({ bytes, start, end }) => bytes.subarray(start, end));
   }
 
   #take(head: Slab, size: number): void {

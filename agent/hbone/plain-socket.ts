@@ -10,7 +10,7 @@ const ETIMEDOUT = errnoOf('ETIMEDOUT');
 export interface PlainSocketState {
   readonly fd: number;
   /** Taken from the other side and not sent yet. */
-  readonly unsent: Buffer;
+  readonly unsent: readonly Buffer[];
   /** No more comes from the other side: the FIN follows what is unsent. */
   readonly isEnding: boolean;
   /** The FIN was sent. */
@@ -47,7 +47,7 @@ export class PlainSocket implements Near, EventHandler {
       loop.add(fd, 'stream', this);
       return;
     }
-    this.#queue.append(state.unsent, 0, state.unsent.length);
+    for (const part of state.unsent) this.#queue.append(part, 0, part.length);
     this.#isEnding = state.isEnding;
     this.#isEnded = state.isEnded;
     this.#hasPeerEnded = state.hasPeerEnded;
@@ -64,9 +64,9 @@ export class PlainSocket implements Near, EventHandler {
     this.#loop.add(this.fd, 'stream', this);
   }
 
-  /** Of a frozen socket, which may be thawed still. */
+  /** Of a frozen socket, which may be thawed still: until then its queue does not change. */
   get state(): PlainSocketState {
-    return { fd: this.fd, unsent: this.#queue.copy(), isEnding: this.#isEnding, isEnded: this.#isEnded, hasPeerEnded: this.#hasPeerEnded };
+    return { fd: this.fd, unsent: this.#queue.parts, isEnding: this.#isEnding, isEnded: this.#isEnded, hasPeerEnded: this.#hasPeerEnded };
   }
 
   /** Closes this process' copy of a frozen socket that another one has: its peer sees nothing of it. */

@@ -19,13 +19,13 @@ const control = nativeMemory(16);
 export interface TlsOverStreamState {
   readonly records: TlsRecordsState;
   /** Sealed, and not taken by the outer stream yet. */
-  readonly outgoing: Buffer;
+  readonly outgoing: readonly Buffer[];
 }
 
 /** Why a state can be none of this engine's; undefined where it can. */
 export function innerFault({ records, outgoing }: TlsOverStreamState): string | undefined {
   if (records.role !== 'client') return 'a session inside a stream of the other role';
-  if (outgoing.length > MAX_WAITING + sealedOut.bytes.length) return 'more waits for a stream than ever does';
+  if (outgoing.reduce((sum, { length }) => sum + length, 0) > MAX_WAITING + sealedOut.bytes.length) return 'more waits for a stream than ever does';
   return recordsFault(records, RECORD_HEADER_BYTES + MAX_CIPHERTEXT_BYTES);
 }
 
@@ -63,7 +63,7 @@ export class TlsOverStream implements Near, Channel {
     this.#outer = outer;
     if ('records' in options) {
       this.#records = new TlsRecords('client', options.records);
-      this.#outgoing.append(options.outgoing, 0, options.outgoing.length);
+      for (const part of options.outgoing) this.#outgoing.append(part, 0, part.length);
       return;
     }
     this.#listener = options.listener;
@@ -77,7 +77,7 @@ export class TlsOverStream implements Near, Channel {
 
   /** While nothing is read from the outer stream or written to it. */
   get state(): TlsOverStreamState {
-    return { records: (this.#records as TlsRecords).state, outgoing: this.#outgoing.copy() };
+    return { records: (this.#records as TlsRecords).state, outgoing: this.#outgoing.parts };
   }
 
   /** Erases its keys; it goes on in another process, or has never begun in this one. */

@@ -95,8 +95,8 @@ export class DataPlane implements AsyncDisposable {
     return this.#ready;
   }
 
-  #send(thread: Thread, message: ToThread | CollectGarbage, transfer: readonly ArrayBuffer[] = []): void {
-    thread.worker.postMessage(message, transfer);
+  #send(thread: Thread, message: ToThread | CollectGarbage): void {
+    thread.worker.postMessage(message);
     wake(thread.waker);
   }
 
@@ -236,13 +236,13 @@ export class DataPlane implements AsyncDisposable {
   }
 
   /** Asks one thread, however long it takes. @throws LandbridgeError `internal` where the threads are ending */
-  async askThread(index: number, question: (id: number) => ToThread, transfer: readonly ArrayBuffer[] = []): Promise<FromThread> {
+  async askThread(index: number, question: (id: number) => ToThread): Promise<FromThread> {
     const thread = this.#threads[index];
     if (thread === undefined || this.#isStopped) throw new LandbridgeError('internal', 'the data threads have ended');
     const id = this.#nextReply++;
     const { promise, resolve } = Promise.withResolvers<FromThread>();
     this.#replies.set(id, resolve);
-    this.#send(thread, question(id), transfer);
+    this.#send(thread, question(id));
     return await promise;
   }
 

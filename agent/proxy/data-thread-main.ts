@@ -19,7 +19,7 @@ export interface CollectGarbage {
 const { tuning, waker } = workerData as ThreadSetup;
 const port = parentPort;
 if (port === null) throw new Error('a data thread is started by DataPlane');
-const post: PostMessage = (message, transfer) => port.postMessage(message, transfer);
+const post: PostMessage = (message) => port.postMessage(message);
 const loop = new EventLoop();
 const thread = new DataThread(loop, tuning, post);
 loop.follow(port, waker, (message) => {

@@ -54,7 +54,7 @@ const WANT_AGAIN_MS = 1000;
 /** Anyone can dial the capture port: at most one line in this time. */
 const STRAY_WARNING_MS = 1000;
 
-export type PostMessage = (message: FromThread, transfer?: readonly ArrayBuffer[]) => void;
+export type PostMessage = (message: FromThread) => void;
 
 export class DataThread {
   readonly loop: EventLoop;
@@ -129,7 +129,7 @@ export class DataThread {
         this.#handover.rollback(message.why);
         return this.#tellHandover(message.id, { kind: 'done' });
       case 'handover-prepare':
-        return this.#tellHandover(message.id, this.#arrivals.prepare(message.id, message.bytes, message.fds));
+        return this.#tellHandover(message.id, this.#arrivals.prepare(message.id, message.memory, message.fds));
       case 'handover-start':
         this.#arrivals.start(message.prepared);
         return this.#tellHandover(message.id, { kind: 'done' });
@@ -176,9 +176,8 @@ export class DataThread {
     }
   }
 
-  /** A batch has secrets: it is given away, and no copy stays. */
   #tellHandover(id: number, outcome: HandoverOutcome): void {
-    this.#post({ kind: 'handover', id, outcome }, outcome.kind === 'batch' ? [outcome.bytes.buffer as ArrayBuffer] : []);
+    this.#post({ kind: 'handover', id, outcome });
   }
 
   /** All that may move to another process, or could once it has settled. */

@@ -4,8 +4,8 @@ import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, Prepared, Pr
 import type { DataPlane } from './data-plane.ts';
 import type { HandoverOutcome, ToThread } from './thread-messages.ts';
 
-async function ask(plane: DataPlane, thread: number, question: (id: number) => ToThread, transfer?: readonly ArrayBuffer[]): Promise<{ readonly id: number; readonly outcome: HandoverOutcome }> {
-  const reply = await plane.askThread(thread, question, transfer);
+async function ask(plane: DataPlane, thread: number, question: (id: number) => ToThread): Promise<{ readonly id: number; readonly outcome: HandoverOutcome }> {
+  const reply = await plane.askThread(thread, question);
   if (reply.kind !== 'handover') throw new LandbridgeError('internal', `a data thread answered with ${reply.kind}`);
   return reply;
 }
@@ -29,10 +29,12 @@ export class PlaneSource implements HandoverSource {
     for (let thread = 0; thread < this.#plane.threads; thread++) {
       const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-next', id, limit, sockets }));
       if (outcome.kind === 'batch') {
-        const batch: HandedBatch = { bytes: Buffer.from(outcome.bytes.buffer), fds: outcome.fds, connections: outcome.connections };
+        const { memory, bytes, fds, connections, tunnels, frozenAtMs } = outcome;
+        const batch: HandedBatch = { memory, bytes, fds, connections };
         this.#threadOf.set(batch, thread);
-        return { kind: 'batch', batch, tunnels: outcome.tunnels };
+        return { kind: 'batch', batch, tunnels, frozenAtMs };
       }
+      if (outcome.kind === 'failed') throw new LandbridgeError('bad-handover', outcome.reason);
       if (outcome.kind === 'later') isAnyUnsettled = true;
     }
     return { kind: isAnyUnsettled ? 'later' : 'none-left' };
@@ -81,12 +83,9 @@ export class PlaneSink implements HandoverSink {
     this.#plane = plane;
   }
 
-  async prepare({ bytes, fds }: HandedBatch): Promise<Prepared> {
+  async prepare({ memory, fds }: HandedBatch): Promise<Prepared> {
     const thread = this.#turn++ % this.#plane.threads;
-    // A copy to give away: the caller's may be a part of something larger. The thread overwrites its own.
-    const given = Uint8Array.from(bytes);
-    bytes.fill(0);
-    const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-prepare', id: question, bytes: given, fds }), [given.buffer]);
+    const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-prepare', id: question, memory, fds }));
     if (outcome.kind === 'prepared') {
       const prepared: ThreadBatch = { connections: outcome.connections, thread, id };
       return { kind: 'prepared', prepared };

@@ -1,6 +1,9 @@
+import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
+import { readSealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
 import { type HandedConnection, parseHanded, type TunnelState } from '../handover/handed-state.ts';
+import { MAX_BATCH_BYTES } from '../handover/handed-batch.ts';
 import type { Arrival } from '../handover/movable.ts';
 import { sessionFault } from '../hbone/http2-state.ts';
 import { channelFault } from '../hbone/tls-channel.ts';
@@ -30,12 +33,10 @@ export class ThreadArrivals {
     this.#thread = thread;
   }
 
-  /** Makes the objects of a batch, whose bytes are overwritten. No socket is touched, but closed where the batch is refused. */
-  prepare(id: number, bytes: Uint8Array, fds: readonly number[]): HandoverOutcome {
-    const batch = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  /** Makes the objects of a batch, whose memory is closed. No socket is touched, but closed where the batch is refused. */
+  prepare(id: number, memory: number, fds: readonly number[]): HandoverOutcome {
     const arrivals: Arrival[] = [];
-    const reason = this.#read(batch, fds, arrivals);
-    batch.fill(0);
+    const reason = this.#read(memory, fds, arrivals);
     if (reason === undefined) {
       this.#prepared.set(id, { arrivals, fds });
       return { kind: 'prepared', connections: arrivals.reduce((sum, { connections }) => sum + connections, 0) };
@@ -44,7 +45,20 @@ export class ThreadArrivals {
     return { kind: 'refused', reason };
   }
 
-  #read(batch: Buffer, fds: readonly number[], arrivals: Arrival[]): string | undefined {
+  #read(memory: number, fds: readonly number[], arrivals: Arrival[]): string | undefined {
+    let batch: Buffer | undefined;
+    try {
+      batch = readSealedMemory(memory, MAX_BATCH_BYTES);
+      return this.#arriveAll(batch, fds, arrivals);
+    } catch (thrown) {
+      return LandbridgeError.from(thrown).message;
+    } finally {
+      batch?.fill(0);
+      close(memory);
+    }
+  }
+
+  #arriveAll(batch: Buffer, fds: readonly number[], arrivals: Arrival[]): string | undefined {
     if (this.#prepared.size >= MAX_PREPARED) return 'too many batches are undecided';
     const handed = parseHanded(batch, fds);
     if (!handed.ok) return handed.error;

@@ -1,4 +1,6 @@
-import { MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type Staying, type StayReason } from '../handover/handed-batch.ts';
+import { LandbridgeError } from '@landbridge/core/errors.ts';
+import { sealedMemory } from '@landbridge/native/sealed-memory.ts';
+import { machineMs, MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type Staying, type StayReason } from '../handover/handed-batch.ts';
 import { BatchWriter } from '../handover/handed-state.ts';
 import type { Movable } from '../handover/movable.ts';
 import type { DataThread } from './data-thread.ts';
@@ -82,6 +84,7 @@ export class ThreadHandover {
   }
 
   #freeze(taken: readonly Movable[]): HandoverOutcome {
+    const frozenAtMs = machineMs();
     const writer = new BatchWriter();
     const frozen: Movable[] = [];
     let [connections, tunnels] = [0, 0];
@@ -96,9 +99,15 @@ export class ThreadHandover {
       if (writer.size > MAX_BATCH_BYTES / 2) break;
     }
     this.#frozen = frozen;
-    const { bytes, fds } = writer.finish();
-    if (bytes.length <= MAX_BATCH_BYTES) return { kind: 'batch', bytes, fds, connections, tunnels };
-    bytes.fill(0);
+    const { parts, size: bytes, fds } = writer.batch();
+    try {
+      if (bytes <= MAX_BATCH_BYTES) return { kind: 'batch', memory: sealedMemory(parts).release(), bytes, fds, connections, tunnels, frozenAtMs };
+    } catch (thrown) {
+      this.rollback('again');
+      return { kind: 'failed', reason: LandbridgeError.from(thrown).message };
+    } finally {
+      writer.clear();
+    }
     for (const movable of frozen) this.#tooLarge.add(movable);
     this.rollback('again');
     return this.next(connections, this.#mostSockets);

@@ -80,7 +80,7 @@ export type ToThread =
   | { readonly kind: 'handover-count'; readonly id: number }
   | { readonly kind: 'handover-rollback'; readonly id: number; readonly why: 'again' | 'refused' }
   /** {@link HandoverSink} of one thread, likewise. `prepared`: the id of the answer. */
-  | { readonly kind: 'handover-prepare'; readonly id: number; readonly bytes: Uint8Array; readonly fds: readonly number[] }
+  | { readonly kind: 'handover-prepare'; readonly id: number; readonly memory: number; readonly fds: readonly number[] }
   | { readonly kind: 'handover-start'; readonly id: number; readonly prepared: number }
   | { readonly kind: 'handover-discard'; readonly id: number; readonly prepared: number }
   /** Listeners close, and peers are asked to go elsewhere. */
@@ -114,12 +114,14 @@ export type FromThread =
 /** How a step of a hand-over ended in a thread. */
 export type HandoverOutcome =
   | { readonly kind: 'done' }
-  | { readonly kind: 'batch'; readonly bytes: Uint8Array; readonly fds: readonly number[]; readonly connections: number; readonly tunnels: number }
+  | { readonly kind: 'batch'; readonly memory: number; readonly bytes: number; readonly fds: readonly number[]; readonly connections: number; readonly tunnels: number; readonly frozenAtMs: number }
   /** Nothing can move: at this moment, or ever. */
   | { readonly kind: 'later' | 'none-left' }
   | { readonly kind: 'staying'; readonly staying: Staying }
   | { readonly kind: 'prepared'; readonly connections: number }
-  | { readonly kind: 'refused'; readonly reason: string };
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** The batch could not be written, and goes on here. */
+  | { readonly kind: 'failed'; readonly reason: string };
 
 export type Direction = 'outbound' | 'inbound';
 

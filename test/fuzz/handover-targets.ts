@@ -5,7 +5,7 @@ import { workloadLabels } from '@landbridge/agent/proxy/test-reports.ts';
 import { expect, type FuzzTarget, hex } from './fuzz-target.ts';
 
 const address = { ip: '10.0.0.1', port: 80 };
-const socket = (fd: number): { readonly fd: number; readonly unsent: Buffer; readonly isEnding: boolean; readonly isEnded: boolean; readonly hasPeerEnded: boolean } => ({ fd, unsent: Buffer.from('unsent'), isEnding: true, isEnded: false, hasPeerEnded: true });
+const socket = (fd: number): { readonly fd: number; readonly unsent: readonly Buffer[]; readonly isEnding: boolean; readonly isEnded: boolean; readonly hasPeerEnded: boolean } => ({ fd, unsent: [Buffer.from('unsent')], isEnding: true, isEnded: false, hasPeerEnded: true });
 const pair = { client: socket(10), server: socket(11), relay: { clientEnded: true, serverEnded: false, sentBytes: 5, receivedBytes: 2 ** 40 } };
 const connection: OutboundState = { podUid: 'pod', source: address, destination: address, ageMs: 5, carriage: 'plain', destinationLabels: workloadLabels('cart'), service: { hostname: 'h', namespace: 'n', name: 's' }, candidate: { id: 'c', address: '10.0.0.2', port: 80, authority: '' }, peer: undefined, traceparent: '' };
 const FDS = [10, 11, 12, 13, 14, 15];
@@ -20,7 +20,7 @@ const EXAMPLES: readonly HandedConnection[] = [
 function batchOf(handed: readonly HandedConnection[]): Uint8Array {
   const writer = new BatchWriter();
   for (const each of handed) writer.add(each);
-  return Uint8Array.from(writer.finish().bytes);
+  return Uint8Array.from(Buffer.concat(writer.batch().parts));
 }
 
 const handedConnections: FuzzTarget = {
@@ -39,9 +39,9 @@ const handedConnections: FuzzTarget = {
       // Written again it says the same: nothing was read that is not in it.
       const again = new BatchWriter();
       for (const each of parsed.value) again.add(each);
-      const batch = again.finish();
+      const batch = again.batch();
       expect(new Set(batch.fds).size === fds.length && batch.fds.every((fd) => fds.includes(fd)), 'a socket has two owners, or none');
-      const reread = parseHanded(batch.bytes, batch.fds);
+      const reread = parseHanded(Buffer.concat(batch.parts), batch.fds);
       expect(reread.ok && JSON.stringify(reread.value) === JSON.stringify(parsed.value), 'what was read does not survive');
     }
   },

@@ -2,6 +2,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type HandedBatch, type HandoverSink, type HandoverSource, MAX_BATCH_SOCKETS, type NextBatch, type PreparedBatch, type Staying } from '@landbridge/agent/handover/handed-batch.ts';
 import { PlaneSink, PlaneSource } from '@landbridge/agent/proxy/plane-handover.ts';
+import { readSealedMemory, sealedMemory } from '@landbridge/native/sealed-memory.ts';
+import { close } from '@landbridge/native/stream-socket.ts';
 import { duplicate } from '@landbridge/native/test-descriptors.ts';
 import type { TestEngine } from '../engine/engine.ts';
 
@@ -13,7 +15,7 @@ export interface Outcome {
 }
 
 /** A batch as the other process would have received it. */
-export const received = ({ bytes, fds, connections }: HandedBatch): HandedBatch => ({ bytes: Buffer.from(bytes), fds: fds.map(duplicate), connections });
+export const received = ({ memory, bytes, fds, connections }: HandedBatch): HandedBatch => ({ memory, bytes, fds: fds.map(duplicate), connections });
 
 /** What becomes of a prepared batch: taken, or given up by the successor and rolled back. */
 export type Decide = (batch: number) => 'take' | 'give-up';
@@ -22,7 +24,7 @@ export type Decide = (batch: number) => 'take' | 'give-up';
 export type Changed = (bytes: Buffer) => Buffer;
 
 /** Waits for all that is unsettled. */
-export async function handOver(from: TestEngine, to: TestEngine, limit = 16, decide: Decide = () => 'take', changed: Changed = (bytes) => bytes, sockets = MAX_BATCH_SOCKETS): Promise<Outcome> {
+export async function handOver(from: TestEngine, to: TestEngine, limit = 16, decide: Decide = () => 'take', changed: Changed | undefined = undefined, sockets = MAX_BATCH_SOCKETS): Promise<Outcome> {
   const [source, sink]: [HandoverSource, HandoverSink] = [new PlaneSource(from.plane), new PlaneSink(to.plane)];
   const refusals: string[] = [];
   let [moved, batches] = [0, 0];
@@ -36,7 +38,7 @@ export async function handOver(from: TestEngine, to: TestEngine, limit = 16, dec
     }
     batches++;
     const arrived = received(next.batch);
-    const prepared = await sink.prepare({ ...arrived, bytes: changed(arrived.bytes) });
+    const prepared = await sink.prepare(changed === undefined ? arrived : rewritten(arrived, changed));
     if (prepared.kind === 'refused') {
       refusals.push(prepared.reason);
       await source.rollback(next.batch, 'refused');
@@ -48,6 +50,12 @@ export async function handOver(from: TestEngine, to: TestEngine, limit = 16, dec
       await source.rollback(next.batch, 'again');
     }
   }
+}
+
+function rewritten(batch: HandedBatch, changed: Changed): HandedBatch {
+  const content = changed(readSealedMemory(batch.memory, batch.bytes));
+  close(batch.memory);
+  return { ...batch, memory: sealedMemory([content]).release(), bytes: content.length };
 }
 
 async function take(source: HandoverSource, sink: HandoverSink, batch: HandedBatch, prepared: PreparedBatch): Promise<void> {

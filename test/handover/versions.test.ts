@@ -66,7 +66,7 @@ const withField = (tag: number): Changed => (bytes) => {
       for (const field of fields.ok ? fields.value : []) writer.bytes(field.tag, field.content);
     });
   }
-  return writer.finishBatch(records.value.length);
+  return Buffer.concat(writer.batch(records.value.length).parts);
 };
 
 /** A version that has another kind of connection, of which one is among others. */
@@ -75,7 +75,7 @@ const withKind: Changed = (bytes) => {
   if (!records.ok) throw new Error(records.error);
   const writer = new StateWriter();
   for (const { tag, content } of records.value) writer.bytes(tag === 2 ? UNKNOWN : tag, content);
-  return writer.finishBatch(records.value.length);
+  return Buffer.concat(writer.batch(records.value.length).parts);
 };
 
 test.serial('fields of a later version that may be skipped are, there and back', async (t) => {
