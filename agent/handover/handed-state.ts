@@ -208,7 +208,7 @@ const HEADER_FIELD = new RecordLayout<{ readonly name: Buffer; readonly value: B
 const HEADERS = ((field) => ({
   tag: field.tag,
   write: (values, writer, descriptors) => field.write(values.map(([header, value]) => ({ name: Buffer.from(header, 'latin1'), value: Buffer.from(value, 'latin1') })), writer, descriptors),
-  read: (contents, context) => field.read(contents, context).map(({ name: header, value }) => [header.toString('latin1'), value.toString('latin1')] as const),
+  read: (spans, context) => field.read(spans, context).map(({ name: header, value }) => [header.toString('latin1'), value.toString('latin1')] as const),
 }))(list(HEADER_FIELD.as(4), DEFAULT_TABLE_BYTES / FIELD_OVERHEAD_BYTES)) satisfies Field<HpackDecoderState['table']>;
 
 const HPACK = new RecordLayout<HpackDecoderState>({ tableLimit: integer(1, 0, DEFAULT_TABLE_BYTES), tableMax: integer(2, 0, DEFAULT_TABLE_BYTES), updateDue: integer(3, -1, DEFAULT_TABLE_BYTES), table: HEADERS });
@@ -289,7 +289,7 @@ function streamOf({ stream, near, inbound, outbound, nested }: StreamFields): Ha
 const STREAMS = ((field) => ({
   tag: field.tag,
   write: (streams, writer, descriptors) => field.write(streams.map(fieldsOf), writer, descriptors),
-  read: (contents, context) => field.read(contents, context).flatMap((fields) => {
+  read: (spans, context) => field.read(spans, context).flatMap((fields) => {
     const handed = streamOf(fields);
     if (handed === undefined) context.fail('a stream of a kind that is unknown');
     return handed === undefined ? [] : [handed];

@@ -13,20 +13,26 @@ export interface RawField {
   readonly content: Buffer;
 }
 
+/** Finds fields that fill a part of `bytes`: says of each its tag, where its content begins and where that ends. Returns why they do not fill it. */
+export function cutFields(bytes: Buffer, from: number, to: number, most: number, found: (tag: number, begin: number, end: number) => void): string | undefined {
+  let left = most;
+  for (let at = from; at < to; left--) {
+    const begin = at + FIELD_HEADER_BYTES;
+    if (begin > to) return 'a field is cut off';
+    const end = begin + bytes.readUInt32BE(at + 1);
+    if (end > to) return 'a field is longer than what it is in';
+    if (left === 0) return `more than ${most} fields`;
+    found(bytes[at] as number, begin, end);
+    at = end;
+  }
+  return undefined;
+}
+
 /** Cuts bytes into fields that fill them. */
 export function parseFields(bytes: Buffer, most = MAX_FIELDS): Result<readonly RawField[]> {
   const fields: RawField[] = [];
-  let at = 0;
-  while (at < bytes.length) {
-    if (bytes.length - at < FIELD_HEADER_BYTES) return err('a field is cut off');
-    const length = bytes.readUInt32BE(at + 1);
-    const from = at + FIELD_HEADER_BYTES;
-    if (length > bytes.length - from) return err('a field is longer than what it is in');
-    if (fields.length >= most) return err(`more than ${most} fields`);
-    fields.push({ tag: bytes[at] as number, content: bytes.subarray(from, from + length) });
-    at = from + length;
-  }
-  return ok(fields);
+  const fault = cutFields(bytes, 0, bytes.length, most, (tag, begin, end) => fields.push({ tag, content: bytes.subarray(begin, end) }));
+  return fault === undefined ? ok(fields) : err(fault);
 }
 
 /** The records of a batch, whose `tag` is their kind. */

@@ -7,6 +7,8 @@ export const BATCH_FORMAT = 1;
 export const BATCH_HEADER_BYTES = 10;
 /** Tag and length of a record or field. */
 export const FIELD_HEADER_BYTES = 5;
+/** A number, as JavaScript has it. */
+export const NUMBER_BYTES = 8;
 /** Set in the tag of a field that a reader who does not know it must not skip. Of records all are so: each is a connection. */
 export const MUST_UNDERSTAND = 0x80;
 
@@ -76,13 +78,16 @@ export class StateWriter {
   }
 
   text(tag: number, value: string): void {
-    this.bytes(tag, Buffer.from(value));
+    const length = Buffer.byteLength(value);
+    this.#header(tag, length);
+    const at = this.#reserve(length);
+    this.#bytes.write(value, at);
   }
 
   /** Any number that JavaScript has, as the eight bytes that it has it in. */
   number(tag: number, value: number): void {
-    this.#header(tag, 8);
-    const at = this.#reserve(8);
+    this.#header(tag, NUMBER_BYTES);
+    const at = this.#reserve(NUMBER_BYTES);
     this.#bytes.writeDoubleBE(value, at);
   }
 
