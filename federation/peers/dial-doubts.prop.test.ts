@@ -22,6 +22,21 @@ test('nodes for which it opens outvote those that fail, and what some endpoints 
   t.false(isDoubted(told(new Map(), nodes(5), dials(0, 2), 0), 'west'));
 });
 
+test('a peer that breaks is doubted by agents that soon put its endpoint aside, whenever each of them reports', (t) => {
+  // Many opened, then three fail, and from then on an agent tries once in a while.
+  const reports = [dials(80, 0), dials(40, 3), dials(0, 2), dials(0, 1)];
+  let doubts: Doubts = new Map();
+  for (const [i, report] of reports.entries()) {
+    t.false(isDoubted(doubts, 'west'));
+    doubts = takeReport(doubts, 'n0', report, i * 5000, isMember);
+    doubts = takeReport(doubts, 'n1', report, i * 5000 + 2500, isMember);
+  }
+  t.true(isDoubted(doubts, 'west'));
+  doubts = told(new Map(), nodes(2), dials(0, 2), 0);
+  t.false(isDoubted(told(doubts, nodes(2), dials(30, 1), 5000), 'west'), 'one that opens again');
+  t.false(isDoubted(told(doubts, nodes(2), dials(0, 1), REPORT_LIFE_MS), 'west'), 'what is long past');
+});
+
 test('doubt ends by itself, and lasts longer each time that it comes again soon', (t) => {
   let [doubts, nowMs]: [Doubts, number] = [new Map(), 0];
   const lengths: number[] = [];

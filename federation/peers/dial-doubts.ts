@@ -22,14 +22,16 @@ const REST_MS = 30_000;
 const FORGIVEN_MS = 600_000;
 /** Nodes of one cluster of Kubernetes. */
 const MAX_NODES = 10_000;
+/** Of a node, as many as it may send while one of them counts. */
+const MAX_REPORTS = 20;
 
 interface Said extends Dials {
   readonly atMs: number;
 }
 
 export interface Doubt {
-  /** By node, the newest report of each. */
-  readonly said: ReadonlyMap<string, Said>;
+  /** By node, what it has said lately, the newest last. */
+  readonly said: ReadonlyMap<string, readonly Said[]>;
   /** Until when others go first; undefined while nothing is doubted. */
   readonly untilMs: number | undefined;
   readonly endedMs: number | undefined;
@@ -48,8 +50,8 @@ export function takeReport(doubts: Doubts, node: string, report: DialReport, now
   for (const [cluster, dials] of report) {
     if (!known(cluster)) continue;
     const before = next.get(cluster) ?? NONE;
-    const said = new Map([...before.said].filter(([, { atMs }]) => nowMs - atMs < REPORT_LIFE_MS));
-    if (said.size < MAX_NODES || said.has(node)) said.set(node, { ...dials, atMs: nowMs });
+    const said = new Map([...before.said].map(([each, reports]) => [each, reports.filter((report) => isRecent(report, nowMs))] as const).filter(([, reports]) => reports.length > 0));
+    if (said.size < MAX_NODES || said.has(node)) said.set(node, [...(said.get(node) ?? []), { ...dials, atMs: nowMs }].slice(-MAX_REPORTS));
     next.set(cluster, { ...before, said });
   }
   return passTime(next, nowMs, known);
@@ -67,15 +69,31 @@ function judge(doubt: Doubt, nowMs: number): Doubt {
   return { ...doubt, untilMs: nowMs + forMs, lastMs: forMs };
 }
 
-function fails(said: ReadonlyMap<string, Said>, nowMs: number): boolean {
+function fails(said: Doubt['said'], nowMs: number): boolean {
   let [failing, all] = [0, 0];
-  for (const { opened, failed, atMs } of said.values()) {
-    if (nowMs - atMs >= REPORT_LIFE_MS || opened + failed === 0) continue;
+  for (const reports of said.values()) {
+    const recent = reports.filter((report) => isRecent(report, nowMs));
+    if (recent.every(({ opened, failed }) => opened + failed === 0)) continue;
     all += 1;
-    if (failed >= MIN_FAILED && failed >= FAILED_SHARE * (opened + failed)) failing += 1;
+    if (failsLately(recent)) failing += 1;
   }
   return failing >= MIN_NODES && failing > NODES_SHARE * all;
 }
+
+/**
+ * Whether the newest reports, however few or many of them, say that dials fail. One is not enough: an agent puts an endpoint
+ * aside that failed and tries it ever less often. All are too many: what opened before the peer broke says nothing of it.
+ */
+function failsLately(reports: readonly Dials[]): boolean {
+  let [opened, failed] = [0, 0];
+  return reports.toReversed().some((report) => {
+    opened += report.opened;
+    failed += report.failed;
+    return failed >= MIN_FAILED && failed >= FAILED_SHARE * (opened + failed);
+  });
+}
+
+const isRecent = ({ atMs }: Said, nowMs: number): boolean => nowMs - atMs < REPORT_LIFE_MS;
 
 export function isDoubted(doubts: Doubts, cluster: string): boolean {
   return doubts.get(cluster)?.untilMs !== undefined;
