@@ -22,6 +22,7 @@ import type { PeerPhase } from '../peers/peer-health.ts';
 import type { PeerStatus } from '../peers/peer-status.ts';
 import type { Standing } from '../peers/standing.ts';
 import type { ClusterView } from '../records/peer-table.ts';
+import type { DialEvidence } from '../peers/dial-evidence.ts';
 import type { AdsService, Confirmation } from '../xds/ads-service.ts';
 import type { Snapshot } from '../xds/snapshot.ts';
 import { Clusterset } from './clusterset.ts';
@@ -59,6 +60,8 @@ export class ExampleCluster implements AsyncDisposable {
   readonly doubted = new Set<string>();
   /** `<member> <type> <reason>` of events that were told. */
   readonly events: string[] = [];
+  /** What tells agents, in the place of {@link told}, and hears what they say, in the place of {@link doubted}. */
+  agents: { readonly ads: Pick<AdsService, 'publish' | 'confirmation'>; readonly evidence: Pick<DialEvidence, 'lowered'> } | undefined;
   /** Names of kinds whose writes fail. */
   readonly refused = new Set<string>();
   /** Names of kinds that can not be listed at first. */
@@ -184,12 +187,12 @@ export class ExampleCluster implements AsyncDisposable {
       sourceOf: (kind) => this.#sourceOf(kind),
       membership: this.#real ?? (fake as Membership),
       writer: writer as Writer,
-      ads: { publish: (snapshot) => void this.told.push(snapshot), confirmation: () => this.confirmation } as Pick<AdsService, 'publish' | 'confirmation'> as AdsService,
+      ads: (this.agents?.ads ?? { publish: (snapshot) => void this.told.push(snapshot), confirmation: () => this.confirmation }) as AdsService,
       roots: () => this.roots,
       version: '0.1.0',
       leadership: this.leadership,
       guardTimes: this.guardTimes,
-      evidence: { lowered: (cluster, standing) => (standing === 'first' && this.doubted.has(cluster) ? 'last' : standing) },
+      evidence: this.agents?.evidence ?? { lowered: (cluster, standing) => (standing === 'first' && this.doubted.has(cluster) ? 'last' : standing) },
       events: { tell: (report, before) => void this.events.push(...tellings(report, before).map(({ type, reason }) => `${report.cluster} ${type} ${reason}`)) },
       replicas: { others: () => this.otherReplicas, report: (report) => void (this.report = report) },
       log: pino({ level: 'silent' }),

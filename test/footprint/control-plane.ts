@@ -1,17 +1,18 @@
 /**
  * What agents speak with, in one process: certificates and discovery of the federation service of each cluster, and as
- * much of an API server as tells pods. Arguments: a folder with `pods.json` and `policies.json`, for the files that the
+ * much of an API server as tells pods. Arguments: a folder with `pods.json`, `policies.json` and perhaps `peers.json`, for the files that the
  * agent reads as well, and two ports: of discovery in the first cluster, those of further ones follow it, and of the API
  * server. SIGHUP has it read both again.
  */
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
 import type { KubernetesObject } from '@kubernetes/client-node';
 import { pino } from 'pino';
 import { CLUSTER, type IdlePod, namespaceObject, NODE, podObject } from './pod-objects.ts';
+import { PeeredCluster, type ToldPeer } from './peered-cluster.ts';
 import { ToldCluster } from './told-cluster.ts';
 
 const [directory = '', discoveryPort = '', apiPort = ''] = process.argv.slice(2);
@@ -26,8 +27,12 @@ let version = 1;
 /** Who watches pods, with the node whose pods it asked for. */
 const watchers = new Map<ServerResponse, string>();
 
-const clusters = [...new Set([CLUSTER, ...pods.map(({ cluster = CLUSTER }) => cluster)])].map((name) => new ToldCluster(name, log));
-const { authority } = clusters[0] as ToldCluster;
+/** Where the first cluster has peers, its whole federation service runs. */
+const peersFile = path.join(directory, 'peers.json');
+const peers = existsSync(peersFile) ? (JSON.parse(readFileSync(peersFile, 'utf8')) as readonly ToldPeer[]) : [];
+const told = peers.length > 0 ? [] : [...new Set([CLUSTER, ...pods.map(({ cluster = CLUSTER }) => cluster)])].map((name) => new ToldCluster(name, log));
+const clusters = peers.length > 0 ? [new PeeredCluster(peers, (token) => token, log)] : told;
+const { authority } = clusters[0] as ToldCluster | PeeredCluster;
 const certificate = await authority.issueServer(['localhost'], Date.now(), AbortSignal.timeout(10_000));
 for (const [name, text] of [['ca.crt', authority.rootsPem], ['token', 'a-token']] as const) writeFileSync(path.join(directory, name), text);
 
@@ -37,7 +42,7 @@ const objectOf = (pod: IdlePod) => {
 };
 
 function publish(): void {
-  for (const cluster of clusters) cluster.publish({ pods, policies, takesTunnels: ({ uid }) => announced.has(uid), objectOf }, clusters);
+  for (const cluster of clusters) cluster.publish({ pods, policies, takesTunnels: ({ uid }) => announced.has(uid), objectOf }, told);
 }
 
 function tell(type: 'ADDED' | 'MODIFIED' | 'DELETED', pod: IdlePod): void {

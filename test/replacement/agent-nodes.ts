@@ -7,6 +7,7 @@ import { agentCommand, gatewayCommand } from '../footprint/agent-command.ts';
 import { CLUSTER, type IdlePod, importAddress, SERVICE_PORT, serviceAddress, serviceAddress6 } from '../footprint/pod-objects.ts';
 import { Mesh } from '../mesh/mesh.ts';
 import type { MeshNode } from '../mesh/mesh-node.ts';
+import type { ToldPeer } from '../footprint/peered-cluster.ts';
 import type { Families, Family } from '../mesh/mesh-plan.ts';
 import type { MeshPod } from '../mesh/mesh-pod.ts';
 import { type Program, startProgram } from '../mesh/program.ts';
@@ -19,8 +20,8 @@ const CONTROL_PLANE = path.resolve(import.meta.dirname, '../footprint/control-pl
 const READY_MS = 60_000;
 const never = new AbortController().signal;
 
-/** West and east are of one cluster. North is one of its own, in another network. */
-type NodeName = 'west' | 'east' | 'north';
+/** West, east and south are of one cluster. North is one of its own, in another network. */
+type NodeName = 'west' | 'east' | 'south' | 'north';
 type Values = Readonly<Record<string, string | number | boolean>>;
 
 /** Of an agent that a test started. */
@@ -44,20 +45,20 @@ export class AgentNodes implements AsyncDisposable {
     this.directory = directory;
   }
 
-  /** `policies`: AuthorizationPolicies and PeerAuthentications, as an API server has them. `gateways`: pods that lead into the network of their cluster, which {@link startGateway} starts. */
-  static async open(shape: Readonly<Record<'west' | 'east', readonly string[]>> & { readonly north?: readonly string[] }, { policies = [], families = {}, gateways = [] }: { readonly policies?: readonly object[]; readonly families?: Families; readonly gateways?: readonly string[] } = {}): Promise<AgentNodes> {
+  /** `policies`: AuthorizationPolicies and PeerAuthentications, as an API server has them. `gateways`: pods that lead into the network of their cluster, which {@link startGateway} starts. `peersOf`: peers of the cluster of west; then all of its federation service runs. */
+  static async open(shape: Readonly<Record<'west' | 'east', readonly string[]>> & { readonly south?: readonly string[]; readonly north?: readonly string[] }, { policies = [], families = {}, gateways = [], peersOf = () => [] }: { readonly policies?: readonly object[]; readonly peersOf?: (mesh: Mesh) => readonly ToldPeer[]; readonly families?: Families; readonly gateways?: readonly string[] } = {}): Promise<AgentNodes> {
     const mesh = await Mesh.open(shape, families);
     const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-replacement-'));
     const nodes = new AgentNodes(mesh, directory);
     try {
       const pods = mesh.nodes.flatMap((node) => node.pods.map((pod, i): IdlePod & { readonly pod: MeshPod } => ({ uid: uidOf(node, i), name: pod.name, address: pod.addresses[0] ?? '', addresses: pod.addresses, node: node.name, cluster: clusterOf(node.name), isGateway: gateways.includes(pod.name), pod })));
       writeFileSync(path.join(directory, 'pods.json'), JSON.stringify(pods.map(({ pod: _, ...facts }) => facts)));
+      writeFileSync(path.join(directory, 'peers.json'), JSON.stringify(peersOf(mesh)));
       nodes.#writePolicies(policies);
       for (const { uid, node = '', isGateway, pod } of pods) if (isGateway !== true) await nodes.#holdNamespace(mesh.node(node), uid, pod);
-      const [west, east] = [mesh.node('west'), mesh.node('east')];
+      const west = mesh.node('west');
       nodes.#controlPlane = await startProgram(onHost(west), [process.execPath, CONTROL_PLANE, directory, String(PORTS.discovery), String(PORTS.api)]);
-      await startProgram(onHost(east), relay(west.wan, portsOf('east')));
-      if (shape.north !== undefined) await startProgram(onHost(mesh.node('north')), relay(west.wan, portsOf('north')));
+      for (const node of mesh.nodes) if (node !== west) await startProgram(onHost(node), relay(west.wan, portsOf(node.name)));
       return nodes;
     } catch (thrown) {
       await nodes[Symbol.asyncDispose]();
@@ -102,9 +103,16 @@ export class AgentNodes implements AsyncDisposable {
   async start(node: NodeName, values: Values = {}): Promise<NodeAgent> {
     const generation = ++this.#agents;
     const healthSocket = path.join(this.directory, `health-${generation}.sock`);
-    const command = await agentCommand(this.directory, this.mesh.node(node), PORTS, { workers: 2, accessLog: 'errors', ...this.#valuesOf(node), ...values }, { HEALTH_SOCKET: healthSocket, ...(values['handover.enabled'] === undefined ? {} : { HANDOVER_DIRECTORY: path.join(this.directory, `handover-${node}`) }) });
+    const command = await agentCommand(this.directory, this.mesh.node(node), PORTS, { workers: 2, accessLog: 'errors', ...this.#valuesOf(node), ...values }, { HEALTH_SOCKET: healthSocket, TOKEN_FILE: this.#tokenOf(node), ...(values['handover.enabled'] === undefined ? {} : { HANDOVER_DIRECTORY: path.join(this.directory, `handover-${node}`) }) });
     const program = await this.mesh.node(node).startAgent(command, generation);
     return Object.assign(program, { healthSocket });
+  }
+
+  /** Who an agent is, is its token's to say. */
+  #tokenOf(node: NodeName): string {
+    const file = path.join(this.directory, `token-${node}`);
+    writeFileSync(file, node);
+    return file;
   }
 
   async startReady(node: NodeName, values: Values = {}): Promise<NodeAgent> {
@@ -180,7 +188,7 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-const NODE_OF_UID: Readonly<Record<NodeName, string>> = { west: '8000', east: '9000', north: 'a000' };
+const NODE_OF_UID: Readonly<Record<NodeName, string>> = { west: '8000', east: '9000', north: 'a000', south: 'b000' };
 /** Agents look for processes of a pod on the whole machine, where other tests may have meshes too. */
 const uidOf = ({ name }: MeshNode, index: number): string => `${String(process.pid).padStart(8, '0')}-0000-4000-${NODE_OF_UID[name as NodeName]}-${String(index).padStart(12, '0')}`;
 const onHost = ({ netns, cgroupRoot }: MeshNode) => ({ netns, group: path.join(cgroupRoot, 'host', 'cgroup.procs') });
