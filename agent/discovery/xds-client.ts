@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { type AuthorizationPolicy, policyKey } from '@landbridge/core/authorization.ts';
+import { eitherOrAfter } from '@landbridge/core/either-or-after.ts';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { CLUSTER_DOMAIN } from '@landbridge/core/names.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
@@ -27,7 +28,8 @@ const TYPES: readonly string[] = [ADDRESS_TYPE, AUTHORIZATION_TYPE];
 const SOME_IP = '1.1.1.1';
 const RETRY = { firstMs: 100, mostMs: 3000 };
 const SWEEP_MS = 15_000;
-/** Between two reports of dials. */
+/** Between two reports of dials at least; and at most, while none fail that did not before. */
+const DIALS_SOON_MS = 1000;
 const DIALS_MS = 5000;
 /** What was read of it by the way is more than the heap would lose by itself for long. */
 const LARGE_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -203,7 +205,8 @@ export class Discovery {
   async #tellDials(send: (request: DeltaDiscoveryRequest) => void, signal: AbortSignal): Promise<void> {
     this.dials.take();
     for (;;) {
-      await waitFor(DIALS_MS, signal);
+      await waitFor(DIALS_SOON_MS, signal);
+      await eitherOrAfter(this.dials.newFailure, DIALS_MS - DIALS_SOON_MS, signal);
       if (signal.aborted) return;
       const report = this.dials.take();
       if (report.size > 0) send(create(DeltaDiscoveryRequestSchema, { typeUrl: DIAL_REPORT_TYPE, initialResourceVersions: encodeDialReport(report) }));

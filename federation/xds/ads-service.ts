@@ -26,7 +26,7 @@ const LARGE_ANSWER_BYTES = 1024 * 1024;
 /** An agent that takes longer to confirm an answer is cut off, so that others have its place; it comes again with what it has. */
 const CONFIRM_MS = 60_000;
 
-/** Of one agent, which sends one in 5 s; more say nothing. */
+/** Of one agent, which sends one in 5 s, and one in a second at most; more say nothing. */
 const DIAL_REPORTS = { burst: 5, perSecond: 1 };
 
 interface Subscription {
