@@ -1,3 +1,4 @@
+import { erasedOnFree } from './erased-on-free.ts';
 import { nativeMemory, viewMemory } from './memory.ts';
 import { bio, errors, ssl, x509 } from './openssl.ts';
 import { loggedSecrets, type TlsContext } from './tls-context.ts';
@@ -130,8 +131,8 @@ export class TlsHandshake implements Disposable {
 
   [Symbol.dispose](): void {
     if (this.#session === 0) return;
-    // The two BIOs are the session's.
-    ssl.sessionFree(this.#session);
+    // The two BIOs are the session's. Its traffic secrets are a part of it, and OpenSSL does not erase them.
+    erasedOnFree(() => void ssl.sessionFree(this.#session));
     this.#session = 0;
     this.#client?.fill(0);
     this.#server?.fill(0);
