@@ -39,6 +39,7 @@ async function measure(services: number): Promise<readonly string[]> {
   await sleep(SETTLE_MS, undefined, { signal });
   const sent = new Map<string, number>();
   const latencies: number[] = [];
+  const seen = new Map<string, number>();
   const written = new Map<string, number>();
   const told = new Map<string, number>();
   service.send('reset');
@@ -52,7 +53,8 @@ async function measure(services: number): Promise<readonly string[]> {
   service.send('told');
   const all = await service.next<Report>(signal);
   service.send('reset');
-  objects.on((message: { changed: string; atMs: number } | { written: string; atMs: number }) => {
+  objects.on((message: { changed: string; atMs: number } | { written: string; atMs: number } | { seen: string; atMs: number }) => {
+    if ('seen' in message) return void seen.set(message.seen, seen.get(message.seen) ?? message.atMs);
     if ('written' in message) written.set(message.written, written.get(message.written) ?? message.atMs);
     // A pod that changes again before it was told is told once.
     else if (!sent.has(message.changed)) sent.set(message.changed, message.atMs);
@@ -68,7 +70,7 @@ async function measure(services: number): Promise<readonly string[]> {
   const { rssMiB, beforeMiB, workloads } = await agent.next<{ rssMiB: number; beforeMiB: number; workloads: number }>(signal);
   latencies.sort((a, b) => a - b);
   // A watch may be ahead of the answer.
-  const afterwards = [...told].flatMap(([name, atMs]) => (written.has(name) ? [Math.max(0, atMs - (written.get(name) ?? 0))] : [])).sort((a, b) => a - b);
+  const since = (known: ReadonlyMap<string, number>): readonly number[] => [...told].flatMap(([name, atMs]) => (known.has(name) ? [Math.max(0, atMs - (known.get(name) ?? 0))] : [])).sort((a, b) => a - b);
   process.stderr.write(`${services} services: ${latencies.length} changes told, ${workloads} workloads at the agent\n`);
   const one = (value: number): string => value.toFixed(1);
   return [
@@ -80,12 +82,12 @@ async function measure(services: number): Promise<readonly string[]> {
     `${one(changed.stallP99Ms)} / ${one(changed.stallMaxMs)} ms`,
     `${((changed.cpuMs / CHANGES.count)).toFixed(2)} ms`,
     `${one(percentile(latencies, 0.5))} / ${one(percentile(latencies, 0.99))} ms`,
-    afterwards.length === 0 ? 'none' : `${one(percentile(afterwards, 0.5))} / ${one(percentile(afterwards, 0.99))} ms`,
+    ...[since(written), since(seen)].map((ms) => (ms.length === 0 ? 'none' : `${one(percentile(ms, 0.5))} / ${one(percentile(ms, 0.99))} ms`)),
     `${one(agentMs / 1000)} s`,
     `${Math.round(rssMiB)} MiB, ${Math.round(rssMiB - beforeMiB)}`,
   ];
 }
 
-const HEAD = ['Services / pods', 'known and told: time, processor', 'memory', 'stalls until then, p99 / longest', 'longest stall while an agent is told all', `stalls at ${CHANGES.perSecond} changes/s`, 'processor for a change', 'change of a pod to an agent, p50 / p99', 'of it after the API server has answered, p50 / p99', 'an agent knows all', 'with which it takes; more than before'];
+const HEAD = ['Services / pods', 'known and told: time, processor', 'memory', 'stalls until then, p99 / longest', 'longest stall while an agent is told all', `stalls at ${CHANGES.perSecond} changes/s`, 'processor for a change', 'change of a pod to an agent, p50 / p99', 'of it after the API server has answered, p50 / p99', 'of it after another watch has told, p50 / p99', 'an agent knows all', 'with which it takes; more than before'];
 process.stdout.write(`| ${HEAD.join(' | ')} |\n|${'---|'.repeat(HEAD.length)}\n`);
 for (const factor of times.length > 0 ? times : [1, 2, 4]) process.stdout.write(`| ${(await measure(base * factor)).join(' | ')} |\n`);

@@ -3,11 +3,13 @@
  * Services, each with its pods, and pods that change at the rate that it is told. Talks with its parent by messages.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { openSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { kubeConfigAccess } from '@landbridge/federation/kubernetes/kube-config-access.ts';
 import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import { buildTools, type ToolName, toolPath } from '@landbridge/lab/tools.ts';
@@ -44,6 +46,11 @@ function start(tool: ToolName, args: readonly string[]): ChildProcess {
     process.exit(1);
   });
   return child;
+}
+
+function endChildren(): void {
+  isEnding = true;
+  for (const child of children) child.kill('SIGKILL');
 }
 
 async function ask(method: string, at: string, body?: object, contentType = 'application/json'): Promise<string> {
@@ -98,15 +105,48 @@ async function allTold(turn: number): Promise<boolean> {
   return items.length === services && behind.length === 0;
 }
 
+const told = (about: object): void => void process.send?.({ ...about, atMs: performance.timeOrigin + performance.now() });
+/** By namespace and name, of pods that have changed. */
+const uids = new Map<string, string>();
+
+/** When a watch that only looks sees each change: what the API server takes is seen apart from what its reader does. */
+async function watch(): Promise<void> {
+  const { metadata: { resourceVersion } } = JSON.parse(await ask('GET', `${PATHS.pods}?limit=1`)) as { metadata: { resourceVersion: string } };
+  const asked = request(new URL(`${PATHS.pods}?watch=1&resourceVersion=${resourceVersion}`, access.server), { agent: false, ca: access.roots(), ...access.certificate }, (answer) => {
+    const lines = createInterface({ input: answer });
+    // Of an API server that ends, as all does then.
+    lines.once('error', () => {});
+    lines.on('line', (line) => {
+      const { object: { metadata: { namespace, name } } } = JSON.parse(line) as { object: { metadata: { namespace: string; name: string } } };
+      const uid = uids.get(`${namespace}/${name}`);
+      if (uid !== undefined) told({ seen: uid });
+    });
+  });
+  asked.once('error', (error) => process.stderr.write(`${error}\n`)).end();
+  await once(asked, 'response');
+}
+
 /** Changes under way; further ones wait for one of them. */
 async function change(service: number, number: number, turn: number): Promise<void> {
   const ip = `10.${144 + (turn % 8)}.${service & 255}.${1 + number}`;
-  process.send?.({ changed: podUid(service, number), atMs: performance.timeOrigin + performance.now() });
+  const uid = podUid(service, number);
+  uids.set(`${namespaceOf(service)}/${podName(service, number)}`, uid);
+  told({ changed: uid });
   await ask('PATCH', `${inNamespace(PATHS.pods, namespaceOf(service))}/${podName(service, number)}/status`, { status: { podIP: ip, podIPs: [{ ip }] } }, 'application/merge-patch+json');
-  process.send?.({ written: podUid(service, number), atMs: performance.timeOrigin + performance.now() });
+  told({ written: uid });
 }
 
-process.on('message', ({ perSecond, count }: { perSecond: number; count: number }) => {
+process.on('message', ({ perSecond, count }: { perSecond: number; count: number }) => void prepareChanges().then(() => changeAll(perSecond, count)));
+
+/** Who answers each change with writes of its own, and is on machines of its own in a cluster, ends before. */
+async function prepareChanges(): Promise<void> {
+  endChildren();
+  // Connections for all that is under way at once are there before, not with the first changes.
+  await each(AT_ONCE, async () => await ask('GET', '/readyz'));
+  await watch();
+}
+
+function changeAll(perSecond: number, count: number): void {
   const started = performance.now();
   let changed = 0;
   const timer = setInterval(() => {
@@ -116,10 +156,10 @@ process.on('message', ({ perSecond, count }: { perSecond: number; count: number 
     }
     if (changed === count) clearInterval(timer);
   }, 1);
-});
+}
+
 process.on('disconnect', () => {
-  isEnding = true;
-  for (const child of children) child.kill('SIGKILL');
+  endChildren();
   void rm(directory, { recursive: true, force: true }).then(async () => await server[Symbol.asyncDispose]()).finally(() => process.exit());
 });
 
