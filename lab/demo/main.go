@@ -1,6 +1,6 @@
 // Command demo is the lab's application: `demo serve` answers on :8080 who it is and who called,
-// `demo get URL` calls it from another pod, `demo hold HOST:PORT` keeps one connection to it busy,
-// `demo idle` waits to be used by kubectl exec.
+// `demo get URL` calls it from another pod, `demo hold HOST:PORT` keeps one connection to it open,
+// `demo stream HOST:PORT` has bytes on one all the time, `demo idle` waits to be used by kubectl exec.
 package main
 
 import (
@@ -46,10 +46,12 @@ func main() {
 		err = get(ctx, os.Args[2:])
 	case "hold":
 		err = hold(ctx, os.Args[2:])
+	case "stream":
+		err = stream(ctx, os.Args[2:])
 	case "idle":
 		<-ctx.Done()
 	default:
-		fmt.Fprintln(os.Stderr, "usage: demo serve | demo get URL [--body TEXT] [--timeout 3s] [--count N] [--every 0s] | demo hold HOST:PORT [--for 10s] | demo idle")
+		fmt.Fprintln(os.Stderr, "usage: demo serve | demo get URL [--body TEXT] [--timeout 3s] [--count N] [--every 0s] | demo hold HOST:PORT [--for 10s] [--every 50ms] | demo stream HOST:PORT [--for 10s] | demo idle")
 		os.Exit(64)
 	}
 	if err != nil {
@@ -155,7 +157,7 @@ func echoLines() {
 	}
 }
 
-// hold sends a numbered line every 50 ms over one connection and wants each back.
+// hold sends a numbered line every 50 ms over one connection, and one in the end, and wants each back.
 func hold(ctx context.Context, args []string) error {
 	var address string
 	if len(args) > 0 {
@@ -163,6 +165,7 @@ func hold(ctx context.Context, args []string) error {
 	}
 	flags := flag.NewFlagSet("hold", flag.ExitOnError)
 	lasting := flags.Duration("for", 10*time.Second, "how long")
+	every := flags.Duration("every", 50*time.Millisecond, "between two lines")
 	flags.Parse(args)
 	connection, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
@@ -170,9 +173,9 @@ func hold(ctx context.Context, args []string) error {
 	}
 	defer connection.Close()
 	reader := bufio.NewReader(connection)
-	end := time.Now().Add(*lasting)
+	end := time.After(*lasting)
 	lines := 0
-	for ; time.Now().Before(end) && ctx.Err() == nil; lines++ {
+	for isLast := false; ; lines++ {
 		line := fmt.Sprintf("line %d\n", lines)
 		connection.SetDeadline(time.Now().Add(10 * time.Second))
 		if _, err := io.WriteString(connection, line); err != nil {
@@ -188,8 +191,108 @@ func hold(ctx context.Context, args []string) error {
 		if lines == 0 {
 			fmt.Println("connected")
 		}
-		time.Sleep(50 * time.Millisecond)
+		if isLast {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			isLast = true
+		case <-end:
+			isLast = true
+		case <-time.After(*every):
+		}
 	}
-	fmt.Printf("%d lines\n", lines)
+	fmt.Printf("%d lines\n", lines+1)
 	return nil
+}
+
+const (
+	streamChunk = 16 << 10
+	// About 1.6 MB a second: enough that some are always on the way.
+	streamPause = 10 * time.Millisecond
+	// Without a byte that comes back.
+	streamSilence = 10 * time.Second
+)
+
+// Byte at a position of what is streamed: one that is lost, repeated or in another place is seen.
+func streamed(position int) byte {
+	return byte(position) ^ byte(position>>8)*31 ^ byte(position>>16)*17
+}
+
+// stream sends bytes over one connection without waiting for any, and wants each of them back, in order, and then the end.
+func stream(ctx context.Context, args []string) error {
+	var address string
+	if len(args) > 0 {
+		address, args = args[0], args[1:]
+	}
+	flags := flag.NewFlagSet("stream", flag.ExitOnError)
+	lasting := flags.Duration("for", 10*time.Second, "how long")
+	flags.Parse(args)
+	dialled, err := net.DialTimeout("tcp", address, 5*time.Second)
+	if err != nil {
+		return err
+	}
+	defer dialled.Close()
+	connection := dialled.(*net.TCPConn)
+	ctx, cancel := context.WithTimeout(ctx, *lasting)
+	defer cancel()
+	type outcome struct {
+		bytes int
+		err   error
+	}
+	sent := make(chan outcome, 1)
+	go func() {
+		total, err := send(ctx, connection)
+		sent <- outcome{total, err}
+	}()
+	received := 0
+	chunk := make([]byte, streamChunk)
+	for {
+		connection.SetReadDeadline(time.Now().Add(streamSilence))
+		count, err := connection.Read(chunk)
+		for i, value := range chunk[:count] {
+			if value != streamed(received+i) {
+				return fmt.Errorf("byte %d came back as another", received+i)
+			}
+		}
+		if received == 0 && count > 0 {
+			fmt.Println("connected")
+		}
+		received += count
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("after %d bytes: %w", received, err)
+		}
+	}
+	if ctx.Err() == nil {
+		return fmt.Errorf("it ended after %d bytes", received)
+	}
+	whole := <-sent
+	if whole.err != nil {
+		return fmt.Errorf("after %d bytes sent: %w", whole.bytes, whole.err)
+	}
+	if whole.bytes != received {
+		return fmt.Errorf("%d of %d bytes came back", received, whole.bytes)
+	}
+	fmt.Printf("%d bytes\n", received)
+	return nil
+}
+
+func send(ctx context.Context, connection *net.TCPConn) (int, error) {
+	chunk := make([]byte, streamChunk)
+	total := 0
+	for ctx.Err() == nil {
+		for i := range chunk {
+			chunk[i] = streamed(total + i)
+		}
+		count, err := connection.Write(chunk)
+		total += count
+		if err != nil {
+			return total, err
+		}
+		time.Sleep(streamPause)
+	}
+	return total, connection.CloseWrite()
 }

@@ -5,6 +5,7 @@ import { clusterEnvironment } from '@landbridge/lab/kubectl.ts';
 import { inWan } from '@landbridge/lab/network.ts';
 import { run } from '@landbridge/lab/run.ts';
 import { toolPath } from '@landbridge/lab/tools.ts';
+import { AgentSurges } from './agent-surges.ts';
 import { agentLogs, agentPods, eventually, holdConnection, kubectl, REPOSITORY } from './running-lab.ts';
 
 const NAMESPACE = 'landbridge-system';
@@ -64,15 +65,25 @@ async function untilOldOnesAreGone(cluster: string): Promise<void> {
 test.serial('connections that are open outlive an upgrade of the agents at both of their ends, where agents hand over', async (t) => {
   // The test before has turned it on.
   await Promise.all(CLUSTERS.map(untilOldOnesAreGone));
-  await using held = await holdConnection();
+  await using lines = await holdConnection('west', '10m');
+  await using idle = await holdConnection('west', '10m', 'idle');
+  await using bytes = await holdConnection('west', '10m', 'bytes');
+  const held = { lines, idle, bytes };
   for (const cluster of CLUSTERS) {
+    await using surges = await AgentSurges.watch(cluster);
+    const nodes = (await agents(cluster)).length;
     await roll(cluster, 'logLevel=info');
-    const taken = await eventually(`agents in ${cluster} to take connections over`, async () => await takenOver(cluster).then((counts) => (counts.some((count) => count > 0) ? counts : undefined)));
+    const surged = await eventually(`two agents at once on each node of ${cluster}`, async () => (surges.nodes.size === nodes ? surges.nodes : undefined));
+    t.log(`${cluster}: ${[...surged].map(([node, names]) => `${names} on ${node}`).join(', ')}`);
+    const taken = await eventually(`agents in ${cluster} to take all connections over`, async () => await takenOver(cluster).then((counts) => (counts.reduce((sum, count) => sum + count, 0) >= Object.keys(held).length ? counts : undefined)));
     t.log(`${cluster}: ${taken.join(', ')}`);
   }
   // What an agent had kept would be cut at its end.
   await Promise.all(CLUSTERS.map(untilOldOnesAreGone));
-  const outcome = await held.release();
-  t.is(outcome.status, 0, outcome.stderr);
+  for (const [name, connection] of Object.entries(held)) {
+    const outcome = await connection.release();
+    t.log(`${name}: ${outcome.stdout.trim().split('\n').at(-1)}`);
+    t.is(outcome.status, 0, `${name}: ${outcome.stderr}`);
+  }
   await Promise.all(CLUSTERS.map(async (cluster) => await roll(cluster, 'handover.enabled=false')));
 });

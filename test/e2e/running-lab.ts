@@ -53,8 +53,11 @@ export interface Answer {
 
 export const parseAnswers = (text: string): Answer[] => text.trim().split('\n').map((line) => JSON.parse(line) as Answer);
 
+/** What goes over a connection that is held: a line after the other, nothing until its end, or bytes all the time. What comes back is checked. */
+const HELD = { lines: `hold ${ECHO_LINES}`, idle: `hold ${ECHO_LINES} --every 1h`, bytes: `stream ${ECHO_LINES}` } as const;
+
 /** Tells its number, which stays its own, before it becomes the program that holds the connection. */
-const holding = (lasting: string): string => `echo $$; exec /bin/demo hold ${ECHO_LINES} --for ${lasting}`;
+const holding = (kind: keyof typeof HELD, lasting: string): string => `echo $$; exec /bin/demo ${HELD[kind]} --for ${lasting}`;
 
 export interface HeldConnection extends AsyncDisposable {
   /** Resolves with what its program said in the end: by itself where the connection broke, or has lasted. */
@@ -63,10 +66,10 @@ export interface HeldConnection extends AsyncDisposable {
   readonly release: () => Promise<Outcome>;
 }
 
-/** A connection from west, or another cluster, that carries a line after the other until it is released. `lasting`: until then at most. */
-export async function holdConnection(cluster = 'west', lasting = '5m'): Promise<HeldConnection> {
+/** A connection from west, or another cluster, that lives until it is released. `lasting`: until then at most. */
+export async function holdConnection(cluster = 'west', lasting = '5m', kind: keyof typeof HELD = 'lines'): Promise<HeldConnection> {
   const inClient = (...args: readonly string[]): readonly string[] => kubectlCommand(['-n', DEMO_NAMESPACE, 'exec', 'deploy/client', '--', ...args]);
-  const [command = '', ...args] = inClient('/bin/sh', '-c', holding(lasting));
+  const [command = '', ...args] = inClient('/bin/sh', '-c', holding(kind, lasting));
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...clusterEnvironment(cluster) } });
   const connected = Promise.withResolvers<void>();
   let pid = '';
