@@ -13,6 +13,7 @@ import { createInterface } from 'node:readline';
 import { kubeConfigAccess } from '@landbridge/federation/kubernetes/kube-config-access.ts';
 import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import { buildTools, type ToolName, toolPath } from '@landbridge/lab/tools.ts';
+import { now } from './clock.ts';
 import { namespaceOf, NAMESPACES, NODES, PATHS, pod, podName, PODS_PER_SERVICE, podUid } from './mesh-objects.ts';
 
 const services = Number(process.argv[2]);
@@ -105,7 +106,7 @@ async function allTold(turn: number): Promise<boolean> {
   return items.length === services && behind.length === 0;
 }
 
-const told = (about: object): void => void process.send?.({ ...about, atMs: performance.timeOrigin + performance.now() });
+const told = (about: object): void => void process.send?.({ ...about, atMs: now() });
 /** By namespace and name, of pods that have changed. */
 const uids = new Map<string, string>();
 

@@ -1,5 +1,6 @@
 /** A process of its own that serves the objects of so many Services, and changes pods at the rate that it is told. Talks with its parent by messages. */
 import { TestObjectServer } from '@landbridge/kubernetes/test-object-server.ts';
+import { now } from './clock.ts';
 import { meshObjects, PATHS, pod, podUid, PODS_PER_SERVICE } from './mesh-objects.ts';
 
 const services = Number(process.argv[2]);
@@ -16,7 +17,7 @@ process.on('message', ({ perSecond, count }: { perSecond: number; count: number 
       // Far from each other, as pods of different services are.
       const service = (changed * 7919) % services;
       const number = changed % PODS_PER_SERVICE;
-      process.send?.({ changed: podUid(service, number), atMs: performance.timeOrigin + performance.now() });
+      process.send?.({ changed: podUid(service, number), atMs: now() });
       server.put(PATHS.pods, pod(service, number, changed + 1));
     }
     if (changed === count) clearInterval(timer);
