@@ -73,3 +73,12 @@ export const evp = {
   final: func('int EVP_CipherFinal_ex(int64_t context, int64_t out, int64_t outLength)'),
   control: func('int EVP_CIPHER_CTX_ctrl(int64_t context, int command, int number, int64_t pointer)'),
 } as const;
+
+export const digests = {
+  sha256: func('int64_t EVP_sha256()'),
+  sha384: func('int64_t EVP_sha384()'),
+} as const;
+
+export const mac = {
+  hmac: func('int64_t HMAC(int64_t digest, const void *key, int keyLength, const void *bytes, size_t length, int64_t out, int64_t outLength)'),
+} as const;

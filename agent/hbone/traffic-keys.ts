@@ -1,5 +1,5 @@
-import { createHmac } from 'node:crypto';
 import { AesGcm, IV_BYTES, nonce } from '@landbridge/native/aes-gcm.ts';
+import { hmacInto } from '@landbridge/native/hmac.ts';
 import type { HandshakeResult } from '@landbridge/native/tls-handshake.ts';
 import { hkdfLabel } from '@landbridge/wire/tls13.ts';
 import { secretBytes } from '@landbridge/native/secret-bytes.ts';
@@ -103,13 +103,11 @@ export class TrafficKeys implements Disposable {
   }
 }
 
-const FIRST_BLOCK = Uint8Array.of(1);
+const FIRST_BLOCK = Buffer.of(1);
 
 /** HKDF-Expand-Label with an empty context (RFC 8446, section 7.1). No output here is longer than the hash: one block does. */
 function expandLabel(hash: 'sha256' | 'sha384', secret: Buffer, label: string, length: number): Buffer {
-  const block = createHmac(hash, secret).update(hkdfLabel(label, length)).update(FIRST_BLOCK).digest();
   const expanded = secretBytes(length);
-  block.copy(expanded, 0, 0, length);
-  block.fill(0);
+  hmacInto(expanded, hash, secret, Buffer.concat([hkdfLabel(label, length), FIRST_BLOCK]));
   return expanded;
 }
