@@ -19,3 +19,5 @@ export const REDIRECTION_ANNOTATION = 'ambient.istio.io/redirection';
 export const NAMES_EXTENSION = 'landbridge.dev/names';
 /** Of services in discovery: bounds of connections, and affinity (wire/proto/traffic.proto). */
 export const TRAFFIC_EXTENSION = 'landbridge.dev/traffic';
+/** Of workloads in discovery: services that send them no new connections (wire/proto/resting.proto). */
+export const RESTING_EXTENSION = 'landbridge.dev/resting';

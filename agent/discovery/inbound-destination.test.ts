@@ -37,6 +37,15 @@ test('a hostname leads to the port that the pod has for it, else to that of the 
   t.is(status(validate('other.demo.svc.clusterset.local:8080')), 503);
 });
 
+test('a hostname leads to a pod that takes no new connections for it: what comes was sent before that was known', (t) => {
+  const unhealthy = { ...POD, healthy: false };
+  t.like(validate('echo.demo.svc.clusterset.local:8080', [ECHO, unhealthy], unhealthy), { kind: 'dial', port: 80 });
+  const resting = workloadOf(1, { resting: servesAt(ECHO) });
+  t.deepEqual(validate('echo.demo.svc.clusterset.local:8080', [ECHO, resting], resting), { kind: 'dial', ip: ipAddress('10.1.0.1'), port: 80, service: LABELS, tunnel: undefined, proxyDestination: undefined });
+  t.like(validate('echo.demo.svc.clusterset.local:9090', [ECHO, resting], resting), { port: 9091 });
+  t.is(status(validate('echo.demo.svc.clusterset.local:1', [ECHO, resting], resting)), 503);
+});
+
 test("of several services of a hostname the one of the pod's namespace is meant", (t) => {
   const there = serviceOf('there', { namespace: 'other', hostname: 'h.example', canonical: true, ports: new Map([[80, 81]]) });
   const here = serviceOf('here', { hostname: 'h.example', ports: new Map([[80, 82]]) });

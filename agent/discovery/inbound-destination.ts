@@ -35,7 +35,7 @@ export function validateWithNames(registry: Registry, localWorkload: Workload | 
   const destination = validate(reads, localWorkload, authority, localIp);
   const { addresses, services, hostnames } = reads;
   // Of services by their hostnames alone, the pod is asked for as one of its own.
-  const own = [...(localWorkload?.services.keys() ?? [])].filter((key) => hostnames.has(key.slice(key.indexOf('/') + 1)));
+  const own = [...(localWorkload?.services.keys() ?? []), ...(localWorkload?.resting.keys() ?? [])].filter((key) => hostnames.has(key.slice(key.indexOf('/') + 1)));
   return { destination, names: [...addresses, ...services, ...own] };
 }
 
@@ -44,7 +44,7 @@ function validate(registry: RegistryReads, localWorkload: Workload | undefined, 
   const service = authority.kind === 'hostname' ? registry.serviceByHostname(authority.hostname, localWorkload.namespace) : undefined;
   if (authority.kind === 'ip' && authority.ip !== localIp && localWorkload.applicationTunnel === undefined && !isWaypointOf(registry, localWorkload, authority.ip, localIp)) return refuse(400, `${authority.ip} is not ${localIp}, nor is this its waypoint`);
   if (authority.kind === 'hostname' && service === undefined) return refuse(503, `there is no service ${authority.hostname}`);
-  const port = service === undefined ? authority.port : targetPort(service, localWorkload, authority.port, 'standard');
+  const port = service === undefined ? authority.port : (localWorkload.resting.get(service.key)?.get(authority.port) ?? targetPort(service, localWorkload, authority.port, 'standard'));
   if (port === undefined) return refuse(503, `${service?.hostname} has no port ${authority.port} here`);
   const { applicationTunnel } = localWorkload;
   const tunnel = applicationTunnel === undefined ? undefined : { port: applicationTunnel.port ?? port, proxyProtocol: applicationTunnel.protocol === 'proxy' };

@@ -21,7 +21,7 @@ export function workloadOf(n: number, over: Partial<Workload> = {}): Workload {
   return {
     kind: 'workload', uid: `east//Pod/demo/echo-${n}`, name: `echo-${n}`, namespace: 'demo', addresses: [`/10.1.0.${n}`], hostname: '', tunnel: 'hbone', nativeTunnel: false, applicationTunnel: undefined,
     trustDomain: 'east.example', serviceAccount: 'echo', workloadName: 'echo', workloadType: 'deployment', canonicalName: 'echo', canonicalRevision: 'v1', cluster: 'east', node: 'n', network: '', region: '', zone: '', subzone: '',
-    waypoint: undefined, networkGateway: undefined, hostNetwork: false, healthy: true, capacity: 1, authorizationPolicies: [], services: new Map(), names: new Map(), ...over,
+    waypoint: undefined, networkGateway: undefined, hostNetwork: false, healthy: true, capacity: 1, authorizationPolicies: [], services: new Map(), resting: new Map(), names: new Map(), ...over,
   };
 }
 

@@ -1,10 +1,12 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { anyPack } from '@bufbuild/protobuf/wkt';
 import { NO_TRAFFIC_POLICY } from '@landbridge/core/route-plan.ts';
+import { extensionOf } from '@landbridge/wire/extensions.ts';
 import { EndpointNamesSchema, NamedPort_Protocol, ServiceNamesSchema } from '@landbridge/wire/gen/names_pb.js';
+import { RestingServicesSchema } from '@landbridge/wire/gen/resting_pb.js';
 import { ServiceTraffic_Affinity, ServiceTrafficSchema } from '@landbridge/wire/gen/traffic_pb.js';
 import { AddressSchema, ApplicationTunnel_Protocol, type Extension, ExtensionSchema, IPFamilies, LoadBalancing_HealthPolicy, LoadBalancing_Mode, LoadBalancing_Scope, NetworkMode, type ServiceSchema, TunnelProtocol, Visibility, type WorkloadSchema, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
-import { NAMES_EXTENSION, TRAFFIC_EXTENSION } from '@landbridge/wire/protocol.ts';
+import { NAMES_EXTENSION, RESTING_EXTENSION, TRAFFIC_EXTENSION } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import fc from 'fast-check';
 import { MAX_ADDRESS_BYTES, parseAddress, type Service, type Workload } from './wds-address.ts';
@@ -37,11 +39,12 @@ test('every field of a workload is understood', (t) => {
     waypoint: gateway, networkGateway: { destination: { case: 'address', value: { network: 'west', address: mapped } }, hboneMtlsPort: 15008 }, node: 'n1', canonicalName: 'echo', canonicalRevision: 'v2', workloadType: WorkloadType.CRONJOB, workloadName: 'echo',
     nativeTunnel: true, services: { 'demo/echo.demo': { ports: [{ servicePort: 80, targetPort: 8080 }] } }, authorizationPolicies: ['demo/strict'], status: WorkloadStatus.UNHEALTHY, clusterId: 'east', applicationTunnel: { protocol: ApplicationTunnel_Protocol.PROXY, port: 15088 },
     locality: { region: 'r', zone: 'z', subzone: 's' }, networkMode: NetworkMode.HOST_NETWORK, capacity: 7,
+    extensions: [extensionOf(RESTING_EXTENSION, RestingServicesSchema, create(RestingServicesSchema, { services: { 'demo/late.demo': { ports: [{ servicePort: 90, targetPort: 9090 }] } } }))],
   });
   t.deepEqual(workload, {
     kind: 'workload', uid: 'east//Pod/demo/echo-1', name: 'echo-1', namespace: 'demo', addresses: ['net/10.0.0.1', 'net/fd00::1'], hostname: 'echo.example', network: 'net', tunnel: 'hbone', nativeTunnel: true, applicationTunnel: { protocol: 'proxy', port: 15088 },
     trustDomain: 'east.example', serviceAccount: 'echo', cluster: 'east', node: 'n1', workloadName: 'echo', workloadType: 'cronjob', canonicalName: 'echo', canonicalRevision: 'v2', waypoint: { kind: 'hostname', namespace: 'demo', hostname: 'waypoint.demo', port: 15008 },
-    networkGateway: { kind: 'address', network: 'west', ip: '10.0.0.1', port: 15008 }, hostNetwork: true, healthy: false, region: 'r', zone: 'z', subzone: 's', capacity: 7, authorizationPolicies: ['demo/strict'], services: new Map([['demo/echo.demo', new Map([[80, 8080]])]]), names: new Map(),
+    networkGateway: { kind: 'address', network: 'west', ip: '10.0.0.1', port: 15008 }, hostNetwork: true, healthy: false, region: 'r', zone: 'z', subzone: 's', capacity: 7, authorizationPolicies: ['demo/strict'], services: new Map([['demo/echo.demo', new Map([[80, 8080]])]]), resting: new Map([['demo/late.demo', new Map([[90, 9090]])]]), names: new Map(),
   } as unknown as Workload);
 });
 
@@ -49,6 +52,17 @@ test('what a workload leaves out has the value that Istio gives it', (t) => {
   t.like(parsedWorkload({ uid: 'x' }), { trustDomain: 'cluster.local', serviceAccount: 'default', cluster: 'Kubernetes', tunnel: 'none', healthy: true, hostNetwork: false, capacity: 1, workloadType: 'deployment', region: '', applicationTunnel: undefined, waypoint: undefined });
   t.like(parsedWorkload({ uid: 'x', applicationTunnel: { protocol: ApplicationTunnel_Protocol.NONE } }), { applicationTunnel: { protocol: 'none', port: undefined } });
   t.is(parsedWorkload({ uid: 'x', capacity: 0 }).capacity, 0);
+});
+
+test('services that send a workload nothing are told by an extension, and one that is none of ours costs it nothing', (t) => {
+  const told = (services: Record<string, { ports: { servicePort: number; targetPort: number }[] }>): Extension => extensionOf(RESTING_EXTENSION, RestingServicesSchema, create(RestingServicesSchema, { services }));
+  const good = told({ 'demo/echo.demo': { ports: [{ servicePort: 80, targetPort: 8080 }] } });
+  const wrong = { ...good, config: { ...good.config, value: Uint8Array.of(0xff) } } as Extension;
+  const kept = { 'demo/cart.demo': { ports: [{ servicePort: 1, targetPort: 2 }] } };
+  for (const extensions of [[], [wrong], [told({ nowhere: { ports: [] } })], [told({ 'demo/echo.demo': { ports: [{ servicePort: 80, targetPort: 70_000 }] } })], [{ ...good, name: 'example.com/other' }]]) {
+    const { resting, services } = parsedWorkload({ uid: 'x', services: kept, extensions });
+    t.deepEqual([resting.size, [...services.keys()]], [0, ['demo/cart.demo']]);
+  }
 });
 
 test('every field of a service is understood', (t) => {

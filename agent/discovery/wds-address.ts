@@ -5,6 +5,7 @@ import { DEFAULT_LOAD_BALANCING, type LoadBalancing, type LoadBalancingScope, ty
 import type { TrafficPolicy } from '@landbridge/core/route-plan.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { AddressSchema, ApplicationTunnel_Protocol, IPFamilies, LoadBalancing_HealthPolicy, LoadBalancing_Mode, LoadBalancing_Scope, NetworkMode, TunnelProtocol, Visibility, type GatewayAddress as WireGateway, type LoadBalancing as WireLoadBalancing, type Port, type Service as WireService, type Workload as WireWorkload, WorkloadStatus, WorkloadType } from '@landbridge/wire/gen/workload_pb.js';
+import { restingServices } from './wds-resting.ts';
 import { serviceTraffic } from './wds-traffic.ts';
 import { SharedValues } from '@landbridge/core/shared-values.ts';
 import { type EndpointName, endpointNames, type ServiceNames, serviceNames } from './wds-names.ts';
@@ -53,6 +54,8 @@ export interface Workload extends Placed {
   readonly authorizationPolicies: readonly string[];
   /** Target ports by service port, by service key. */
   readonly services: ReadonlyMap<string, ReadonlyMap<number, number>>;
+  /** Likewise of services that send it no new connections: what was on its way is taken still. */
+  readonly resting: ReadonlyMap<string, ReadonlyMap<number, number>>;
   /** As an endpoint of headless services, by their keys; nothing where the control plane does not tell. */
   readonly names: ReadonlyMap<string, EndpointName>;
 }
@@ -179,6 +182,7 @@ function workloadOf(wire: WireWorkload, shared: SharedValues): Workload {
     capacity: wire.capacity ?? 1,
     authorizationPolicies: shared.made(`policies ${JSON.stringify(wire.authorizationPolicies)}`, () => wire.authorizationPolicies),
     services: servedPorts(wire.services, what, shared),
+    resting: restingServices(wire.extensions, (services) => servedPorts(services, what, shared)),
     names: endpointNames(wire.extensions),
   };
 }

@@ -52,6 +52,7 @@ export function farEndpoint({ namespace, name, ports }: Pick<ImportedService, 'n
       canonicalRevision: 'latest',
     },
     ports: unitedPorts(usable.map((endpoint) => servingPorts(exposedPorts(ports, exposed), endpoint.ports))),
+    isUsable: true,
     name: undefined,
   }];
 }

@@ -65,6 +65,7 @@ function gatewayEndpoint({ address, port, region, zone, namespace, serviceAccoun
       canonicalRevision: 'latest',
     },
     ports: [{ port: GATEWAY_PORT, target: port, protocol: 'tcp' }],
+    isUsable: true,
     name: undefined,
   };
 }

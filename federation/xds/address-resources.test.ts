@@ -4,10 +4,11 @@ import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { Endpoint } from '@landbridge/core/records.ts';
 import { NO_TRAFFIC_POLICY } from '@landbridge/core/route-plan.ts';
 import { EndpointNamesSchema, NamedPort_Protocol, ServiceNamesSchema } from '@landbridge/wire/gen/names_pb.js';
+import { RestingServicesSchema } from '@landbridge/wire/gen/resting_pb.js';
 import { TrustBundleSchema } from '@landbridge/wire/gen/trust_pb.js';
 import { ServiceTraffic_Affinity, ServiceTrafficSchema } from '@landbridge/wire/gen/traffic_pb.js';
 import { AddressSchema, AppProtocol, IPFamilies, LoadBalancing_HealthPolicy, LoadBalancing_Mode, LoadBalancing_Scope, NetworkMode, type Service, TunnelProtocol, type Workload, WorkloadStatus } from '@landbridge/wire/gen/workload_pb.js';
-import { NAMES_EXTENSION, REDIRECTION_ANNOTATION, TRAFFIC_EXTENSION } from '@landbridge/wire/protocol.ts';
+import { NAMES_EXTENSION, REDIRECTION_ANNOTATION, RESTING_EXTENSION, TRAFFIC_EXTENSION } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import { MANAGED_BY, MANAGED_BY_LABEL } from '../kubernetes/types.ts';
 import type { ImportedService } from '../merge/merge.ts';
@@ -29,7 +30,12 @@ function resourcesOf(objects: Parameters<typeof clusterObjects>[0], imports: rea
 }
 
 const workloadOf = (resources: ReadonlyMap<string, unknown>, name: string): Workload | undefined => resources.get(name) as Workload | undefined;
-const portsOf = (workload: Workload | undefined): object => Object.fromEntries(Object.entries(workload?.services ?? {}).map(([key, { ports }]) => [key, ports.map(({ servicePort, targetPort }) => [servicePort, targetPort])]));
+const portsIn = (services: Workload['services'] = {}): object => Object.fromEntries(Object.entries(services).map(([key, { ports }]) => [key, ports.map(({ servicePort, targetPort }) => [servicePort, targetPort])]));
+const portsOf = (workload: Workload | undefined): object => portsIn(workload?.services);
+const restingPortsOf = (workload: Workload | undefined): object => {
+  const config = workload?.extensions.find(({ name }) => name === RESTING_EXTENSION)?.config;
+  return portsIn(config === undefined ? undefined : anyUnpack(config, RestingServicesSchema)?.services);
+};
 
 test('a pod is a workload by cluster, namespace and name', (t) => {
   const workload = workloadOf(resourcesOf({ pods: [examplePod('cart-1', ['10.0.0.1', 'fd00::1'], { annotations })] }), 'west//Pod/shop/cart-1');
@@ -125,6 +131,47 @@ test('an endpoint that is not ready serves nothing, unless none is and it still 
   t.deepEqual(portsOf(workloadOf(found(ending, ready), 'west//Pod/shop/cart-1')), {});
   t.deepEqual(portsOf(workloadOf(found(ending), 'west//Pod/shop/cart-1')), { [host]: [[80, 8080]] });
   for (const conditions of [{ ready: false, serving: true, terminating: false }, { ready: false, serving: false, terminating: true }]) t.deepEqual(portsOf(workloadOf(found(exampleEndpoint('cart-1', '10.0.0.1', { conditions })), 'west//Pod/shop/cart-1')), {});
+});
+
+const unready = { ready: false, serving: false, terminating: false };
+const ports = [[80, 8080]];
+
+test('an endpoint that takes no new connections keeps its ports, for calls that are on their way', (t) => {
+  for (const conditions of [unready, { ready: false, serving: true, terminating: true }]) {
+    const slices = [exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.1', { conditions }), exampleEndpoint('cart-2', '10.0.0.2')])];
+    const found = resourcesOf({ services: [exampleService('cart')], slices, pods: [examplePod('cart-1'), examplePod('cart-2', '10.0.0.2')] }, [exampleImport({ clusters: [part('west', { ...endpoint('cart-1'), ...conditions }, endpoint('cart-2', '10.0.0.2'))] })]);
+    const told = (name: string): object[] => [portsOf, restingPortsOf].map((of) => of(workloadOf(found, `west//Pod/shop/${name}`)));
+    t.deepEqual(told('cart-1'), [{}, { [host]: ports, [setHost]: ports }]);
+    t.deepEqual(told('cart-2'), [{ [host]: ports, [setHost]: ports }, {}]);
+  }
+});
+
+test('an endpoint that only some services use is told so for each', (t) => {
+  const published = exampleService('published', { publishNotReadyAddresses: true });
+  const slices = [exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.1', { conditions: unready })]), exampleSlice('published', [exampleEndpoint('cart-1', '10.0.0.1')])];
+  const workload = workloadOf(resourcesOf({ services: [exampleService('cart'), published], slices, pods: [examplePod('cart-1')] }), 'west//Pod/shop/cart-1');
+  t.deepEqual(portsOf(workload), { 'shop/published.shop.svc.cluster.local': ports });
+  t.deepEqual(restingPortsOf(workload), { [host]: ports });
+  // One was told sooner than the other.
+  const early = workloadOf(resourcesOf({ services: [exampleService('cart')], slices: slices.slice(0, 1), pods: [examplePod('cart-1')] }, [exampleImport({ clusters: [part('west', endpoint('cart-1'))] })]), 'west//Pod/shop/cart-1');
+  t.deepEqual([portsOf(early), restingPortsOf(early)], [{ [setHost]: ports }, { [host]: ports }]);
+});
+
+test('an endpoint of another cluster that is not ready serves nothing: its agent is told there', (t) => {
+  const workload = workloadOf(resourcesOf({}, [exampleImport({ clusters: [part('east', { ...endpoint('cart-9'), ...unready })] })]), 'east//Pod/shop/cart-9');
+  t.deepEqual([portsOf(workload), restingPortsOf(workload)], [{}, {}]);
+});
+
+test('where a workload with a weight stands for a pod of this cluster, the pod itself keeps the ports of the import', (t) => {
+  const objects = clusterObjects({ services: [exampleService('cart')], slices: [exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.1')])], pods: [examplePod('cart-1')] });
+  const rules = { percents: new Map([['west', 50]]), caps: new Map<string, number>() };
+  const made = addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], trafficOf: () => NO_TRAFFIC_POLICY, pods: objects.pods, nodes: [], services: localServices(objects), imports: [{ imported: exampleImport({ clusters: [part('west', endpoint('cart-1')), part('east', endpoint('cart-9', '10.2.0.9'))] }), addresses: [], rules }] });
+  const told = (name: string): Workload => fromBinary(AddressSchema, made.get(name)?.bytes ?? new Uint8Array()).type.value as Workload;
+  const pod = told('west//Pod/shop/cart-1');
+  t.deepEqual([portsOf(pod), restingPortsOf(pod)], [{ [host]: ports }, { [setHost]: ports }]);
+  const share = told('west/landbridge.dev/Share/shop/cart/cart-1');
+  t.deepEqual([portsOf(share), restingPortsOf(share)], [{ [setHost]: ports }, {}]);
+  t.false(made.has('east//Pod/shop/cart-9'));
 });
 
 test('an endpoint of a pod that is not known yet, or has no address yet, is waited for', (t) => {
@@ -235,7 +282,7 @@ test('with internalTrafficPolicy Local each node falls back to its own ending en
   const pods = [examplePod('a'), examplePod('b', '10.0.0.2'), examplePod('c', '10.0.0.3')];
   const serving = (spec: object) => {
     const found = resourcesOf({ services: [exampleService('cart', spec)], slices, pods });
-    return ['a', 'b', 'c'].filter((name) => Object.keys(workloadOf(found, `west//Pod/shop/${name}`)?.services ?? {}).length > 0);
+    return ['a', 'b', 'c'].filter((name) => Object.keys(portsOf(workloadOf(found, `west//Pod/shop/${name}`))).length > 0);
   };
   t.deepEqual(serving({ internalTrafficPolicy: 'Local' }), ['a', 'b']);
   t.deepEqual(serving({}), ['b']);

@@ -75,7 +75,7 @@ function ownEndpoints({ entry, hostname }: EntryHost, { policiesOf, ...identity 
     seen.set(address, count + 1);
     // The same address at another port is another endpoint.
     const uid = serviceEntryUid(identity.cluster, namespace, name, count === 0 ? address : `${address}/${count}`);
-    return [uid, { workload: entryWorkload(uid, entry, endpoint, true, name, identity, policies), ports: portsAt(ports, (port) => endpoint.ports.get(port)), name: undefined }];
+    return [uid, { workload: entryWorkload(uid, entry, endpoint, true, name, identity, policies), ports: portsAt(ports, (port) => endpoint.ports.get(port)), isUsable: true, name: undefined }];
   });
 }
 
@@ -92,7 +92,7 @@ function podEndpoints({ entry, pods }: EntryHost, { cluster, pod: podOf }: Entry
   const usable = new Set(usableEndpoints(states));
   return states.map((state) => {
     const uid = podUid(cluster, state.pod.metadata?.namespace ?? '', state.pod.metadata?.name ?? '');
-    return [uid, { workload: undefined, ports: usable.has(state) ? portsAt(entry.ports, (name) => containerPort(state.pod, name)) : [], name: undefined }];
+    return [uid, { workload: undefined, ports: portsAt(entry.ports, (name) => containerPort(state.pod, name)), isUsable: usable.has(state), name: undefined }];
   });
 }
 
@@ -108,6 +108,6 @@ function workloadEndpoints({ entry, workloadEntries }: EntryHost, { cluster, wor
     const workload = workloadEntry(key);
     if (workload === undefined) return [];
     const { namespace, name, endpoint, isHealthy } = workload;
-    return [[workloadEntryUid(cluster, namespace, name), { workload: undefined, ports: isHealthy ? portsAt(entry.ports, (port) => endpoint.ports.get(port)) : [], name: undefined }]];
+    return [[workloadEntryUid(cluster, namespace, name), { workload: undefined, ports: portsAt(entry.ports, (port) => endpoint.ports.get(port)), isUsable: isHealthy, name: undefined }]];
   });
 }

@@ -48,17 +48,23 @@ export function importedMeshService({ imported, addresses, rules: routed = NO_RU
   for (const part of near) {
     const weight = weights?.get(part.cluster)?.each;
     const exposed = exposedPorts(ports, part.ports);
-    const made = (serves: boolean): EndpointFacts => factsOf(part, { namespace, service: name, weight, headless, exposed, isOwn: part.cluster === cluster, serves });
-    const facts = { served: made(true), unserved: made(false) };
-    for (const endpoint of part.endpoints) {
-      // A weight is a workload's, whatever service it is behind: one that is only for this service is of a workload of its own.
-      const uid = weight === undefined ? podUid(part.cluster, namespace, endpoint.workload) : shareUid(part.cluster, namespace, name, endpoint.workload);
-      const serves = isUsable.has(endpoint) && weight !== 0 ? 'served' : 'unserved';
+    const isOwn = part.cluster === cluster;
+    const made = (isPod: boolean, used: boolean): EndpointFacts => factsOf(part, { namespace, service: name, weight: isPod ? undefined : weight, headless, exposed, isOwnPod: isPod && isOwn, isUsable: used });
+    const facts = { pod: { used: made(true, true), unused: made(true, false) }, share: { used: made(false, true), unused: made(false, false) } };
+    const put = (kind: 'pod' | 'share', use: 'used' | 'unused', endpoint: Endpoint): void => {
+      const uid = kind === 'pod' ? podUid(part.cluster, namespace, endpoint.workload) : shareUid(part.cluster, namespace, name, endpoint.workload);
       const known = before?.endpoints.get(uid);
-      const isAsBefore = known instanceof ImportedEndpoint && known.facts.text === facts[serves].text;
+      const isAsBefore = known instanceof ImportedEndpoint && known.facts.text === facts[kind][use].text;
       // The same for all that are made sooner or later.
-      if (isAsBefore) facts[serves] = known.facts;
-      found.set(uid, isAsBefore && known.endpoint === endpoint ? known : new ImportedEndpoint(uid, endpoint, facts[serves]));
+      if (isAsBefore) facts[kind][use] = known.facts;
+      found.set(uid, isAsBefore && known.endpoint === endpoint ? known : new ImportedEndpoint(uid, endpoint, facts[kind][use]));
+    };
+    for (const endpoint of part.endpoints) {
+      const use = isUsable.has(endpoint) && weight !== 0 ? 'used' : 'unused';
+      // A weight is a workload's, whatever service it is behind: one that is only for this service is of a workload of its own.
+      put(weight === undefined ? 'pod' : 'share', use, endpoint);
+      // Its agent knows a pod by what it is itself, and is asked for the service by name.
+      if (isOwn && weight !== undefined) put('pod', 'unused', endpoint);
     }
   }
   return {
@@ -90,22 +96,23 @@ interface EndpointFacts {
   readonly subzone: string;
   readonly weight: number | undefined;
   readonly headless: boolean;
-  readonly isOwn: boolean;
-  readonly serves: boolean;
+  /** Whether it is a pod of this cluster, told by what it is here. */
+  readonly isOwnPod: boolean;
+  readonly isUsable: boolean;
   /** Ports for each list of ports that endpoints have. */
   readonly portsOf: (ports: Endpoint['ports']) => readonly ServingPort[];
 }
 
-function factsOf(part: Part, context: { readonly namespace: string; readonly service: string; readonly weight: number | undefined; readonly headless: boolean; readonly exposed: readonly MeshPort[]; readonly isOwn: boolean; readonly serves: boolean }): EndpointFacts {
+function factsOf(part: Part, context: { readonly namespace: string; readonly service: string; readonly weight: number | undefined; readonly headless: boolean; readonly exposed: readonly MeshPort[]; readonly isOwnPod: boolean; readonly isUsable: boolean }): EndpointFacts {
   const { cluster, trustDomain, network, isLast } = part;
-  const { namespace, weight, headless, exposed, isOwn, serves } = context;
+  const { namespace, weight, headless, exposed, isOwnPod, isUsable } = context;
   const made = new Map<Endpoint['ports'], readonly ServingPort[]>();
   const portsOf = (ports: Endpoint['ports']): readonly ServingPort[] => {
     let found = made.get(ports);
-    if (found === undefined) made.set(ports, (found = serves ? servingPorts(exposed, ports) : []));
+    if (found === undefined) made.set(ports, (found = isUsable || isOwnPod ? servingPorts(exposed, ports) : []));
     return found;
   };
-  return { text: JSON.stringify([cluster, trustDomain, network, isLast, context]), namespace, cluster, trustDomain, network, subzone: subzoneOf(part), weight, headless, isOwn, serves, portsOf };
+  return { text: JSON.stringify([cluster, trustDomain, network, isLast, context]), namespace, cluster, trustDomain, network, subzone: subzoneOf(part), weight, headless, isOwnPod, isUsable, portsOf };
 }
 
 /**
@@ -114,6 +121,7 @@ function factsOf(part: Part, context: { readonly namespace: string; readonly ser
  */
 class ImportedEndpoint implements MeshEndpoint {
   readonly ports: readonly ServingPort[];
+  readonly isUsable: boolean;
   readonly name: MeshEndpoint['name'];
   readonly endpoint: Endpoint;
   readonly facts: EndpointFacts;
@@ -121,6 +129,7 @@ class ImportedEndpoint implements MeshEndpoint {
 
   constructor(uid: string, endpoint: Endpoint, facts: EndpointFacts) {
     this.ports = facts.portsOf(endpoint.ports);
+    this.isUsable = facts.isUsable;
     this.name = facts.headless && endpoint.ready ? endpointName(endpoint) : undefined;
     this.#uid = uid;
     this.endpoint = endpoint;
@@ -128,13 +137,13 @@ class ImportedEndpoint implements MeshEndpoint {
   }
 
   get workload(): Workload | undefined {
-    return this.facts.isOwn && this.facts.weight === undefined ? undefined : remoteWorkload(this.#uid, this.endpoint, this.facts);
+    return this.facts.isOwnPod ? undefined : remoteWorkload(this.#uid, this.endpoint, this.facts);
   }
 
   /** As one whose members are all plain ones. */
   toJSON(): MeshEndpoint {
-    const { workload, ports, name } = this;
-    return { workload, ports, name };
+    const { workload, ports, isUsable, name } = this;
+    return { workload, ports, isUsable, name };
   }
 }
 

@@ -39,7 +39,8 @@ export function localMeshService({ service, endpoints }: LocalService, context: 
     const uid = workload?.uid ?? podUid(context.cluster, pod?.metadata?.namespace ?? '', pod?.metadata?.name ?? '');
     found.set(uid, {
       workload,
-      ports: usable.has(endpoint) ? servingPorts(ports, endpoint.ports) : [],
+      ports: servingPorts(ports, endpoint.ports),
+      isUsable: usable.has(endpoint),
       name: headless && endpoint.ready ? endpointName(endpoint) : undefined,
     });
   }
@@ -123,7 +124,7 @@ function selectedEntries({ metadata, spec }: V1Service, { cluster, workloadEntri
       return target === undefined ? [] : [{ name: port.name ?? '', protocol: port.protocol ?? 'TCP', port: target }];
     });
     const named = { addresses: endpoint.address === undefined ? [] : [endpoint.address], ports: targets };
-    return [workloadEntryUid(cluster, namespace, name), { workload: undefined, ports: isHealthy ? servingPorts(meshPorts(ports), targets) : [], name: clusterIP === 'None' && isHealthy && named.addresses.length > 0 ? endpointName(named) : undefined }];
+    return [workloadEntryUid(cluster, namespace, name), { workload: undefined, ports: servingPorts(meshPorts(ports), targets), isUsable: isHealthy, name: clusterIP === 'None' && isHealthy && named.addresses.length > 0 ? endpointName(named) : undefined }];
   });
 }
 

@@ -14,7 +14,7 @@ test('whatever services come and go, each workload has what they say of it at th
           index.delete(uid, service);
           wanted.get(uid)?.delete(service);
         } else {
-          const endpoint: MeshEndpoint = { workload: undefined, ports: [{ port, target: port, protocol: 'tcp' }], name: undefined };
+          const endpoint: MeshEndpoint = { workload: undefined, ports: [{ port, target: port, protocol: 'tcp' }], isUsable: true, name: undefined };
           index.set(uid, service, endpoint);
           wanted.get(uid)?.set(service, endpoint);
         }
