@@ -32,11 +32,13 @@ import type { PodConnection, ThreadPod } from './thread-pod.ts';
 import type { Carriage, ConnectionView, ResponseFlag } from './thread-messages.ts';
 import type { Metered, Series } from './traffic-counter.ts';
 
-/** Candidates that one connection tries. */
+/** Endpoints that one connection tries. */
 const MAX_ATTEMPTS = 3;
 /** Times that a stream which its peer refused unseen is begun again. */
 const MAX_REFUSALS = 3;
 const OK_STATUS = 200;
+/** Refusals by policy, of agents and of waypoints: another endpoint has the same. */
+const DENIED: ReadonlySet<number> = new Set([401, 403]);
 
 const random = Buffer.alloc(TRACEPARENT_BYTES * 64);
 let randomAt = random.length;
@@ -64,7 +66,10 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   #candidate: Candidate | undefined;
   /** Whether the chooser counts the candidate's dial, or its connection. */
   #counted: 'no' | 'dialing' | 'open' = 'no';
+  #attempts = 0;
   #tried: Set<string> | undefined;
+  /** Of these, gateways behind which an endpoint failed: they choose one for each connection, and may choose another. */
+  #passable: Set<string> | undefined;
   #stream: Http2Stream | undefined;
   #pair: SocketPair | undefined;
   #local: LocalDelivery | undefined;
@@ -286,7 +291,9 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
         this.#join(stream);
       },
       onInnerFailed: (failure) => {
-        if (!this.#isClosed) this.#attemptFailed(`tunnel through the gateway ${candidate.address}: ${failure.text}`, flagOf(failure), isVerdict(failure));
+        if (this.#isClosed) return;
+        if (outer.hasHead && !OF_GATEWAY.has(failure.reason)) this.#failedBehind(candidate);
+        this.#attemptFailed(`tunnel through the gateway ${candidate.address}: ${failure.text}`, flagOf(failure), isVerdict(failure));
       },
     };
     new DoubleTunnel(this.#thread, candidate.address, outer, { candidate, context, listener }).begin();
@@ -319,8 +326,13 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     const text = `http status: ${status}`;
     this.#leave(stream);
     stream.reset();
-    if (status === 401) this.#end('DENY', text);
-    else this.#attemptFailed(text, 'CONNECT');
+    if (DENIED.has(status)) return this.#end('DENY', text);
+    this.#failedBehind(this.#candidate);
+    this.#attemptFailed(text, 'CONNECT');
+  }
+
+  #failedBehind(candidate: Candidate | undefined): void {
+    if (candidate?.hop === 'double-hbone') (this.#passable ??= new Set()).add(candidate.id);
   }
 
   /** Takes the application's side back from a stream. */
@@ -342,6 +354,7 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     }
     if (isBefore && (end.kind === 'refused' || (end.kind === 'connection-lost' && !stream.hasSentData))) {
       this.#leave(stream);
+      this.#failedBehind(this.#candidate);
       return this.#attemptFailed('the tunnel ended before it answered', 'CONNECT');
     }
     switch (end.kind) {
@@ -384,10 +397,19 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     this.#counted = 'no';
     this.#tried ??= new Set();
     this.#tried.add(candidate.id);
-    const isFinal = isVerdict || this.#tried.size >= MAX_ATTEMPTS || this.#socket.hasFailed;
+    const isFinal = isVerdict || ++this.#attempts >= MAX_ATTEMPTS || this.#socket.hasFailed;
     const { plan } = this.#route;
-    if (isFinal || plan?.kind !== 'balance' || plan.candidates.every(({ id }) => this.#tried?.has(id))) return this.#end(flag, text);
+    if (isFinal || plan?.kind !== 'balance' || !this.#isAnyLeft(plan.candidates)) return this.#end(flag, text);
     this.#choose();
+  }
+
+  /** Other ways go before one that led to an endpoint which failed. */
+  #isAnyLeft(candidates: readonly Candidate[]): boolean {
+    const isLeft = ({ id }: Candidate): boolean => this.#tried?.has(id) !== true;
+    if (candidates.some(isLeft)) return true;
+    for (const id of this.#passable ?? []) this.#tried?.delete(id);
+    this.#passable = undefined;
+    return candidates.some(isLeft);
   }
 
   #end(flag: ResponseFlag, error: string | undefined): void {
@@ -547,6 +569,9 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
 
 /** Handshakes that ended before either side had judged the other. */
 const UNDECIDED: ReadonlySet<FailureReason> = new Set<FailureReason>(['tls-timeout', 'tls-truncated', 'tls-busy']);
+
+/** Failures of a tunnel through a gateway that are the gateway's own: it went away, or found no endpoint. */
+const OF_GATEWAY: ReadonlySet<FailureReason> = new Set<FailureReason>(['closed', 'dial-unreachable']);
 
 /** A peer that is somebody else is not asked again, nor is another one in its place: nothing good explains it. */
 const isVerdict = (failure: Failure): boolean => flagOf(failure) === 'TLS_FAILURE' && !UNDECIDED.has(failure.reason);
