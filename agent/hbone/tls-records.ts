@@ -124,9 +124,8 @@ export class TlsRecords implements Disposable {
       if (bytes[at] !== CONTENT_TYPE.APPLICATION_DATA) return this.#fail(out, 'unexpected-message', ALERT.UNEXPECTED_MESSAGE, `a record of type ${bytes[at]} that is not encrypted`);
       if (length < TAG_BYTES + 1) return this.#fail(out, 'bad-record', ALERT.BAD_RECORD_MAC, 'a record too short to be sealed');
       if (this.#rx.records >= MOST_RECORDS_PER_KEY) return this.#fail(out, 'key-limit', ALERT.UNEXPECTED_MESSAGE, 'too many records under one key');
-      this.#rx.useNonce();
       const plain = length - TAG_BYTES;
-      if (!this.#rx.cipher.open(source.address + at + RECORD_HEADER_BYTES, plain, target.address + out, source.address + at, RECORD_HEADER_BYTES)) return this.#fail(out, 'bad-record', ALERT.BAD_RECORD_MAC, 'a record that is not authentic');
+      if (!this.#rx.next().open(source.address + at + RECORD_HEADER_BYTES, plain, target.address + out, source.address + at, RECORD_HEADER_BYTES)) return this.#fail(out, 'bad-record', ALERT.BAD_RECORD_MAC, 'a record that is not authentic');
       at += RECORD_HEADER_BYTES + length;
       out = this.#content(target.bytes, out, out + plain - 1);
       if (this.fault !== undefined || this.hasEnded) return out;
@@ -225,8 +224,7 @@ export class TlsRecords implements Disposable {
     header[at + 2] = 3;
     header[at + 3] = length >> 8;
     header[at + 4] = length;
-    this.#tx.useNonce();
-    this.#tx.cipher.seal(address, size, out.address + at + RECORD_HEADER_BYTES, out.address + at, RECORD_HEADER_BYTES);
+    this.#tx.next().seal(address, size, out.address + at + RECORD_HEADER_BYTES, out.address + at, RECORD_HEADER_BYTES);
     return at + RECORD_HEADER_BYTES + length;
   }
 

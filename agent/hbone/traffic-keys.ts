@@ -1,3 +1,4 @@
+import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { AesGcm, IV_BYTES, nonce } from '@landbridge/native/aes-gcm.ts';
 import { hmacInto } from '@landbridge/native/hmac.ts';
 import type { HandshakeResult } from '@landbridge/native/tls-handshake.ts';
@@ -10,6 +11,8 @@ const PARAMETERS = {
   TLS_AES_128_GCM_SHA256: { hash: 'sha256', keyBytes: 16 },
   TLS_AES_256_GCM_SHA384: { hash: 'sha384', keyBytes: 32 },
 } as const;
+
+const NO_BYTES = Buffer.alloc(0);
 
 /** All that there is to know of the keys of one direction. */
 export interface TrafficKeysState {
@@ -29,10 +32,10 @@ export class TrafficKeys implements Disposable {
   #secret: Buffer;
   /** Of the next record. It starts anew with each key, long before a number loses precision: see RECORDS_PER_KEY. */
   records = 0;
-  #iv: Buffer;
-  #ivHigh: number;
-  #ivLow: number;
-  cipher: AesGcm;
+  #iv: Buffer = NO_BYTES;
+  #ivHigh = 0;
+  #ivLow = 0;
+  #cipher: AesGcm | undefined;
 
   /** `records`: sealed or opened already, under this secret. */
   constructor(suite: Suite, secret: Buffer, direction: 'seal' | 'open', records = 0) {
@@ -40,9 +43,6 @@ export class TrafficKeys implements Disposable {
     this.#direction = direction;
     this.#secret = secret;
     this.records = records;
-    [this.cipher, this.#iv] = this.#derive();
-    this.#ivHigh = this.#iv.readUInt32BE(4);
-    this.#ivLow = this.#iv.readUInt32BE(8);
   }
 
   /** Whether a secret is one of the suite's hash (RFC 8446, section 7.1). */
@@ -54,16 +54,22 @@ export class TrafficKeys implements Disposable {
     return { secret: this.#secret, records: this.records };
   }
 
-  #derive(): [AesGcm, Buffer] {
+  /** Not before the first record: a connection that another process had stands still until its objects are there. */
+  #derive(): AesGcm {
     const { hash, keyBytes } = PARAMETERS[this.suite];
+    if (this.#secret.length === 0) throw new LandbridgeError('internal', 'keys that are erased');
     const key = expandLabel(hash, this.#secret, 'key', keyBytes);
     const cipher = new AesGcm(key, this.#direction);
     key.fill(0);
-    return [cipher, expandLabel(hash, this.#secret, 'iv', IV_BYTES)];
+    this.#iv = expandLabel(hash, this.#secret, 'iv', IV_BYTES);
+    this.#ivHigh = this.#iv.readUInt32BE(4);
+    this.#ivLow = this.#iv.readUInt32BE(8);
+    return cipher;
   }
 
-  /** Writes the nonce of the next record, and counts it as used (RFC 8446, section 5.3). */
-  useNonce(): void {
+  /** The cipher for the next record, whose nonce is written and counts as used (RFC 8446, section 5.3). */
+  next(): AesGcm {
+    const cipher = (this.#cipher ??= this.#derive());
     const bytes = nonce.bytes;
     const iv = this.#iv;
     bytes[0] = iv[0] as number;
@@ -81,6 +87,7 @@ export class TrafficKeys implements Disposable {
     bytes[9] = low >>> 16;
     bytes[10] = low >>> 8;
     bytes[11] = low;
+    return cipher;
   }
 
   /** Goes on to the next generation, as KeyUpdate says (RFC 8446, section 7.2). */
@@ -89,17 +96,20 @@ export class TrafficKeys implements Disposable {
     const next = expandLabel(hash, this.#secret, 'traffic upd', this.#secret.length);
     this.#secret.fill(0);
     this.#secret = next;
-    this.cipher[Symbol.dispose]();
-    [this.cipher, this.#iv] = this.#derive();
-    this.#ivHigh = this.#iv.readUInt32BE(4);
-    this.#ivLow = this.#iv.readUInt32BE(8);
+    this.#forgetKey();
     this.records = 0;
   }
 
-  [Symbol.dispose](): void {
-    this.cipher[Symbol.dispose]();
-    this.#secret.fill(0);
+  #forgetKey(): void {
+    this.#cipher?.[Symbol.dispose]();
+    this.#cipher = undefined;
     this.#iv.fill(0);
+  }
+
+  [Symbol.dispose](): void {
+    this.#forgetKey();
+    this.#secret.fill(0);
+    this.#secret = NO_BYTES;
   }
 }
 
