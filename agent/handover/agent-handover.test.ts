@@ -24,7 +24,7 @@ test('a grace period that ends in the middle of a batch ends the hand-over after
     askThread: async (_thread: number, question: (id: number) => ToThread) => {
       const { kind } = question(1);
       asked.push(kind);
-      return { kind: 'handover', id: 1, outcome: kind === 'handover-next' ? { kind: 'batch', memory: sealedMemory([new Uint8Array(8)]).release(), bytes: 8, fds: [], connections: 1, tunnels: 0, frozenAtMs: 0 } : { kind: 'done' } };
+      return { kind: 'handover', id: 1, outcome: kind === 'handover-rehearse' ? { kind: 'none-left' } : kind === 'handover-next' ? { kind: 'batch', memory: sealedMemory([new Uint8Array(8)]).release(), bytes: 8, fds: [], connections: 1, tunnels: 0, frozenAtMs: 0 } : { kind: 'done' } };
     },
   };
   const grace = new AbortController();
@@ -33,9 +33,9 @@ test('a grace period that ends in the middle of a batch ends the hand-over after
     prepare: async () => {
       grace.abort();
       await new Promise((resolve) => setTimeout(resolve, 50));
-      return { kind: 'prepared', prepared: { connections: 1 } };
+      return { kind: 'prepared', prepared: { connections: 1, tunnels: 0 } };
     },
-    start: async () => {},
+    start: async () => 0,
     discard: async () => {},
   };
   using listener = new SeqpacketListener(openDoor(door));
@@ -46,9 +46,9 @@ test('a grace period that ends in the middle of a batch ends the hand-over after
   if (socket === undefined) return;
   const taking = takeConnections(socket, sink, { signal: new AbortController().signal });
   await given;
-  t.is(asked.length, 4);
-  t.deepEqual(asked.slice(0, 2), ['handover-begin', 'handover-next']);
-  t.regex(asked[2] ?? '', /^handover-(commit|rollback)$/);
-  t.is(asked[3], 'handover-count');
+  t.is(asked.length, 5);
+  t.deepEqual(asked.slice(0, 3), ['handover-begin', 'handover-rehearse', 'handover-next']);
+  t.regex(asked[3] ?? '', /^handover-(commit|rollback)$/);
+  t.is(asked[4], 'handover-count');
   await taking;
 });

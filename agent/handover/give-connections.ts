@@ -4,10 +4,13 @@ import { close } from '@landbridge/native/stream-socket.ts';
 import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
 import { beginGiving, type Fate, given, type GiverEvent, type GiverOutcome, type GiverState } from './giver-protocol.ts';
 import { CONNECTIONS_PER_BATCH, HANDOVER_FORMATS, type HandedBatch, type HandoverSource, machineMs, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type Staying } from './handed-batch.ts';
+import type { HandoverPacket } from './handover-packet.ts';
 import { closeInbox, hear, lastOf, sendPacket } from './handover-channel.ts';
 
 /** For the successor's greeting; it may be busy with its pods. */
 const GREETING_MS = 2000;
+/** For one rehearsal: nothing stands still meanwhile. */
+const REHEARSAL_MS = 2000;
 /** How long a batch stands still for a successor that does not take it. */
 const BATCH_MS = 300;
 const BYE_MS = 1000;
@@ -23,8 +26,8 @@ export interface GivenBatch {
   /** Connections between nodes, each with some of those in it. */
   readonly tunnels: number;
   readonly stateBytes: number;
-  /** From the moment on at which its connections stopped until the source has left them, or lets them go on. */
-  readonly pauseMs: number;
+  /** From the moment on at which its connections stopped until the source lets them go on; where they were given, until it has left them, which may be later than they go on. */
+  readonly heldMs: number;
 }
 
 export interface GivingOptions {
@@ -106,10 +109,14 @@ class Giver {
   async #perform(state: Exclude<GiverState, { readonly kind: 'ended' }>): Promise<GiverEvent> {
     switch (state.kind) {
       case 'greeting': {
-        const sent = sendPacket(this.#socket, { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS });
+        const sent = sendPacket(this.#socket, { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS, rehearses: true });
         // Nothing stands still yet.
         return sent.kind === 'passed' ? await this.#hear(GREETING_MS, this.#options.signal) : { kind: 'gone' };
       }
+      case 'rehearsing':
+        return await this.#rehearse();
+      case 'watching':
+        return await this.#hear(REHEARSAL_MS, this.#options.signal);
       case 'asking':
         return await this.#ask();
       case 'pausing':
@@ -143,10 +150,26 @@ class Giver {
     return heard.kind === 'nonsense' ? { kind: 'nonsense' } : heard;
   }
 
+  async #rehearse(): Promise<GiverEvent> {
+    if (this.#options.signal.aborted) return { kind: 'none-left' };
+    try {
+      const batch = await this.#source.rehearse(this.#mostSockets);
+      if (batch === undefined) return { kind: 'none-left' };
+      const { connections, bytes, fds } = batch;
+      return this.#sendBatch(batch, { kind: 'rehearsal', connections, bytes, sockets: fds.length });
+    } catch (thrown) {
+      return failed(thrown);
+    }
+  }
+
+  get #mostSockets(): number {
+    return Math.min(this.#sockets, MAX_BATCH_SOCKETS);
+  }
+
   async #ask(): Promise<GiverEvent> {
     if (this.#options.signal.aborted) return { kind: 'none-left' };
     try {
-      const next = await this.#source.next(CONNECTIONS_PER_BATCH, Math.min(this.#sockets, MAX_BATCH_SOCKETS));
+      const next = await this.#source.next(CONNECTIONS_PER_BATCH, this.#mostSockets);
       if (next.kind === 'batch') this.#held = { batch: next.batch, tunnels: next.tunnels, frozenAtMs: next.frozenAtMs };
       return { kind: next.kind === 'later' && this.#options.patience?.aborted === true ? 'none-left' : next.kind };
     } catch (thrown) {
@@ -155,7 +178,12 @@ class Giver {
   }
 
   #send(number: number): GiverEvent {
-    const { memory, bytes, fds, connections } = this.#batch();
+    const { bytes, fds, connections } = this.#batch();
+    const { frozenAtMs } = this.#held as Held;
+    return this.#sendBatch(this.#batch(), { kind: 'batch', number, connections, bytes, sockets: fds.length, frozenAtMs });
+  }
+
+  #sendBatch({ memory, fds }: HandedBatch, packet: HandoverPacket): GiverEvent {
     try {
       const last = fds.length - lastOf(fds.length);
       for (let at = 0; at < last; at += MAX_PACKET_SOCKETS) {
@@ -163,7 +191,7 @@ class Giver {
         // Without the batch they are nothing: the hand-over ends, and with it what has come.
         if (sent.kind !== 'passed') return sent;
       }
-      return sendPacket(this.#socket, { kind: 'batch', number, connections, bytes, sockets: fds.length }, [memory, ...fds.slice(last)]);
+      return sendPacket(this.#socket, packet, [memory, ...fds.slice(last)]);
     } catch (thrown) {
       return failed(thrown);
     } finally {
@@ -186,7 +214,7 @@ class Giver {
       this.#batches++;
       this.#connections += batch.connections;
     }
-    this.#options.onBatch?.({ fate, connections: batch.connections, tunnels, stateBytes: batch.bytes, pauseMs: machineMs() - frozenAtMs });
+    this.#options.onBatch?.({ fate, connections: batch.connections, tunnels, stateBytes: batch.bytes, heldMs: machineMs() - frozenAtMs });
     return { kind: 'passed' };
   }
 

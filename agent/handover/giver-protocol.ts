@@ -27,6 +27,10 @@ export type Fate = 'given' | 'kept' | 'refused';
 export type GiverState =
   /** Sends `hello`, and waits for the other one's. */
   | { readonly kind: 'greeting' }
+  /** Sends the next rehearsal, of which nothing stands still. */
+  | { readonly kind: 'rehearsing' }
+  /** Waits for `rehearsed`. */
+  | { readonly kind: 'watching' }
   /** Asks the source for the batch of this number. */
   | { readonly kind: 'asking'; readonly number: number }
   /** What is left may move later. */
@@ -56,7 +60,7 @@ export type GiverEvent =
   | { readonly kind: 'batch' }
   | { readonly kind: 'later' }
   | { readonly kind: 'none-left' }
-  /** Of a pause, or of a batch or `abort` that was sent. */
+  /** Of a pause, or of a rehearsal, a batch or `abort` that was sent. */
   | { readonly kind: 'passed' }
   /** The batch could not be sent, and nothing of it was; or the source failed. */
   | { readonly kind: 'failed'; readonly reason: string }
@@ -76,7 +80,14 @@ const gone = ended({ kind: 'successor-gone' });
 export function given(state: GiverState, event: GiverEvent, format: number): GiverState {
   switch (state.kind) {
     case 'greeting':
-      if (event.kind === 'packet' && event.packet.kind === 'hello') return event.packet.formats.includes(format) ? { kind: 'asking', number: 1 } : ended({ kind: 'other-format' });
+      if (event.kind === 'packet' && event.packet.kind === 'hello') return !event.packet.formats.includes(format) ? ended({ kind: 'other-format' }) : event.packet.rehearses ? { kind: 'rehearsing' } : { kind: 'asking', number: 1 };
+      return event.kind === 'gone' ? gone : notTaken;
+    case 'rehearsing':
+      if (event.kind === 'passed') return { kind: 'watching' };
+      if (event.kind === 'none-left') return { kind: 'asking', number: 1 };
+      return event.kind === 'failed' ? ended(event) : gone;
+    case 'watching':
+      if (event.kind === 'packet' && event.packet.kind === 'rehearsed') return { kind: 'rehearsing' };
       return event.kind === 'gone' ? gone : notTaken;
     case 'asking':
       if (event.kind === 'batch') return { kind: 'sending', number: state.number };

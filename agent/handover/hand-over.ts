@@ -54,17 +54,18 @@ export async function handOver({ source, door, log, signal, delayMs = (failures)
 async function give(socket: SeqpacketSocket, { source, log, ...limits }: Pick<HandingOver, 'source' | 'log' | 'signal'> & { readonly batchMs: number; readonly patience: AbortSignal }): Promise<Giving> {
   using _socket = socket;
   const beganMs = performance.now();
-  let longestMs = 0;
-  const onBatch = ({ fate, connections, tunnels, stateBytes, pauseMs }: GivenBatch): void => {
-    longestMs = Math.max(longestMs, pauseMs);
-    metrics.handoverPauseSeconds.observe(pauseMs / 1000);
+  const onBatch = ({ fate, connections, tunnels, stateBytes, heldMs }: GivenBatch): void => {
+    // Of what was given the one who has it knows when it went on.
+    if (fate !== 'given') metrics.handoverPauseSeconds.observe(heldMs / 1000);
     metrics.handoverConnections.inc({ outcome: fate }, connections);
-    log.debug({ fate, connections, tunnels, state_bytes: stateBytes, pause_ms: Math.round(pauseMs * 10) / 10 }, 'batch of connections');
+    log.debug({ fate, connections, tunnels, state_bytes: stateBytes, held_ms: tenths(heldMs) }, 'batch of connections');
   };
   const giving = await giveConnections(socket, source, { ...limits, onBatch });
   metrics.handovers.inc({ side: 'given', outcome: giving.outcome.kind });
-  log.info({ successor: socket.peer.pid, ...linesOf(giving, longestMs), took_ms: Math.round(performance.now() - beganMs) }, 'connections handed over');
+  log.info({ successor: socket.peer.pid, ...linesOf(giving), took_ms: Math.round(performance.now() - beganMs) }, 'connections handed over');
   return giving;
 }
 
-const linesOf = ({ outcome, batches, connections, staying }: Giving, longestMs: number) => ({ outcome: outcome.kind, reason: outcome.kind === 'failed' ? outcome.reason : undefined, batches, connections, staying, longest_pause_ms: Math.round(longestMs) });
+const tenths = (milliseconds: number): number => Math.round(milliseconds * 10) / 10;
+
+const linesOf = ({ outcome, batches, connections, staying }: Giving) => ({ outcome: outcome.kind, reason: outcome.kind === 'failed' ? outcome.reason : undefined, batches, connections, staying });

@@ -72,8 +72,14 @@ export type Staying = Readonly<Partial<Record<StayReason, number>>>;
  * before the next `next`. Meanwhile nothing is read from or written to its sockets.
  */
 export interface HandoverSource {
-  /** Somebody else may take now, or the same one who knows more by now: what was refused before is offered anew. @throws LandbridgeError once the data plane has ended */
+  /** Somebody else may take now, or the same one who knows more by now: what was refused before is offered anew, and rehearsals begin anew. @throws LandbridgeError once the data plane has ended */
   begin(): Promise<void>;
+  /**
+   * The next rehearsal, of at most so many sockets: a batch of connections that go on meanwhile and stay here, as much like
+   * those that follow as any. Undefined where both sides have done often enough what they are about to do.
+   * @throws LandbridgeError once the data plane has ended
+   */
+  rehearse(sockets: number): Promise<HandedBatch | undefined>;
   /** Takes up to `limit` connections out of the data path; a tunnel goes with all of its own, however many, up to `sockets`. @throws LandbridgeError once the data plane has ended, or where there is no memory for it */
   next(limit: number, sockets: number): Promise<NextBatch>;
   /** The new process has them: closes the copies of their sockets without a word to their peers, and erases their keys. */
@@ -90,6 +96,8 @@ export interface HandoverSource {
 /** A batch in the new process whose objects are made and whose sockets nobody has touched. Opaque. */
 export interface PreparedBatch {
   readonly connections: number;
+  /** Connections between nodes in it. */
+  readonly tunnels: number;
 }
 
 export type Prepared = { readonly kind: 'prepared'; readonly prepared: PreparedBatch } | { readonly kind: 'refused'; readonly reason: string };
@@ -101,8 +109,8 @@ export interface HandoverSink {
    * now on: it has closed them where it refuses. Not before the data plane was told of all pods, policies and roots.
    */
   prepare(batch: HandedBatch): Promise<Prepared>;
-  /** The commit point is behind us: policies are asked once more, and traffic goes on. */
-  start(prepared: PreparedBatch): Promise<void>;
+  /** The commit point is behind us: policies are asked once more, and traffic goes on. Since when, by {@link machineMs}. */
+  start(prepared: PreparedBatch): Promise<number>;
   /** The old process goes on with them: closes the copies of the sockets, without a word to their peers. */
   discard(prepared: PreparedBatch): Promise<void>;
 }

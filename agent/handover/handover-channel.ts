@@ -65,9 +65,9 @@ function understood({ bytes, descriptors, isWhole }: Extract<Received, { readonl
 
 function unfit(packet: HandoverPacket, descriptors: number): string | undefined {
   if (packet.kind === 'sockets') return descriptors === packet.count ? undefined : `${packet.count} sockets with ${descriptors} descriptors`;
-  if (packet.kind !== 'batch') return descriptors === 0 ? undefined : `a packet ${packet.kind} with ${descriptors} descriptors`;
-  if (packet.sockets > MAX_BATCH_SOCKETS || packet.bytes > MAX_BATCH_BYTES) return `a batch of ${packet.sockets} sockets and ${packet.bytes} bytes`;
-  return descriptors === OWN_DESCRIPTORS + lastOf(packet.sockets) ? undefined : `a batch of ${packet.sockets} sockets with ${descriptors} descriptors`;
+  if (packet.kind !== 'batch' && packet.kind !== 'rehearsal') return descriptors === 0 ? undefined : `a packet ${packet.kind} with ${descriptors} descriptors`;
+  if (packet.sockets > MAX_BATCH_SOCKETS || packet.bytes > MAX_BATCH_BYTES) return `a ${packet.kind} of ${packet.sockets} sockets and ${packet.bytes} bytes`;
+  return descriptors === OWN_DESCRIPTORS + lastOf(packet.sockets) ? undefined : `a ${packet.kind} of ${packet.sockets} sockets with ${descriptors} descriptors`;
 }
 
 /** Of so many sockets, how many go with the batch: whole packets of them have gone before. */

@@ -5,12 +5,13 @@ import { encodeHandoverPacket, type HandoverPacket, MAX_HANDOVER_PACKET_BYTES, p
 
 const number = fc.integer({ min: 0, max: 0xffffffff });
 const packets: fc.Arbitrary<HandoverPacket> = fc.oneof(
-  fc.record({ kind: fc.constant('hello' as const), formats: fc.array(number, { minLength: 1, maxLength: 16 }), sockets: number }),
+  fc.record({ kind: fc.constant('hello' as const), formats: fc.array(number, { minLength: 1, maxLength: 16 }), sockets: number, rehearses: fc.boolean() }),
   fc.record({ kind: fc.constant('sockets' as const), count: number }),
-  fc.record({ kind: fc.constant('batch' as const), number, connections: number, bytes: number, sockets: number }),
+  fc.record({ kind: fc.constant('batch' as const), number, connections: number, bytes: number, sockets: number, frozenAtMs: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }) }),
+  fc.record({ kind: fc.constant('rehearsal' as const), connections: number, bytes: number, sockets: number }),
   fc.record({ kind: fc.constantFrom('take' as const, 'abort' as const), number }),
   fc.record({ kind: fc.constant('refuse' as const), number, reason: fc.string({ maxLength: 200 }) }),
-  fc.record({ kind: fc.constantFrom('done' as const, 'bye' as const) }),
+  fc.record({ kind: fc.constantFrom('done' as const, 'bye' as const, 'rehearsed' as const) }),
 );
 
 test('a packet is read as it was written, whatever a later version says after it', (t) => {
@@ -29,8 +30,10 @@ test('a packet that is cut short is not read as another one', (t) => {
       const bytes = encodeHandoverPacket(packet);
       const kept = bytes.subarray(0, cut % bytes.length);
       const parsed = parseHandoverPacket(kept);
-      // That is what an earlier version says.
-      if (packet.kind === 'hello' && kept.length >= bytes.length - 4) t.deepEqual(parsed, { ok: true, value: { ...packet, sockets: MAX_PACKET_SOCKETS } });
+      const missing = bytes.length - kept.length;
+      // That is what earlier versions say.
+      if (packet.kind === 'hello' && missing <= 8) t.deepEqual(parsed, { ok: true, value: { ...packet, rehearses: false, ...(missing > 4 ? { sockets: MAX_PACKET_SOCKETS } : {}) } });
+      else if (packet.kind === 'batch' && missing <= 8) t.deepEqual(parsed, { ok: true, value: { ...packet, frozenAtMs: undefined } });
       else t.false(parsed.ok);
     }),
   );
@@ -38,7 +41,7 @@ test('a packet that is cut short is not read as another one', (t) => {
 
 test('any bytes are a packet or a reason', (t) => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(7), (bytes, kind) => {
+    fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(9), (bytes, kind) => {
       for (const input of [Buffer.from(bytes), Buffer.concat([encodeHandoverPacket({ kind: 'done' }).subarray(0, 4), Buffer.from([kind]), bytes])]) {
         const parsed = parseHandoverPacket(input);
         if (!parsed.ok) t.true(parsed.error.length > 0 && parsed.error.length < 100);

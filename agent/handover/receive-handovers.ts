@@ -8,7 +8,7 @@ import type { HandoverSink } from './handed-batch.ts';
 import { MAX_CHANNEL_DESCRIPTORS } from './handover-channel.ts';
 import { distrust, type HandoverDoor, openDoor } from './handover-door.ts';
 import { MAX_HANDOVER_PACKET_BYTES } from './handover-packet.ts';
-import { takeConnections } from './take-connections.ts';
+import { type TakenBatch, takeConnections } from './take-connections.ts';
 
 /** How often to look whether there is an agent that may hand over. */
 const LOOK_MS = 500;
@@ -44,11 +44,18 @@ async function receiveNext(listener: SeqpacketListener, options: ReceivingHandov
 async function receive(socket: SeqpacketSocket, { sink, door, log }: ReceivingHandovers, signal: AbortSignal): Promise<void> {
   const reason = distrust(door, socket.peer);
   if (reason !== undefined) return log.warn({ reason }, 'a process that is no agent wanted to hand connections over');
+  let longestMs = 0;
+  const onBatch = ({ connections: count, tunnels, stateBytes, pauseMs }: TakenBatch): void => {
+    metrics.handoverConnections.inc({ outcome: 'taken' }, count);
+    if (pauseMs !== undefined) metrics.handoverPauseSeconds.observe(pauseMs / 1000);
+    longestMs = Math.max(longestMs, pauseMs ?? 0);
+    log.debug({ connections: count, tunnels, state_bytes: stateBytes, pause_ms: pauseMs === undefined ? undefined : Math.round(pauseMs * 10) / 10 }, 'batch of connections taken');
+  };
   const { outcome, batches, connections } = await takeConnections(socket, sink, {
     signal,
-    onBatch: (count) => metrics.handoverConnections.inc({ outcome: 'taken' }, count),
+    onBatch,
     onRefusal: (why) => log.warn({ reason: why }, 'a batch of connections was refused'),
   });
   metrics.handovers.inc({ side: 'taken', outcome: outcome.kind });
-  log.info({ outcome: outcome.kind, reason: 'reason' in outcome ? outcome.reason : undefined, batches, connections }, 'connections taken over');
+  log.info({ outcome: outcome.kind, reason: 'reason' in outcome ? outcome.reason : undefined, batches, connections, longest_pause_ms: Math.round(longestMs) }, 'connections taken over');
 }

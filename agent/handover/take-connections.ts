@@ -9,11 +9,21 @@ const GREETING_MS = 2000;
 /** The old process may wait between two batches for what can not move yet; one that says nothing for longer has stopped. */
 const SILENCE_MS = 60_000;
 
+/** A batch that runs here. */
+export interface TakenBatch {
+  readonly connections: number;
+  /** Connections between nodes, each with some of those in it. */
+  readonly tunnels: number;
+  readonly stateBytes: number;
+  /** From the moment on at which its connections stopped in the old process until they went on in this one. Undefined where the old one did not say when that was. */
+  readonly pauseMs: number | undefined;
+}
+
 export interface TakingOptions {
   /** Ends the hand-over between two batches. */
   readonly signal: AbortSignal;
   /** After each batch that runs here. */
-  readonly onBatch?: (connections: number) => void;
+  readonly onBatch?: (batch: TakenBatch) => void;
   readonly onRefusal?: (reason: string) => void;
   /** Before each state does its work. For tests. */
   readonly onState?: (state: TakerState) => void;
@@ -31,6 +41,12 @@ export async function takeConnections(socket: SeqpacketSocket, sink: HandoverSin
   return await taker.run();
 }
 
+interface Announced {
+  readonly connections: number;
+  readonly bytes: number;
+  readonly frozenAtMs?: number | undefined;
+}
+
 class Taker {
   readonly #socket: SeqpacketSocket;
   readonly #sink: HandoverSink;
@@ -39,7 +55,7 @@ class Taker {
   #descriptors: readonly FileDescriptor[] = [];
   /** Sockets that have come before their batch. */
   #early: FileDescriptor[] = [];
-  #announced = { connections: 0, bytes: 0 };
+  #announced: Announced = { connections: 0, bytes: 0 };
   #prepared: PreparedBatch | undefined;
   #batches = 0;
   #connections = 0;
@@ -68,10 +84,12 @@ class Taker {
   async #perform(state: Exclude<TakerState, { readonly kind: 'ended' }>): Promise<TakerEvent> {
     switch (state.kind) {
       case 'greeting':
-        sendPacket(this.#socket, { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS });
+        sendPacket(this.#socket, { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS, rehearses: true });
         return await this.#hear(AbortSignal.timeout(GREETING_MS));
       case 'waiting':
         return await this.#hear(AbortSignal.any([this.#options.signal, AbortSignal.timeout(SILENCE_MS)]));
+      case 'rehearsing':
+        return await this.#rehearse();
       case 'preparing':
         return await this.#prepare();
       case 'taking': {
@@ -105,8 +123,20 @@ class Taker {
       return this.#early.length > MAX_BATCH_SOCKETS ? { kind: 'nonsense', reason: 'more sockets than a batch has' } : heard;
     }
     this.#descriptors = descriptors;
-    if (packet.kind === 'batch') this.#announced = packet;
+    if (packet.kind === 'batch' || packet.kind === 'rehearsal') this.#announced = packet;
     return heard;
+  }
+
+  async #rehearse(): Promise<TakerEvent> {
+    const event = await this.#prepare();
+    if (event.kind === 'failed') return event;
+    try {
+      // A refusal is told when it matters: this agent may know more by then.
+      if (event.kind === 'prepared') await this.#sink.discard(this.#takePrepared());
+    } catch (thrown) {
+      return { kind: 'failed', reason: LandbridgeError.from(thrown).message };
+    }
+    return sendPacket(this.#socket, { kind: 'rehearsed' });
   }
 
   async #prepare(): Promise<TakerEvent> {
@@ -126,14 +156,17 @@ class Taker {
 
   async #start(): Promise<TakerEvent> {
     const prepared = this.#takePrepared();
+    let startedAtMs: number;
     try {
-      await this.#sink.start(prepared);
+      startedAtMs = await this.#sink.start(prepared);
     } catch (thrown) {
       return { kind: 'failed', reason: LandbridgeError.from(thrown).message };
     }
     this.#batches++;
     this.#connections += prepared.connections;
-    this.#options.onBatch?.(prepared.connections);
+    const { bytes: stateBytes, frozenAtMs } = this.#announced;
+    const { connections, tunnels } = prepared;
+    this.#options.onBatch?.({ connections, tunnels, stateBytes, pauseMs: frozenAtMs === undefined ? undefined : Math.max(0, startedAtMs - frozenAtMs) });
     return { kind: 'passed' };
   }
 

@@ -20,6 +20,8 @@ export type TakerState =
   /** Sends `hello`, and waits for the other one's. */
   | { readonly kind: 'greeting' }
   | { readonly kind: 'waiting' }
+  /** Has the sink make the objects of a rehearsal, and let go of them; then sends `rehearsed`. */
+  | { readonly kind: 'rehearsing' }
   /** Has the sink make the objects of a batch. */
   | { readonly kind: 'preparing'; readonly number: number }
   /** Sends `take`. */
@@ -60,10 +62,14 @@ export function taken(state: TakerState, event: TakerEvent): TakerState {
       return event.kind === 'packet' && event.packet.kind === 'hello' ? { kind: 'waiting' } : unexpected(event);
     case 'waiting':
       if (event.kind === 'packet' && event.packet.kind === 'batch') return { kind: 'preparing', number: event.packet.number };
+      if (event.kind === 'packet' && event.packet.kind === 'rehearsal') return { kind: 'rehearsing' };
       if (event.kind === 'packet' && event.packet.kind === 'done') return { kind: 'parting' };
       // Their batch follows.
       if (event.kind === 'packet' && event.packet.kind === 'sockets') return state;
       return unexpected(event);
+    case 'rehearsing':
+      if (event.kind === 'passed') return { kind: 'waiting' };
+      return event.kind === 'failed' ? ended(event) : gone;
     case 'preparing':
       if (event.kind === 'prepared') return { kind: 'taking', number: state.number };
       return event.kind === 'refused' ? { kind: 'refusing', number: state.number, reason: event.reason } : ended({ kind: 'failed', reason: event.kind === 'failed' ? event.reason : event.kind });

@@ -8,8 +8,15 @@ import { accept, close, EAGAIN, lastErrno, receive, send } from '@landbridge/nat
 import { type HandedBatch, type HandoverSink, type HandoverSource, machineMs, type NextBatch, type Prepared, type PreparedBatch, type Staying } from './handed-batch.ts';
 
 const PUMP_MS = 1;
+/** Connections of a rehearsal. */
+const REHEARSED = 8;
 const asked = nativeMemory(64);
 const answer = nativeMemory(4);
+
+function stateOf(numbers: readonly number[]): Pick<HandedBatch, 'memory' | 'bytes'> {
+  const text = Buffer.from(JSON.stringify(numbers));
+  return { memory: sealedMemory([text]).release(), bytes: text.length };
+}
 
 interface PreparedCounters extends PreparedBatch {
   readonly counters: ReadonlyMap<number, number>;
@@ -21,6 +28,7 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
   readonly #refused = new Set<number>();
   /** Of the batch that stands still. */
   #frozen = new Map<number, number>();
+  #hasRehearsed = false;
   #listener = -1;
   readonly #pump = setInterval(() => this.#run(), PUMP_MS);
   /** Before a batch is prepared. */
@@ -55,6 +63,15 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
 
   async begin(): Promise<void> {
     this.#refused.clear();
+    this.#hasRehearsed = false;
+  }
+
+  /** Once, of what the next batch has. */
+  async rehearse(): Promise<HandedBatch | undefined> {
+    if (this.#hasRehearsed) return undefined;
+    this.#hasRehearsed = true;
+    const counters = [...this.#counters].slice(0, REHEARSED);
+    return { ...stateOf(counters.map(([, next]) => next)), fds: counters.map(([fd]) => fd), connections: counters.length };
   }
 
   async next(limit: number): Promise<NextBatch> {
@@ -62,9 +79,7 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
     this.#frozen = new Map([...this.#counters].filter(([fd]) => !this.#refused.has(fd)).slice(0, limit));
     if (this.#frozen.size === 0) return { kind: 'none-left' };
     for (const fd of this.#frozen.keys()) this.#counters.delete(fd);
-    const text = Buffer.from(JSON.stringify([...this.#frozen.values()]));
-    const memory = sealedMemory([text]).release();
-    return { kind: 'batch', batch: { memory, bytes: text.length, fds: [...this.#frozen.keys()], connections: this.#frozen.size }, tunnels: 0, frozenAtMs };
+    return { kind: 'batch', batch: { ...stateOf([...this.#frozen.values()]), fds: [...this.#frozen.keys()], connections: this.#frozen.size }, tunnels: 0, frozenAtMs };
   }
 
   async commit({ fds }: HandedBatch): Promise<void> {
@@ -93,12 +108,13 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
       for (const fd of fds) close(fd);
       return { kind: 'refused', reason: 'as it was told' };
     }
-    const prepared: PreparedCounters = { connections: fds.length, counters: new Map(fds.map((fd, i) => [fd, numbers[i] as number])) };
+    const prepared: PreparedCounters = { connections: fds.length, tunnels: 0, counters: new Map(fds.map((fd, i) => [fd, numbers[i] as number])) };
     return { kind: 'prepared', prepared };
   }
 
-  async start(prepared: PreparedBatch): Promise<void> {
+  async start(prepared: PreparedBatch): Promise<number> {
     for (const [fd, next] of (prepared as PreparedCounters).counters) this.#counters.set(fd, next);
+    return machineMs();
   }
 
   async discard(prepared: PreparedBatch): Promise<void> {

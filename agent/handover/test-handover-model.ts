@@ -24,15 +24,18 @@ export interface World {
   readonly isInboxClosed: boolean;
   readonly lives: { readonly giver: boolean; readonly taker: boolean };
   readonly batches: readonly BatchPlace[];
+  /** That the source has left. */
+  readonly rehearsals: number;
   /** Steps of which there could be no end. */
   readonly patience: number;
 }
 
 const FORMAT = 1;
-const hello: HandoverPacket = { kind: 'hello', formats: [FORMAT], sockets: 1 };
+const hello: HandoverPacket = { kind: 'hello', formats: [FORMAT], sockets: 1, rehearses: true };
+const rehearsal: HandoverPacket = { kind: 'rehearsal', connections: 1, bytes: 1, sockets: 1 };
 
 export function newWorld(batches: number, patience: number): World {
-  return { giver: beginGiving, taker: beginTaking, toGiver: [hello], toTaker: [hello], isInboxClosed: false, lives: { giver: true, taker: true }, batches: Array.from({ length: batches }, () => ({ giver: 'runs', taker: 'none', wasThawed: false, wasPrepared: false })), patience };
+  return { giver: beginGiving, taker: beginTaking, toGiver: [hello], toTaker: [hello], isInboxClosed: false, lives: { giver: true, taker: true }, batches: Array.from({ length: batches }, () => ({ giver: 'runs', taker: 'none', wasThawed: false, wasPrepared: false })), rehearsals: 1, patience };
 }
 
 const isOpen = (world: World, side: 'giver' | 'taker'): boolean => world.lives[side] && world[side].kind !== 'ended';
@@ -55,10 +58,16 @@ function giverSteps(world: World): readonly World[] {
   const impatient: World = { ...world, patience: world.patience - 1 };
   switch (giver.kind) {
     case 'greeting':
+    case 'watching':
     case 'offered': {
       const [packet, ...toGiver] = world.toGiver;
       const came = packet === undefined ? (isThere ? [] : [on({ kind: 'gone' })]) : [on({ kind: 'packet', packet }, { ...world, toGiver }), ...(packet.kind === 'take' ? [] : [on({ kind: 'nonsense' }, { ...world, toGiver })])];
       return [...came, on({ kind: 'deadline' })];
+    }
+    case 'rehearsing': {
+      const failed = on({ kind: 'failed', reason: 'source' });
+      if (world.rehearsals === 0) return [on({ kind: 'none-left' }), failed];
+      return isThere ? [on({ kind: 'passed' }, { ...world, rehearsals: world.rehearsals - 1, toTaker: [...world.toTaker, rehearsal] }), failed] : [on({ kind: 'gone' })];
     }
     case 'asking': {
       const failed = on({ kind: 'failed', reason: 'source' });
@@ -70,7 +79,7 @@ function giverSteps(world: World): readonly World[] {
       return [on({ kind: 'passed' })];
     case 'sending': {
       const failed = on({ kind: 'failed', reason: 'sendmsg' });
-      const packet: HandoverPacket = { kind: 'batch', number: giver.number, connections: 1, bytes: 1, sockets: 1 };
+      const packet: HandoverPacket = { kind: 'batch', number: giver.number, connections: 1, bytes: 1, sockets: 1, frozenAtMs: undefined };
       return isThere ? [on({ kind: 'passed' }, { ...world, toTaker: [...world.toTaker, packet] }), failed] : [on({ kind: 'gone' })];
     }
     case 'closing':
@@ -102,6 +111,8 @@ function takerSteps(world: World): readonly World[] {
       const nonsense = packet === undefined ? [] : [on({ kind: 'nonsense', reason: 'truncated' }, { ...world, toTaker })];
       return [...came, ...nonsense, on({ kind: 'deadline' })];
     }
+    case 'rehearsing':
+      return [...send({ kind: 'rehearsed' }, { kind: 'gone' }), on({ kind: 'failed', reason: 'sink' })];
     case 'judging':
       return came;
     case 'preparing':
@@ -125,7 +136,7 @@ function takerSteps(world: World): readonly World[] {
 
 /** Both sides in turn, without a failure: whoever waits does so until something comes. Undefined once there is nothing to do. */
 export function usualStep(world: World): World | undefined {
-  const waits = { giver: ['greeting', 'offered'].includes(world.giver.kind) && world.toGiver.length === 0, taker: ['greeting', 'waiting'].includes(world.taker.kind) && world.toTaker.length === 0 };
+  const waits = { giver: ['greeting', 'watching', 'offered'].includes(world.giver.kind) && world.toGiver.length === 0, taker: ['greeting', 'waiting'].includes(world.taker.kind) && world.toTaker.length === 0 };
   if (isOpen(world, 'giver') && !waits.giver) return giverSteps(world)[0];
   return isOpen(world, 'taker') && !waits.taker ? takerSteps(world)[0] : undefined;
 }

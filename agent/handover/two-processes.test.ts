@@ -127,6 +127,7 @@ test.serial('all connections move, and each goes on with its next number', async
 const SUCCESSOR_KILLED: readonly (readonly [kind: string, number: number | undefined, lost: number])[] = [
   ['greeting', undefined, 0],
   ['waiting', undefined, 0],
+  ['rehearsing', undefined, 0],
   ['preparing', 2, CONNECTIONS_PER_BATCH],
   ['taking', 2, CONNECTIONS_PER_BATCH],
   ['starting', 2, 2 * CONNECTIONS_PER_BATCH],
@@ -144,6 +145,8 @@ for (const [kind, number, lost] of SUCCESSOR_KILLED) {
 /** By the moment at which the old process is killed: how many connections the successor has then. */
 const OLD_KILLED: readonly (readonly [kind: string, number: number | undefined, taken: number])[] = [
   ['greeting', undefined, 0],
+  ['rehearsing', undefined, 0],
+  ['watching', undefined, 0],
   ['asking', 1, 0],
   ['asking', 3, 2 * CONNECTIONS_PER_BATCH],
   ['sending', 2, CONNECTIONS_PER_BATCH],

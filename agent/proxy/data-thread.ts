@@ -118,6 +118,8 @@ export class DataThread {
       case 'handover-begin':
         this.#handover.begin();
         return this.#tellHandover(message.id, { kind: 'done' });
+      case 'handover-rehearse':
+        return this.#tellHandover(message.id, this.#handover.rehearse(message.sockets));
       case 'handover-next':
         return this.#tellHandover(message.id, this.#handover.next(message.limit, message.sockets));
       case 'handover-count':
@@ -131,8 +133,7 @@ export class DataThread {
       case 'handover-prepare':
         return this.#tellHandover(message.id, this.#arrivals.prepare(message.id, message.memory, message.fds));
       case 'handover-start':
-        this.#arrivals.start(message.prepared);
-        return this.#tellHandover(message.id, { kind: 'done' });
+        return this.#tellHandover(message.id, { kind: 'started', atMs: this.#arrivals.start(message.prepared) });
       case 'handover-discard':
         this.#arrivals.discard(message.prepared);
         return this.#tellHandover(message.id, { kind: 'done' });

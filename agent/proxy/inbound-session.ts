@@ -7,7 +7,7 @@ import { parseBaggage, parseForwarded } from '@landbridge/wire/hbone-headers.ts'
 import type { Failure } from '../hbone/failure.ts';
 import type { StayReason } from '../handover/handed-batch.ts';
 import type { HandedConnection, InboundTunnelState } from '../handover/handed-state.ts';
-import type { Arrival, Movable } from '../handover/movable.ts';
+import type { Arrival, Movable, MovableKind } from '../handover/movable.ts';
 import { Http2Session, type SessionListener } from '../hbone/http2-session.ts';
 import type { Http2SessionState } from '../hbone/http2-state.ts';
 import { type HandshakeListener, TlsChannel } from '../hbone/tls-channel.ts';
@@ -105,6 +105,14 @@ export class InboundSession implements HandshakeListener, Movable, Arrival {
   /** Once the handshake has ended. */
   get #moving(): MovingTunnel {
     return this.#tunnel as MovingTunnel;
+  }
+
+  get kind(): MovableKind {
+    return 'inbound-tunnel';
+  }
+
+  get isTunnel(): boolean {
+    return true;
   }
 
   get connections(): number {

@@ -45,6 +45,11 @@ export class MovingTunnel {
     return 1 + this.session.streams.size;
   }
 
+  /** Whether sessions of their own are in its streams. */
+  get hasNested(): boolean {
+    return !this.#nested()[Symbol.iterator]().next().done;
+  }
+
   get stays(): StayReason | undefined {
     if (this.session.isOver || !this.channel.isSettled) return 'ending';
     const streams = [...this.session.streams.values()];

@@ -18,7 +18,7 @@ import { type RelayEnd, RelayPair } from '../hbone/relay-pair.ts';
 import { SocketPair, type SocketPairState } from '../hbone/socket-pair.ts';
 import type { StayReason } from '../handover/handed-batch.ts';
 import type { HandedConnection, LocalState, OutboundState } from '../handover/handed-state.ts';
-import type { Arrival, HandedListener, Movable, MovingListener } from '../handover/movable.ts';
+import type { Arrival, HandedListener, Movable, MovableKind, MovingListener } from '../handover/movable.ts';
 import type { PooledSession, SessionWaiter } from '../hbone/session-pool.ts';
 import type { DataThread } from './data-thread.ts';
 import { dial, neverAccelerate } from './dialer.ts';
@@ -450,6 +450,14 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
   }
 
   // -- From one process to the next
+
+  get kind(): MovableKind {
+    return this.#local === undefined ? 'outbound' : 'local';
+  }
+
+  get isTunnel(): boolean {
+    return false;
+  }
 
   get connections(): number {
     return 1;

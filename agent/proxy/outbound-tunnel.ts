@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '@landbridge/core/result.ts';
 import type { StayReason } from '../handover/handed-batch.ts';
 import type { HandedConnection, OutboundTunnelState } from '../handover/handed-state.ts';
-import type { Arrival, Movable } from '../handover/movable.ts';
+import type { Arrival, Movable, MovableKind } from '../handover/movable.ts';
 import type { PooledSession } from '../hbone/session-pool.ts';
 import { TlsChannel } from '../hbone/tls-channel.ts';
 import type { DataThread } from './data-thread.ts';
@@ -41,6 +41,14 @@ export class OutboundTunnel implements Movable, Arrival {
     if (areKnown) return ok(arrived);
     arrived.forget();
     return err('a stream that this tunnel can not have');
+  }
+
+  get kind(): MovableKind {
+    return this.#tunnel.hasNested ? 'double-tunnel' : 'outbound-tunnel';
+  }
+
+  get isTunnel(): boolean {
+    return true;
   }
 
   get connections(): number {

@@ -7,7 +7,7 @@ import { type RelayEnd, RelayPair } from '../hbone/relay-pair.ts';
 import { SocketPair } from '../hbone/socket-pair.ts';
 import type { StayReason } from '../handover/handed-batch.ts';
 import type { HandedConnection, PlaintextState } from '../handover/handed-state.ts';
-import type { Arrival, Movable } from '../handover/movable.ts';
+import type { Arrival, Movable, MovableKind } from '../handover/movable.ts';
 import type { DataThread } from './data-thread.ts';
 import { dialApplication } from './dialer.ts';
 import { OWN_PORTS } from './inbound-connection.ts';
@@ -123,6 +123,14 @@ export class PlaintextConnection implements NearOwner, GuardedConnection, Metere
   }
 
   // -- From one process to the next
+
+  get kind(): MovableKind {
+    return 'plaintext';
+  }
+
+  get isTunnel(): boolean {
+    return false;
+  }
 
   get connections(): number {
     return 1;

@@ -15,13 +15,28 @@ export class PlaneSource implements HandoverSource {
   readonly #plane: DataPlane;
   /** Whose batch is on its way. */
   readonly #threadOf = new WeakMap<HandedBatch, number>();
+  /** The first one that has not rehearsed often enough. */
+  #rehearsing = 0;
 
   constructor(plane: DataPlane) {
     this.#plane = plane;
   }
 
   async begin(): Promise<void> {
+    this.#rehearsing = 0;
     for (let thread = 0; thread < this.#plane.threads; thread++) await ask(this.#plane, thread, (id) => ({ kind: 'handover-begin', id }));
+  }
+
+  /** Of one thread after the other. */
+  async rehearse(sockets: number): Promise<HandedBatch | undefined> {
+    for (; this.#rehearsing < this.#plane.threads; this.#rehearsing++) {
+      const { outcome } = await ask(this.#plane, this.#rehearsing, (id) => ({ kind: 'handover-rehearse', id, sockets }));
+      if (outcome.kind === 'failed') throw new LandbridgeError('bad-handover', outcome.reason);
+      if (outcome.kind !== 'rehearsal') continue;
+      const { memory, bytes, fds, connections } = outcome;
+      return { memory, bytes, fds, connections };
+    }
+    return undefined;
   }
 
   async next(limit: number, sockets: number): Promise<NextBatch> {
@@ -87,15 +102,18 @@ export class PlaneSink implements HandoverSink {
     const thread = this.#turn++ % this.#plane.threads;
     const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-prepare', id: question, memory, fds }));
     if (outcome.kind === 'prepared') {
-      const prepared: ThreadBatch = { connections: outcome.connections, thread, id };
+      const { connections, tunnels } = outcome;
+      const prepared: ThreadBatch = { connections, tunnels, thread, id };
       return { kind: 'prepared', prepared };
     }
     return { kind: 'refused', reason: outcome.kind === 'refused' ? outcome.reason : 'the data thread did not say why' };
   }
 
-  async start(prepared: PreparedBatch): Promise<void> {
+  async start(prepared: PreparedBatch): Promise<number> {
     const { thread, id: of } = prepared as ThreadBatch;
-    await ask(this.#plane, thread, (id) => ({ kind: 'handover-start', id, prepared: of }));
+    const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-start', id, prepared: of }));
+    if (outcome.kind !== 'started') throw new LandbridgeError('internal', `a data thread answered with ${outcome.kind}`);
+    return outcome.atMs;
   }
 
   async discard(prepared: PreparedBatch): Promise<void> {

@@ -3,7 +3,7 @@ import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { readSealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
 import { type HandedConnection, parseHanded, type TunnelState } from '../handover/handed-state.ts';
-import { MAX_BATCH_BYTES } from '../handover/handed-batch.ts';
+import { MAX_BATCH_BYTES, machineMs } from '../handover/handed-batch.ts';
 import type { Arrival } from '../handover/movable.ts';
 import { sessionFault } from '../hbone/http2-state.ts';
 import { channelFault } from '../hbone/tls-channel.ts';
@@ -39,7 +39,7 @@ export class ThreadArrivals {
     const reason = this.#read(memory, fds, arrivals);
     if (reason === undefined) {
       this.#prepared.set(id, { arrivals, fds });
-      return { kind: 'prepared', connections: arrivals.reduce((sum, { connections }) => sum + connections, 0) };
+      return { kind: 'prepared', connections: arrivals.reduce((sum, { connections }) => sum + connections, 0), tunnels: arrivals.filter(({ isTunnel }) => isTunnel).length };
     }
     drop({ arrivals, fds });
     return { kind: 'refused', reason };
@@ -115,8 +115,10 @@ export class ThreadArrivals {
     return pod.ok && pod.value.policies === undefined ? err(`the policies of pod ${uid} are not known yet`) : pod;
   }
 
-  start(id: number): void {
+  /** Since when they go on, by the clock of the machine. */
+  start(id: number): number {
     for (const arrival of this.#take(id)?.arrivals ?? []) arrival.start();
+    return machineMs();
   }
 
   discard(id: number): void {

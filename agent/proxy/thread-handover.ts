@@ -2,12 +2,21 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { sealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { machineMs, MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type Staying, type StayReason } from '../handover/handed-batch.ts';
 import { BatchWriter } from '../handover/handed-state.ts';
-import type { Movable } from '../handover/movable.ts';
+import type { Movable, MovableKind } from '../handover/movable.ts';
 import type { DataThread } from './data-thread.ts';
 import type { HandoverOutcome, ToThread } from './thread-messages.ts';
 
 /** What may cut connections, or needs all of them: to be done once it is known whose they are. A batch is away for a fraction of a second. */
 const DEFERRED: ReadonlySet<ToThread['kind']> = new Set(['pod-gone', 'trust', 'policies', 'drain', 'stop']);
+
+/** Of each kind: what is compiled is so after a few hundred calls. */
+const REHEARSALS = 2;
+/** Connections of a kind: fewer stand still for a moment only, however new the code is. */
+const WORTH_REHEARSING = 32;
+/** What connections have queued is more of it than what takes time. */
+const MAX_REHEARSAL_BYTES = 1024 * 1024;
+
+const sumOf = (movables: readonly Movable[]): number => movables.reduce((sum, { connections }) => sum + connections, 0);
 
 /** The old process' half of a hand-over, for the connections of one data thread. */
 export class ThreadHandover {
@@ -19,6 +28,8 @@ export class ThreadHandover {
   #suspects = new WeakSet<Movable>();
   #refused = new WeakSet<Movable>();
   readonly #tooLarge = new WeakSet<Movable>();
+  /** How often what kind was rehearsed. */
+  readonly #rehearsals = new Map<MovableKind, number>();
   #mostSockets = MAX_BATCH_SOCKETS;
 
   constructor(thread: DataThread) {
@@ -34,8 +45,56 @@ export class ThreadHandover {
 
   /** Whoever refused something may be gone, or know by now what it did not know. */
   begin(): void {
+    this.#rehearsals.clear();
     this.#suspects = new WeakSet();
     this.#refused = new WeakSet();
+  }
+
+  /**
+   * What is about to be done with all connections of a kind, done before with some of them, which go on: code that has never
+   * run takes several times as long, and so would their pause.
+   */
+  rehearse(mostSockets: number): HandoverOutcome {
+    this.#mostSockets = mostSockets;
+    for (const [kind, movables] of this.#byKind()) {
+      const often = this.#rehearsals.get(kind) ?? 0;
+      if (often === REHEARSALS || sumOf(movables) < WORTH_REHEARSING) continue;
+      this.#rehearsals.set(kind, often + 1);
+      return this.#rehearsalOf(movables);
+    }
+    return { kind: 'none-left' };
+  }
+
+  #byKind(): ReadonlyMap<MovableKind, readonly Movable[]> {
+    const kinds = new Map<MovableKind, Movable[]>();
+    for (const movable of this.#thread.movables()) {
+      if (this.#whyStays(movable) !== undefined || movable.connections === 0) continue;
+      const those = kinds.get(movable.kind);
+      if (those === undefined) kinds.set(movable.kind, [movable]);
+      else those.push(movable);
+    }
+    return kinds;
+  }
+
+  /** Nothing of it is read or written while this thread does this. */
+  #rehearsalOf(movables: readonly Movable[]): HandoverOutcome {
+    const writer = new BatchWriter();
+    let [connections, sockets] = [0, 0];
+    // Those with the fewest connections: nobody else has a turn meanwhile.
+    for (const movable of movables.toSorted((a, b) => a.connections - b.connections)) {
+      if (connections >= WORTH_REHEARSING || writer.size > MAX_REHEARSAL_BYTES || sockets + movable.sockets > this.#mostSockets) break;
+      writer.add(movable.handed);
+      connections += movable.connections;
+      sockets += movable.sockets;
+    }
+    const { parts, size: bytes, fds } = writer.batch();
+    try {
+      return { kind: 'rehearsal', memory: sealedMemory(parts).release(), bytes, fds, connections };
+    } catch (thrown) {
+      return { kind: 'failed', reason: LandbridgeError.from(thrown).message };
+    } finally {
+      writer.clear();
+    }
   }
 
   /** Up to `limit` connections, of at most so many sockets. */
@@ -61,7 +120,7 @@ export class ThreadHandover {
 
   #choose(limit: number): { readonly taken: readonly Movable[]; readonly isAnyUnsettled: boolean } {
     const taken: Movable[] = [];
-    let [connections, sockets, isAnyUnsettled] = [0, 0, this.#thread.isShakingHands];
+    let [weights, sockets, isAnyUnsettled] = [0, 0, this.#thread.isShakingHands];
     for (const movable of this.#thread.movables()) {
       const stays = this.#whyStays(movable);
       if (stays !== undefined) {
@@ -69,11 +128,12 @@ export class ThreadHandover {
         continue;
       }
       const isSuspect = this.#suspects.has(movable);
-      if (taken.length > 0 && (isSuspect || connections + movable.connections > limit || sockets + movable.sockets > MAX_PACKET_SOCKETS)) continue;
+      const weight = movable.connections;
+      if (taken.length > 0 && (isSuspect || weights + weight > limit || sockets + movable.sockets > MAX_PACKET_SOCKETS)) continue;
       taken.push(movable);
-      connections += movable.connections;
+      weights += weight;
       sockets += movable.sockets;
-      if (isSuspect || connections >= limit) break;
+      if (isSuspect || weights >= limit) break;
     }
     return { taken, isAnyUnsettled };
   }
@@ -93,7 +153,7 @@ export class ThreadHandover {
       const { handed } = movable;
       writer.add(handed);
       frozen.push(movable);
-      if ('tunnel' in handed.state) tunnels++;
+      if (movable.isTunnel) tunnels++;
       connections += movable.connections;
       // What follows goes with the next batch.
       if (writer.size > MAX_BATCH_BYTES / 2) break;

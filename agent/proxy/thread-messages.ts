@@ -75,6 +75,7 @@ export type ToThread =
   | { readonly kind: 'access-log'; readonly mode: ConnectionTuning['accessLog'] }
   /** {@link HandoverSource} of one thread: each is answered by `handover` with the same id. */
   | { readonly kind: 'handover-begin'; readonly id: number }
+  | { readonly kind: 'handover-rehearse'; readonly id: number; readonly sockets: number }
   | { readonly kind: 'handover-next'; readonly id: number; readonly limit: number; readonly sockets: number }
   | { readonly kind: 'handover-commit'; readonly id: number }
   | { readonly kind: 'handover-count'; readonly id: number }
@@ -118,7 +119,11 @@ export type HandoverOutcome =
   /** Nothing can move: at this moment, or ever. */
   | { readonly kind: 'later' | 'none-left' }
   | { readonly kind: 'staying'; readonly staying: Staying }
-  | { readonly kind: 'prepared'; readonly connections: number }
+  /** As a batch, of which nothing stands still. */
+  | { readonly kind: 'rehearsal'; readonly memory: number; readonly bytes: number; readonly fds: readonly number[]; readonly connections: number }
+  | { readonly kind: 'prepared'; readonly connections: number; readonly tunnels: number }
+  /** By the clock of the machine. */
+  | { readonly kind: 'started'; readonly atMs: number }
   | { readonly kind: 'refused'; readonly reason: string }
   /** The batch could not be written, and goes on here. */
   | { readonly kind: 'failed'; readonly reason: string };

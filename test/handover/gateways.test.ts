@@ -110,7 +110,7 @@ test.serial('a session inside a tunnel whose workload the new process would not 
   const socket = connect({ port: pod.port, host: HERE });
   socket.write('before');
   t.is(String(await once(socket, 'data')), 'before');
-  t.deepEqual(await handOver(old, next), { moved: 0, batches: 1, refusals: ['a stream that this tunnel can not have'], staying: { refused: 1 } });
+  t.deepEqual(await handOver(old, next), { moved: 0, batches: 1, rehearsals: 0, refusals: ['a stream that this tunnel can not have'], staying: { refused: 1 } });
   socket.write('after');
   t.is(String(await once(socket, 'data')), 'after');
   socket.destroy();

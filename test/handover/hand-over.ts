@@ -10,6 +10,7 @@ import type { TestEngine } from '../engine/engine.ts';
 export interface Outcome {
   readonly moved: number;
   readonly batches: number;
+  readonly rehearsals: number;
   readonly refusals: readonly string[];
   readonly staying: Staying;
 }
@@ -29,9 +30,10 @@ export async function handOver(from: TestEngine, to: TestEngine, limit = 16, dec
   const refusals: string[] = [];
   let [moved, batches] = [0, 0];
   await source.begin();
+  const rehearsals = await rehearse(source, sink, sockets);
   for (;;) {
     const next: NextBatch = await source.next(limit, sockets);
-    if (next.kind === 'none-left') return { moved, batches, refusals, staying: await source.staying() };
+    if (next.kind === 'none-left') return { moved, batches, rehearsals, refusals, staying: await source.staying() };
     if (next.kind === 'later') {
       await turn();
       continue;
@@ -49,6 +51,16 @@ export async function handOver(from: TestEngine, to: TestEngine, limit = 16, dec
       await sink.discard(prepared.prepared);
       await source.rollback(next.batch, 'again');
     }
+  }
+}
+
+/** As often as the old one wants; how often that was. */
+async function rehearse(source: HandoverSource, sink: HandoverSink, sockets: number): Promise<number> {
+  for (let count = 0; ; count++) {
+    const batch = await source.rehearse(sockets);
+    if (batch === undefined) return count;
+    const prepared = await sink.prepare(received(batch));
+    if (prepared.kind === 'prepared') await sink.discard(prepared.prepared);
   }
 }
 

@@ -181,7 +181,7 @@ test.serial('what one successor has refused is offered to the next one', async (
     return socket;
   }));
   t.like(await handOver(old, stranger), { moved: 0, staying: { refused: 3 } });
-  t.deepEqual(await handOver(old, next), { moved: 3, batches: 1, refusals: [], staying: {} });
+  t.deepEqual(await handOver(old, next), { moved: 3, batches: 1, rehearsals: 0, refusals: [], staying: {} });
   for (const socket of sockets) {
     t.is(await said(socket, 'after'), 'after');
     socket.destroy();

@@ -118,7 +118,7 @@ test.serial('of a batch with a kind of connection that only a later version has 
 
 async function give(formats: readonly number[]): Promise<Giving> {
   await using channel = await connectedChannel();
-  channel.successor.send(encodeHandoverPacket({ kind: 'hello', formats, sockets: MAX_BATCH_SOCKETS }), []);
+  channel.successor.send(encodeHandoverPacket({ kind: 'hello', formats, sockets: MAX_BATCH_SOCKETS, rehearses: false }), []);
   return await giveConnections(channel.giver, new PlaneSource(engines[0].plane), { signal: AbortSignal.timeout(20_000) });
 }
 

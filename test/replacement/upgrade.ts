@@ -25,27 +25,33 @@ interface Batch {
   readonly state_bytes: number;
 }
 
-/** What an agent has said of the batches that it gave, and of the whole. */
+/** What an agent has said of a hand-over that it gave. */
 interface Given {
-  readonly batches: readonly Batch[];
   readonly connections: number;
   readonly tookMs: number;
   readonly staying: object;
 }
 
-/** Reads what an agent says until it ends; its first hand-over with connections is the one that counts. */
+/** Reads what an agent says until it ends. */
 async function given(agent: NodeAgent): Promise<readonly Given[]> {
   const all: Given[] = [];
-  let batches: Batch[] = [];
   for (;;) {
-    const line = JSON.parse(await agent.line()) as { readonly msg: string; readonly fate?: string; readonly took_ms: number; readonly staying: object } & Batch;
-    if (line.msg === 'batch of connections' && line.fate === 'given') batches.push(line);
-    if (line.msg === 'connections handed over') {
-      all.push({ batches, connections: line.connections, tookMs: line.took_ms, staying: line.staying });
-      batches = [];
-    }
+    const line = JSON.parse(await agent.line()) as { readonly msg: string; readonly connections: number; readonly took_ms: number; readonly staying: object };
+    if (line.msg === 'connections handed over') all.push({ connections: line.connections, tookMs: line.took_ms, staying: line.staying });
     if (line.msg === 'agent stopped') return all;
   }
+}
+
+/** The batches in which so many connections have come to an agent, as it has said. */
+async function taken(agent: NodeAgent, connections: number): Promise<readonly Batch[]> {
+  const batches: Batch[] = [];
+  for (let left = connections; left > 0; ) {
+    const line = JSON.parse(await agent.line()) as { readonly msg: string } & Batch;
+    if (line.msg !== 'batch of connections taken') continue;
+    batches.push(line);
+    left -= line.connections;
+  }
+  return batches;
 }
 
 /** Of connections, each of which stood still as long as its batch. */
@@ -63,7 +69,7 @@ async function upgrade(nodes: AgentNodes, flows: Flows, first: NodeAgent, values
   await flows.longestMs();
   await flows.failed();
   const quietMs = await flows.longestMs();
-  const all: Given[] = [];
+  const all: Batch[] = [];
   for (let i = 0; i < upgrades; i++) {
     const old = agent;
     agent = await nodes.startReady('west', values);
@@ -71,20 +77,20 @@ async function upgrade(nodes: AgentNodes, flows: Flows, first: NodeAgent, values
     process.kill(old.pid, 'SIGTERM');
     const handed = await told;
     await untilEnded(old.pid, END_MS);
-    all.push(...handed);
-    const [batches, connections] = [handed.flatMap((each) => each.batches), handed.reduce((sum, each) => sum + each.connections, 0)];
+    const connections = handed.reduce((sum, each) => sum + each.connections, 0);
+    const batches = await taken(agent, connections);
+    all.push(...batches);
     if (upgrades > 3) say(`upgrade ${i + 1}: ${connections} connections in ${batches.length} batches and ${handed.map(({ tookMs }) => tookMs).join(' + ')} ms, ${batches.reduce((sum, each) => sum + each.state_bytes, 0)} bytes of state; stay ${JSON.stringify(handed.at(-1)?.staying)}; pause p50 ${shareOf(batches, 0.5)} ms, p99 ${shareOf(batches, 0.99)} ms`);
   }
   const longestMs = await flows.longestMs();
   const report = await flows.finish();
-  const batches = all.flatMap((each) => each.batches);
   if (upgrades > 3) {
-    say(pausesOf('pairs of sockets', batches.filter(({ tunnels }) => tunnels === 0)));
-    say(pausesOf('streams of tunnels', batches.filter(({ tunnels }) => tunnels > 0)));
+    say(pausesOf('pairs of sockets', all.filter(({ tunnels }) => tunnels === 0)));
+    say(pausesOf('streams of tunnels', all.filter(({ tunnels }) => tunnels > 0)));
     say(`${report.bytes} bytes received at all ends`);
   }
   const broken = brokenOf(report);
-  say(`${report.flows} flows, ${broken} broken${broken > 0 ? ` ${JSON.stringify(report.faults)}` : ''}, longest pause ${Math.round(shareOf(batches, 1))} ms of ${batches.length} batches in ${upgrades} upgrades, longest answer ${Math.round(longestMs)} ms (${Math.round(quietMs)} ms without)`);
+  say(`${report.flows} flows, ${broken} broken${broken > 0 ? ` ${JSON.stringify(report.faults)}` : ''}, longest pause ${Math.round(shareOf(all, 1))} ms of ${all.length} batches in ${upgrades} upgrades, longest answer ${Math.round(longestMs)} ms (${Math.round(quietMs)} ms without)`);
   return broken;
 }
 
