@@ -8,7 +8,7 @@
 export const HANDOVER_FORMATS: readonly number[] = [1];
 
 /** Connections that go with one batch: what is in it stands still meanwhile, so that the number sets the pause. */
-export const CONNECTIONS_PER_BATCH = 16;
+export const CONNECTIONS_PER_BATCH = 32;
 /** Sockets that go together: SCM_RIGHTS takes 253, and whoever brings a batch adds some of its own. */
 export const MAX_PACKET_SOCKETS = 240;
 /** Sockets of one batch: a tunnel has as many streams as this engine lets a peer open, and the kernel queues 10 packets (net.unix.max_dgram_qlen). */

@@ -128,7 +128,8 @@ export class ThreadHandover {
         continue;
       }
       const isSuspect = this.#suspects.has(movable);
-      const weight = movable.connections;
+      // A tunnel takes as long as one more connection.
+      const weight = movable.connections + Number(movable.isTunnel);
       if (taken.length > 0 && (isSuspect || weights + weight > limit || sockets + movable.sockets > MAX_PACKET_SOCKETS)) continue;
       taken.push(movable);
       weights += weight;
