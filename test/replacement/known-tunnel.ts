@@ -1,5 +1,5 @@
 /**
- * A tunnel whose secrets are known: `folder port identity host authority`, with the folder of the control plane and the
+ * A tunnel whose secrets are known: `folder port identity host authority streams`, with the folder of the control plane and the
  * port of its authority here. Ready once the application behind it has answered. Then writes the tunnel's traffic secrets
  * (RFC 8446, section 7.1), in hex, and at each SIGHUP what the application answers to one more message.
  */
@@ -13,7 +13,7 @@ import { GrpcCertificateAuthority } from '@landbridge/agent/identity/ca-client.t
 import { makeRequest } from '@landbridge/agent/identity/csr.ts';
 
 const HBONE_PORT = 15008;
-const [folder = '', port = '', identity = '', host = '', authority = ''] = process.argv.slice(2);
+const [folder = '', port = '', identity = '', host = '', authority = '', streams = '1'] = process.argv.slice(2);
 const read = (name: string): Buffer => readFileSync(path.join(folder, name));
 const { keyPem, requestPem } = await makeRequest(identity as SpiffeId);
 const issuer = new GrpcCertificateAuthority({ address: `https://localhost:${port}`, rootPem: () => read('ca.crt'), token: () => read('token').toString() }, 'west');
@@ -26,12 +26,14 @@ socket.on('keylog', (line: Buffer) => {
 });
 await once(socket, 'secureConnect');
 const session = http2.connect('https://tunnel', { createConnection: () => socket });
-const stream = session.request({ ':method': 'CONNECT', ':authority': authority }, { endStream: false });
-await once(stream, 'response');
+const [stream] = await Promise.all(Array.from({ length: Number(streams) }, () => session.request({ ':method': 'CONNECT', ':authority': authority }, { endStream: false })).map(async (each) => {
+  await once(each, 'response');
+  return each;
+}));
 
 async function said(word: string): Promise<string> {
-  stream.write(word);
-  const [answer] = (await once(stream, 'data')) as [Buffer];
+  stream?.write(word);
+  const [answer] = (await once(stream as http2.ClientHttp2Stream, 'data')) as [Buffer];
   return answer.toString();
 }
 

@@ -14,6 +14,8 @@ import { echo } from './load.ts';
 
 const AUTHORITY_PORT = 15012;
 const KNOWN_TUNNEL = path.join(import.meta.dirname, 'known-tunnel.ts');
+/** Enough for a rehearsal of the hand-over. */
+const STREAMS = 40;
 const WAIT_MS = 30_000;
 const values = { 'handover.enabled': true, terminationGracePeriodSeconds: 60, logLevel: 'debug' };
 
@@ -67,7 +69,7 @@ test.serial('the keys of a connection that has moved twice are with the agent th
   const [west, server] = [nodes.mesh.node('west'), nodes.mesh.pod('server')];
   await server.start(echo(TARGET_PORT));
   const old = await nodes.startReady('west', values);
-  const tunnel = await west.start([process.execPath, KNOWN_TUNNEL, nodes.directory, String(AUTHORITY_PORT), 'spiffe://west.landbridge/ns/shop/sa/peer', server.address, `${server.address}:${TARGET_PORT}`]);
+  const tunnel = await west.start([process.execPath, KNOWN_TUNNEL, nodes.directory, String(AUTHORITY_PORT), 'spiffe://west.landbridge/ns/shop/sa/peer', server.address, `${server.address}:${TARGET_PORT}`, String(STREAMS)]);
   const sought = needles(JSON.parse(await tunnel.line()) as readonly string[]);
   const ask = async (): Promise<string> => {
     process.kill(tunnel.pid, 'SIGHUP');
@@ -87,8 +89,8 @@ test.serial('the keys of a connection that has moved twice are with the agent th
     const next = await nodes.startReady('west', values);
     process.kill(giver.pid, 'SIGTERM');
     // A successor that is slow is asked again.
-    lines += await linesUntil(giver, /"connections":1,.*connections handed over/);
-    lines += await linesUntil(next, /"connections":1,.*connections taken over/);
+    lines += await linesUntil(giver, new RegExp(`"connections":${STREAMS},.*connections handed over`));
+    lines += await linesUntil(next, new RegExp(`"connections":${STREAMS},.*connections taken over`));
     t.is(await ask(), message);
     after.push(await find(giver, sought));
     giver = next;
