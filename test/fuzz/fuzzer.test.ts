@@ -59,9 +59,18 @@ test('an input that never ends is a fault, not the end of the fuzzer', (t) => {
   const endless = target((input) => {
     while (input[0] === 1);
   }, { examples: [Uint8Array.of(1)] });
-  t.like(fuzz(endless, { ms: 20, seed: 1, kept: [], clock: fakeClock(), hangMs: 100 }).fault, { input: Uint8Array.of(1), reason: 'does not end within 100 ms' });
+  t.like(fuzz(endless, { ms: 20, seed: 1, kept: [], clock: MACHINE_CLOCK, hangMs: 100 }).fault, { input: Uint8Array.of(1), reason: 'does not end within 100 ms' });
   const backtracks = target((input) => void /^(a+)+$/.test(Buffer.from(input).toString()), { dictionary: [Buffer.from(`${'a'.repeat(40)}b`)], examples: [Uint8Array.of(0)] });
-  t.regex(fuzz(backtracks, { ms: 60_000, seed: 1, kept: [], clock: fakeClock(), hangMs: 300 }).fault?.reason ?? '', /does not end/);
+  t.regex(fuzz(backtracks, { ms: 60_000, seed: 1, kept: [], clock: MACHINE_CLOCK, hangMs: 300 }).fault?.reason ?? '', /does not end/);
+});
+
+test('a round that waited for the processor is done again', (t) => {
+  let tries = 0;
+  const waits = target(() => {
+    // By the clock that is told, no work at all.
+    if (tries++ === 0) for (;;);
+  });
+  t.is(fuzz(waits, { ms: 20, seed: 1, kept: [], clock: fakeClock(), hangMs: 100 }).fault, undefined);
 });
 
 test('inputs of past failures come first, and then the examples', (t) => {
