@@ -105,6 +105,8 @@ async function main(): Promise<void> {
   const open = { isIdle: async () => names.isIdle() && (await plane.isIdle()), drain: async (grace: AbortSignal) => void (await Promise.all([plane.drain(grace), names.drain(grace)])) };
   log.info({ grace_ms: graceMs }, 'agent stops: connections may end by themselves');
   await depart(served, open, ports, AbortSignal.timeout(graceMs));
+  const cut = await plane.openConnections();
+  if (cut > 0) log.warn({ connections: cut }, 'open connections end: the grace period is over');
   await served.end();
   reporting.abort();
   // A thread that is stuck answers no report.

@@ -262,6 +262,12 @@ export class DataPlane implements AsyncDisposable {
     while (!signal.aborted && !(await this.#is(({ openConnections, sockets }) => openConnections === 0 && sockets <= OWN_SOCKETS))) await waitFor(POLL_MS, signal);
   }
 
+  /** In all threads that answer. */
+  async openConnections(): Promise<number> {
+    const replies = await this.#ask('count-now', COUNT_MS);
+    return replies.reduce((sum, { reply }) => sum + (reply.kind === 'counts' ? reply.openConnections : 0), 0);
+  }
+
   /** Whether no connection is open. */
   async isIdle(): Promise<boolean> {
     return await this.#is(({ openConnections }) => openConnections === 0);

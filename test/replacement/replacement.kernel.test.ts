@@ -27,6 +27,15 @@ async function told<T>(load: Program): Promise<T> {
   return JSON.parse(await load.line()) as T;
 }
 
+/** How many connections an agent that has ended said that it cuts. */
+async function cutBy(agent: NodeAgent): Promise<number> {
+  for (let cut = 0; ; ) {
+    const line = JSON.parse(await agent.line()) as { readonly msg: string; readonly connections: number };
+    if (line.msg.startsWith('open connections end')) cut = line.connections;
+    if (line.msg === 'agent stopped') return cut;
+  }
+}
+
 const outcome = async (argv: readonly string[]): Promise<number> => await promisify(execFile)(argv[0] ?? '', argv.slice(1)).then(() => 0, (error: { code: number }) => error.code);
 
 test.serial(`${REPLACEMENTS} replacements of an agent under load break no new connection, and open ones go on while the agent that goes has time`, async (t) => {
@@ -67,6 +76,7 @@ test.serial(`${REPLACEMENTS} replacements of an agent under load break no new co
       await untilEnded(old.pid, END_MS);
       for (const call of long) t.not((await told<LongCall>(call)).end, '', 'cut with the end of the grace period');
     }
+    t.is(await cutBy(old), isLast ? long.length : 0);
   }
   const callsOf = async (load: Program): Promise<number> => {
     process.kill(load.pid, 'SIGHUP');
