@@ -5,50 +5,27 @@ import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
 import { echo } from '../engine/applications.ts';
-import { candidate, HERE, TestEngine, type TestPod } from '../engine/engine.ts';
+import { HERE, type TestEngine } from '../engine/engine.ts';
 import { echoTunnel, NodeServer } from '../engine/node-peers.ts';
+import { AUTHORITY, GatewayScene } from './gateway-scene.ts';
 import { handOver } from './hand-over.ts';
 import { KINDS, MovedTraffic } from './moved-traffic.ts';
 
 const ROUNDS = 4;
 /** Received between two moves, so that each finds another state. */
 const BETWEEN = 500_000;
-const AUTHORITY = 'echo.test.svc.clusterset.local:80';
-
-/** Of the client and the gateway, and of the workload behind it. */
-const [near, far] = [new TestAuthority('near.example'), new TestAuthority('far.example')];
+const scene = new GatewayScene();
+const { near, far, gateway, workload, callers, called } = scene;
 const stranger = new TestAuthority('far.example');
-const [client, gateway, workload] = [near.certificate('client'), near.certificate('gateway'), far.certificate('workload')];
-type Agents = readonly [TestEngine, TestEngine];
-const callers: Agents = [new TestEngine(), new TestEngine()];
-const called: Agents = [new TestEngine(), new TestEngine()];
-const between = new TestEngine();
-test.serial.afterEach.always(() => Promise.all([...callers, ...called, between].map((engine) => engine.reset())));
+test.serial.afterEach.always(async () => await scene.reset());
 test.after.always(async () => {
-  for (const each of [near, far, stranger]) each[Symbol.dispose]();
-  for (const engine of [...callers, ...called, between]) await engine[Symbol.asyncDispose]();
+  stranger[Symbol.dispose]();
+  await scene[Symbol.asyncDispose]();
 });
-
-/** A client of a workload behind a gateway, whose application listens at a port. */
-function throughGateway(port: number): TestPod {
-  for (const engine of [...callers, ...called, between]) engine.trust(near, far);
-  const [behind] = called.map((engine) => {
-    engine.inbound = () => ({ kind: 'dial', port, service: undefined, tunnel: undefined, proxyDestination: undefined });
-    return engine.server(workload);
-  });
-  const passing = between.server(gateway, { kind: 'gateway' });
-  between.plans(passing.uid, () => ({ kind: 'balance', service: undefined, candidates: [candidate((behind as TestPod).port, workload.identity, { hop: 'plain', authority: '' })], limits: { maxConnections: undefined, maxPending: undefined }, affinity: 'none' }));
-  return callersTo(passing.port);
-}
-
-function callersTo(port: number): TestPod {
-  const [pod] = callers.map((engine) => engine.client(client, [candidate(port, gateway.identity, { hop: 'double-hbone', authority: AUTHORITY, innerIdentities: [workload.identity] })], { network: 'east' }));
-  return pod as TestPod;
-}
 
 test.serial('no byte is lost or repeated where a client of a gateway moves, and the workload behind it', async (t) => {
   await using traffic = await MovedTraffic.start();
-  const pod = throughGateway(traffic.port);
+  const pod = scene.throughGateway(traffic.port);
   for (const kind of Object.keys(KINDS)) await traffic.begin(kind, pod.port);
   let [from, next] = [0, 1];
   let moved = 0;
@@ -65,7 +42,7 @@ test.serial('no byte is lost or repeated where a client of a gateway moves, and 
 
 test.serial('a connection through a gateway ends in the new process with all that is known of it', async (t) => {
   await using application = await echo();
-  const pod = throughGateway(application.port);
+  const pod = scene.throughGateway(application.port);
   const [old, next] = callers;
   const socket = connect({ port: pod.port, host: HERE });
   socket.write('before');
@@ -90,7 +67,7 @@ test.serial('other implementations see one connection of either kind', async (t)
     onward.on('error', () => stream.destroy());
     stream.pipe(onward).pipe(stream);
   });
-  const pod = callersTo(passing.port);
+  const pod = scene.callersTo(passing.port);
   const socket = connect({ port: pod.port, host: HERE });
   for (const [from, to] of [callers, [callers[1], callers[0]], callers] as const) {
     socket.write('x'.repeat(1000));
@@ -104,7 +81,7 @@ test.serial('other implementations see one connection of either kind', async (t)
 
 test.serial('a session inside a tunnel whose workload the new process would not speak to stays in the old one', async (t) => {
   await using application = await echo();
-  const pod = throughGateway(application.port);
+  const pod = scene.throughGateway(application.port);
   const [old, next] = callers;
   next.trust(near, { trustDomain: 'far.example', rootPem: stranger.rootPem });
   const socket = connect({ port: pod.port, host: HERE });
@@ -118,7 +95,7 @@ test.serial('a session inside a tunnel whose workload the new process would not 
 
 test.serial('a connection whose session inside is cut for its roots is so in the process that has it', async (t) => {
   await using application = await echo();
-  const pod = throughGateway(application.port);
+  const pod = scene.throughGateway(application.port);
   const [old, next] = callers;
   const socket = connect({ port: pod.port, host: HERE });
   socket.write('before');

@@ -55,7 +55,7 @@ export async function handOver(from: TestEngine, to: TestEngine, limit = 16, dec
 }
 
 /** As often as the old one wants; how often that was. */
-async function rehearse(source: HandoverSource, sink: HandoverSink, sockets: number): Promise<number> {
+export async function rehearse(source: HandoverSource, sink: HandoverSink, sockets: number): Promise<number> {
   for (let count = 0; ; count++) {
     const batch = await source.rehearse(sockets);
     if (batch === undefined) return count;

@@ -23,7 +23,7 @@ test.after.always(async () => {
   authority[Symbol.dispose]();
   for (const engine of engines) await engine[Symbol.asyncDispose]();
 });
-const signal = AbortSignal.timeout(50_000);
+const soon = (): AbortSignal => AbortSignal.timeout(50_000);
 
 /** A client of another implementation, with its tunnels to an application. */
 async function withStreams(under: (streams: readonly ClientHttp2Stream[]) => Promise<void>): Promise<void> {
@@ -46,7 +46,7 @@ test.serial('it moves in several packets, with each stream at its own socket', a
   await withStreams(async (streams) => {
     for (const [i, stream] of streams.entries()) t.is(await said(stream, `before ${i}`), `before ${i}`);
     await using channel = await connectedChannel();
-    const [given, taken] = await Promise.all([giveConnections(channel.giver, new PlaneSource(engines[0].plane), { signal, batchMs: 20_000 }), takeConnections(channel.successor, new PlaneSink(engines[1].plane), { signal })]);
+    const [given, taken] = await Promise.all([giveConnections(channel.giver, new PlaneSource(engines[0].plane), { signal: soon(), batchMs: 20_000 }), takeConnections(channel.successor, new PlaneSink(engines[1].plane), { signal: soon() })]);
     t.deepEqual(given, { outcome: { kind: 'complete' }, batches: 1, connections: STREAMS, staying: {} });
     t.like(taken, { outcome: { kind: 'complete' }, batches: 1, connections: STREAMS });
     for (const [i, stream] of streams.entries()) t.is(await said(stream, `after ${i}`), `after ${i}`);
@@ -58,7 +58,7 @@ async function toOneOfBefore(): Promise<Giving> {
   await using channel = await connectedChannel();
   const hello = encodeHandoverPacket({ kind: 'hello', formats: [1], sockets: 0, rehearses: false });
   channel.successor.send(hello.subarray(0, hello.length - 8), []);
-  return await giveConnections(channel.giver, new PlaneSource(engines[0].plane), { signal, patience: AbortSignal.timeout(0) });
+  return await giveConnections(channel.giver, new PlaneSource(engines[0].plane), { signal: soon(), patience: AbortSignal.timeout(0) });
 }
 
 test.serial('it stays where the successor takes one packet only', async (t) => {
@@ -76,7 +76,7 @@ test.serial('a successor that dies before the packets come has nothing, and all 
       const next = await source.next(...limits);
       channel.successor[Symbol.dispose]();
       return next;
-    } }, { signal });
+    } }, { signal: soon() });
     channel.successor.send(encodeHandoverPacket({ kind: 'hello', formats: [1], sockets: 1200, rehearses: false }), []);
     t.like(await giving, { outcome: { kind: 'successor-gone' }, connections: 0, staying: { untaken: STREAMS } });
     for (const [i, stream] of streams.entries()) t.is(await said(stream, `goes on ${i}`), `goes on ${i}`);
