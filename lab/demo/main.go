@@ -1,6 +1,7 @@
 // Command demo is the lab's application: `demo serve` answers on :8080 who it is and who called,
 // `demo get URL` calls it from another pod, `demo hold HOST:PORT` keeps one connection to it open,
-// `demo stream HOST:PORT` has bytes on one all the time, `demo idle` waits to be used by kubectl exec.
+// `demo stream HOST:PORT` has bytes on one all the time, `demo follow URL` calls again and again and says who answered
+// when, `demo idle` waits to be used by kubectl exec.
 package main
 
 import (
@@ -44,6 +45,8 @@ func main() {
 		err = serve(ctx)
 	case "get":
 		err = get(ctx, os.Args[2:])
+	case "follow":
+		err = follow(ctx, os.Args[2:])
 	case "hold":
 		err = hold(ctx, os.Args[2:])
 	case "stream":
@@ -51,7 +54,7 @@ func main() {
 	case "idle":
 		<-ctx.Done()
 	default:
-		fmt.Fprintln(os.Stderr, "usage: demo serve | demo get URL [--body TEXT] [--timeout 3s] [--count N] [--every 0s] | demo hold HOST:PORT [--for 10s] [--every 50ms] | demo stream HOST:PORT [--for 10s] | demo idle")
+		fmt.Fprintln(os.Stderr, "usage: demo serve | demo get URL [--body TEXT] [--timeout 3s] [--count N] [--every 0s] | demo follow URL [--timeout 1s] [--every 3ms] | demo hold HOST:PORT [--for 10s] [--every 50ms] | demo stream HOST:PORT [--for 10s] | demo idle")
 		os.Exit(64)
 	}
 	if err != nil {
@@ -136,6 +139,52 @@ func call(ctx context.Context, client *http.Client, url, body string) error {
 		return fmt.Errorf("%s answered %s", url, response.Status)
 	}
 	return nil
+}
+
+// follow calls until its standard input ends, each time on a connection of its own, and says of each call when it
+// ended, by the machine's clock in milliseconds, and which pod answered, or "-" where none did. Of whoever runs it by
+// `kubectl exec -i`, only the end of the input tells that he is gone.
+func follow(ctx context.Context, args []string) error {
+	var url string
+	if len(args) > 0 {
+		url, args = args[0], args[1:]
+	}
+	flags := flag.NewFlagSet("follow", flag.ExitOnError)
+	timeout := flags.Duration("timeout", time.Second, "limit for each call, connecting included")
+	every := flags.Duration("every", 3*time.Millisecond, "pause between calls")
+	flags.Parse(args)
+	client := &http.Client{Timeout: *timeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	for ctx.Err() == nil {
+		pod := answering(ctx, client, url)
+		if _, err := fmt.Printf("%.3f %s\n", float64(time.Now().UnixMicro())/1000, pod); err != nil {
+			return err
+		}
+		time.Sleep(*every)
+	}
+	return nil
+}
+
+func answering(ctx context.Context, client *http.Client, url string) string {
+	const nobody = "-"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nobody
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nobody
+	}
+	defer response.Body.Close()
+	var said answer
+	if json.NewDecoder(response.Body).Decode(&said) != nil {
+		return nobody
+	}
+	return said.Pod
 }
 
 // echoLines repeats on :8081 whatever a connection sends, until it ends.

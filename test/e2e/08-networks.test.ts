@@ -192,7 +192,8 @@ test.serial('an endpoint that becomes ready, or is not any more, again and again
   t.deepEqual(failures(), []);
   times.sort((a, b) => a - b);
   const quantile = (q: number): string => (times[Math.ceil(q * times.length) - 1] ?? Number.NaN).toFixed(0);
-  t.log(`${CHANGES} changes to ready through a gateway: p50 ${quantile(0.5)} ms, p99 ${quantile(0.99)} ms`);
+  // A caller meets it among the others by chance: bench/gateway-endpoint-latency.ts measures without that.
+  t.log(`${CHANGES} changes to ready through a gateway, until a caller met the endpoint among four: p50 ${quantile(0.5)} ms, p99 ${quantile(0.99)} ms`);
   t.is(times.filter(Number.isFinite).length, CHANGES);
 });
 
