@@ -23,6 +23,13 @@ test('only healthy endpoints of this network that take tunnels are given any', (
   t.is(reason(plan([ECHO, local(2, { network: 'west', addresses: ['west/10.1.0.2'] })])), 'no healthy endpoint for echo.demo.svc.clusterset.local:8080');
 });
 
+test('endpoints of another cluster, which prove an identity that no client expects behind this gateway, are given none', (t) => {
+  const theirs = local(2, { cluster: 'north', trustDomain: 'north.example' });
+  t.deepEqual(shares(plan([ECHO, local(1), theirs])), ['10.1.0.1:15008 0 1']);
+  t.is(reason(plan([ECHO, theirs])), 'no healthy endpoint for echo.demo.svc.clusterset.local:8080', 'clients look elsewhere then');
+  t.deepEqual(shares(plan([ECHO, local(2, { cluster: 'north' })])), ['10.1.0.2:15008 0 1'], 'clusters of one trust domain');
+});
+
 test('endpoints near the gateway are preferred where the service wants it', (t) => {
   t.deepEqual(shares(plan([{ ...ECHO, loadBalancing: { mode: 'failover', health: 'only-healthy', preferences: ['zone'] } }, local(1, { zone: 'z2' }), local(2, { zone: 'z1' })])), ['10.1.0.2:15008 0 1', '10.1.0.1:15008 1 1']);
 });

@@ -4,7 +4,7 @@ import type { Registry } from './registry.ts';
 import { RegistryReads } from './registry-reads.ts';
 import { type PlannedRoute, waypointsOf } from './route-planner.ts';
 import { addressesToDial, DEFAULT_HBONE_PORT, type RouteSource, type Upstream, upstreamsOfGateway, upstreamsOfService } from './upstreams.ts';
-import type { Service } from './wds-address.ts';
+import type { Service, Workload } from './wds-address.ts';
 
 export interface GatewayOptions {
   /** Whether other networks may reach a service. By default all but those of one namespace. */
@@ -40,8 +40,8 @@ function plan(reads: RegistryReads, gateway: RouteSource, hostname: string, port
 
 /** `weight` is that of a waypoint, whose upstreams share it; others have their own. */
 function draftsOf(reads: RegistryReads, gateway: RouteSource, upstreams: readonly Upstream[], weight: number | undefined): readonly CandidateDraft[] {
-  // Never on to a further network, from where it might come back; and only to what takes tunnels.
-  const near = upstreams.filter(({ workload }) => workload.network === gateway.network && (weight !== undefined || workload.tunnel === 'hbone'));
+  // Never on to a further network, from where it might come back; and only to what takes tunnels, and proves what is expected.
+  const near = upstreams.filter(({ workload }) => workload.network === gateway.network && (weight !== undefined || (workload.tunnel === 'hbone' && isExpectedBehind(gateway, workload))));
   return near.flatMap((upstream): CandidateDraft[] => {
     const { workload, rank, share } = upstream;
     const total = near.filter((other) => other.rank === rank).reduce((sum, other) => sum + other.share, 0);
@@ -51,6 +51,14 @@ function draftsOf(reads: RegistryReads, gateway: RouteSource, upstreams: readonl
       share: (weight === undefined ? share : (weight * share) / total) / ips.length,
     }));
   });
+}
+
+/**
+ * Clients expect an identity of the gateway's own cluster inside, and end a connection for good where another cluster's
+ * endpoint answers. Where they are told that there is none here, they look elsewhere.
+ */
+function isExpectedBehind({ identity }: RouteSource, { trustDomain }: Workload): boolean {
+  return identity === undefined || identity.startsWith(`spiffe://${trustDomain}/`);
 }
 
 function opaque(id: string, address: string, port: number, { workload }: Upstream): CandidateDraft['candidate'] {

@@ -21,6 +21,8 @@ const URL = 'http://far.demo.svc.clusterset.local:8080';
 const NEVER = new AbortController().signal;
 /** Of the endpoint to ready; as many back. */
 const CHANGES = 15;
+/** Times that the last endpoint of a cluster is taken from it. */
+const EMPTIED = 5;
 const GATE = 'lab.local/open';
 /** Addresses of nodes and of pods of west, in lab/plan.ts. */
 const WEST = /^(?:172\.31\.2|10\.102)\./;
@@ -201,6 +203,22 @@ test.serial('a zone that is emptied fails no call', async (t) => {
   await kubectl('east', '-n', DEMO_NAMESPACE, 'scale', 'deployment/far-z2', '--replicas=0');
   await kubectl('east', '-n', DEMO_NAMESPACE, 'wait', '--for=delete', 'pod', '-l', 'part=far-z2', '--timeout=60s');
   await keepCalling(50);
+  t.deepEqual(failures(), []);
+});
+
+test.serial('a cluster that is emptied fails no call while another one serves', async (t) => {
+  await kubectl('east', '-n', DEMO_NAMESPACE, 'scale', 'deployment/far-z1', '--replicas=0');
+  await kubectl('east', '-n', DEMO_NAMESPACE, 'wait', '--for=delete', 'pod', '-l', 'part=far-z1', '--timeout=60s');
+  await keepCalling(50);
+  t.deepEqual(failures(), []);
+  // Its gateway knows sooner than the clients do that nothing is left, each time.
+  const late = await podOf('far-late');
+  for (let i = 0; i < EMPTIED; i++) {
+    await setGate(late, true);
+    await callers[0]?.firstAnswer(({ pod }) => pod === late);
+    await setGate(late, false);
+    await keepCalling(50);
+  }
   t.deepEqual(failures(), []);
 });
 

@@ -4,7 +4,7 @@ import type { Endpoint } from '@landbridge/core/records.ts';
 import { planGateway } from '@landbridge/agent/discovery/gateway-planner.ts';
 import { Registry } from '@landbridge/agent/discovery/registry.ts';
 import { planRoute } from '@landbridge/agent/discovery/route-planner.ts';
-import { destinationOf, sourceOf } from '@landbridge/agent/discovery/test-resources.ts';
+import { destinationOf, sourceOf, spiffe } from '@landbridge/agent/discovery/test-resources.ts';
 import { parseAddress } from '@landbridge/agent/discovery/wds-address.ts';
 import type { ImportedService } from '@landbridge/federation/merge/merge.ts';
 import { exampleGateway, exampleRemote } from '@landbridge/federation/networks/example-gateways.ts';
@@ -85,9 +85,19 @@ test('a network without gateways is not reached, and neither are pods of a headl
   t.deepEqual(service === undefined ? undefined : [...headless.endpointsOf(service), ...headless.namedEndpointsOf(service)], []);
 });
 
-test('a gateway hands on to endpoints of its own network, and to none of another', (t) => {
+/** At a gateway of a cluster. */
+const handedOn = (cluster: string): string[] => {
   const registry = agentOf(exampleImport({ clusters: [near('north', endpoint('cart-1', '10.0.0.1')), far('west', endpoint('cart-2', '10.0.0.2'))] }), exampleRemote('west', exampleGateway('192.0.2.1')));
-  t.deepEqual(ways(planGateway(registry, sourceOf({ network: 'here' }), 'cart.shop.svc.clusterset.local', 80)), ['plain 10.0.0.1:15008 0 1']);
+  return ways(planGateway(registry, sourceOf({ network: 'here', cluster, identity: spiffe(`spiffe://${cluster}.landbridge/ns/landbridge-system/sa/landbridge-gateway`) }), 'cart.shop.svc.clusterset.local', 80));
+};
+
+test('a gateway hands on to endpoints of its own cluster, and to none of another network', (t) => {
+  t.deepEqual(handedOn('north'), ['plain 10.0.0.1:15008 0 1']);
+  t.deepEqual(handedOn('west'), []);
+});
+
+test('a gateway whose cluster has no endpoint any more hands on to none of another cluster, as clients expect its own', (t) => {
+  t.deepEqual(handedOn('east'), []);
 });
 
 const rules = (percents: Readonly<Record<string, number>>, caps: Readonly<Record<string, number>> = {}): ShareRules => ({ percents: new Map(Object.entries(percents)), caps: new Map(Object.entries(caps)) });

@@ -4,7 +4,7 @@ import { planGateway } from '@landbridge/agent/discovery/gateway-planner.ts';
 import { validateDestination } from '@landbridge/agent/discovery/inbound-destination.ts';
 import { networkAddress, Registry } from '@landbridge/agent/discovery/registry.ts';
 import { planRoute } from '@landbridge/agent/discovery/route-planner.ts';
-import { destinationOf, ipAddress, sourceOf } from '@landbridge/agent/discovery/test-resources.ts';
+import { destinationOf, ipAddress, sourceOf, spiffe } from '@landbridge/agent/discovery/test-resources.ts';
 import { parseAddress } from '@landbridge/agent/discovery/wds-address.ts';
 import { NO_TRAFFIC_POLICY, type RoutePlan } from '@landbridge/core/route-plan.ts';
 import { NO_RULES, type ShareRules } from '@landbridge/federation/networks/shares.ts';
@@ -21,6 +21,7 @@ import fc from 'fast-check';
 
 const NETWORK = 'here';
 const PODS = ['cart-1', 'cart-2', 'cart-3'] as const;
+const GATEWAY = sourceOf({ network: NETWORK, identity: spiffe('spiffe://east.landbridge/ns/landbridge-system/sa/landbridge-gateway') });
 const IMPORT_ADDRESS = '10.96.0.9';
 const addressOf = (pod: string): string => `10.0.0.${pod.slice(-1)}`;
 
@@ -73,7 +74,7 @@ test('new connections go to usable endpoints only, and calls by name are taken b
       for (const { address, host, of } of told) {
         const usable = usableEndpoints(of).map(({ name }) => addressOf(name)).sort();
         t.deepEqual(chosen(planRoute(registry, sourceOf({ network: NETWORK }), destinationOf(address, 80), 0)), usable, host);
-        t.deepEqual(chosen(planGateway(registry, sourceOf({ network: NETWORK }), host, 80)), usable, host);
+        t.deepEqual(chosen(planGateway(registry, GATEWAY, host, 80)), usable, host);
         for (const name of PODS) {
           const ip = ipAddress(addressOf(name));
           const pod = registry.localWorkload(networkAddress(NETWORK, ip), { namespace: 'shop', name, serviceAccount: 'cart' });
