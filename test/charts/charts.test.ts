@@ -125,13 +125,13 @@ for (const [what, values, environment, folders] of [
   });
 }
 
-test('agent: two agents of a node meet in one folder to hand connections over, where that is on', async (t) => {
+test('agent: two agents of a node meet in one folder to hand connections over, unless that is off', async (t) => {
   const of = async (values: object): Promise<Manifest> => only(await render('agent', { ...EAST, ...values }), 'DaemonSet').spec.template.spec;
-  const { containers, volumes } = await of({ 'handover.enabled': true, 'handover.directory': '/run/meet' });
+  const { containers, volumes } = await of({ 'handover.directory': '/run/meet' });
   t.like(readEnvironment(Object.fromEntries(containers[0].env.map(({ name, value }: Manifest) => [name, value ?? 'of-the-pod']))), { HANDOVER_DIRECTORY: '/run/meet' });
   const mount = containers[0].volumeMounts.find(({ mountPath }: Manifest) => mountPath === '/run/meet');
   t.like(volumes.find(({ name }: Manifest) => name === mount.name), { hostPath: { path: '/run/meet', type: 'DirectoryOrCreate' } });
-  const off = await of({});
+  const off = await of({ 'handover.enabled': false });
   t.is(JSON.stringify(off).includes('handover'), false);
   t.is(JSON.stringify(off).includes('HANDOVER'), false);
 });

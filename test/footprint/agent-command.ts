@@ -15,7 +15,8 @@ type Environment = Readonly<Record<string, string>>;
 
 /** What the chart would have the kubelet run, with this machine's files and the test's control plane. Takes agent/bundle.ts to have run. */
 export async function agentCommand(directory: string, { name, cgroupRoot, bpfRoot }: MeshNode, ports: ControlPlanePorts, values: Values, over: Environment = {}): Promise<readonly string[]> {
-  const [container] = only(await render('agent', { 'cluster.name': 'west', ...values }), 'DaemonSet').spec.template.spec.containers;
+  // All agents that tests start on this machine would meet in one folder of it.
+  const [container] = only(await render('agent', { 'cluster.name': 'west', 'handover.enabled': false, ...values }), 'DaemonSet').spec.template.spec.containers;
   return commandOf(container, name, {
     ...controlPlaneFiles(directory, ports),
     KUBERNETES_CREDENTIALS: directory,
