@@ -2,10 +2,9 @@
 import type { Candidate, RoutePlan } from '@landbridge/core/route-plan.ts';
 import type { Endpoint } from '@landbridge/core/records.ts';
 import { planGateway } from '@landbridge/agent/discovery/gateway-planner.ts';
-import { Registry } from '@landbridge/agent/discovery/registry.ts';
+import type { Registry } from '@landbridge/agent/discovery/registry.ts';
 import { planRoute } from '@landbridge/agent/discovery/route-planner.ts';
 import { destinationOf, sourceOf, spiffe } from '@landbridge/agent/discovery/test-resources.ts';
-import { parseAddress } from '@landbridge/agent/discovery/wds-address.ts';
 import type { ImportedService } from '@landbridge/federation/merge/merge.ts';
 import { exampleGateway, exampleRemote } from '@landbridge/federation/networks/example-gateways.ts';
 import type { RemoteGateways } from '@landbridge/federation/networks/remote-gateways.ts';
@@ -14,6 +13,7 @@ import { exampleImport, part } from '@landbridge/federation/outputs/example-impo
 import { endpoint } from '@landbridge/federation/records/example-records.ts';
 import { addressResources } from '@landbridge/federation/xds/address-resources.ts';
 import test from 'ava';
+import { registryTold } from './told-registry.ts';
 
 const HERE = { cluster: 'east', trustDomain: 'east.landbridge', network: 'here', domain: 'cluster.local' };
 const ADDRESS = '10.96.0.7';
@@ -24,17 +24,7 @@ function agentOf(imported: ImportedService, ...gateways: readonly RemoteGateways
 }
 
 function agentWithRules(imported: ImportedService, rules: ShareRules, gateways: readonly RemoteGateways[] = []): Registry {
-  const resources = addressResources({ ...HERE, pods: [], nodes: [], services: new Map(), policiesOf: () => [], trafficOf: () => ({ limits: { maxConnections: undefined, maxPending: undefined }, affinity: 'none' }), imports: [{ imported, addresses: [ADDRESS], rules }], gateways });
-  const registry = new Registry();
-  registry.apply({
-    updated: [...resources.values()].map(({ bytes }) => {
-      const parsed = parseAddress(bytes);
-      if (!parsed.ok) throw new Error(parsed.error);
-      return parsed.value;
-    }),
-    removed: [],
-  });
-  return registry;
+  return registryTold(addressResources({ ...HERE, pods: [], nodes: [], services: new Map(), policiesOf: () => [], trafficOf: () => ({ limits: { maxConnections: undefined, maxPending: undefined }, affinity: 'none' }), imports: [{ imported, addresses: [ADDRESS], rules }], gateways }));
 }
 
 type Part = ImportedService['clusters'][number];

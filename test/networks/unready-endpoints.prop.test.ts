@@ -2,10 +2,9 @@
 import type { V1EndpointSlice } from '@kubernetes/client-node';
 import { planGateway } from '@landbridge/agent/discovery/gateway-planner.ts';
 import { validateDestination } from '@landbridge/agent/discovery/inbound-destination.ts';
-import { networkAddress, Registry } from '@landbridge/agent/discovery/registry.ts';
+import { networkAddress, type Registry } from '@landbridge/agent/discovery/registry.ts';
 import { planRoute } from '@landbridge/agent/discovery/route-planner.ts';
 import { destinationOf, ipAddress, sourceOf, spiffe } from '@landbridge/agent/discovery/test-resources.ts';
-import { parseAddress } from '@landbridge/agent/discovery/wds-address.ts';
 import { NO_TRAFFIC_POLICY, type RoutePlan } from '@landbridge/core/route-plan.ts';
 import { NO_RULES, type ShareRules } from '@landbridge/federation/networks/shares.ts';
 import { exampleImport, part } from '@landbridge/federation/outputs/example-imports.ts';
@@ -18,6 +17,7 @@ import { type Authority, parseAuthority } from '@landbridge/wire/authority.ts';
 import { REDIRECTION_ANNOTATION } from '@landbridge/wire/protocol.ts';
 import test from 'ava';
 import fc from 'fast-check';
+import { registryTold } from './told-registry.ts';
 
 const NETWORK = 'here';
 const PODS = ['cart-1', 'cart-2', 'cart-3'] as const;
@@ -45,17 +45,7 @@ function registryOf(bySlice: readonly States[], ofImport: States, rules: ShareRu
     pods: PODS.map((name) => examplePod(name, addressOf(name), { annotations: { [REDIRECTION_ANNOTATION]: 'enabled' } })),
   });
   const imported = exampleImport({ clusters: [{ ...part('east', ...listed(ofImport).map(({ name, ...conditions }) => ({ ...endpoint(name, addressOf(name)), ...conditions }))), network: NETWORK }] });
-  const resources = addressResources({ cluster: 'east', trustDomain: 'east.landbridge', network: NETWORK, domain: 'cluster.local', policiesOf: () => [], trafficOf: () => NO_TRAFFIC_POLICY, pods: objects.pods, nodes: [], services: localServices(objects), imports: [{ imported, addresses: [IMPORT_ADDRESS], rules }] });
-  const registry = new Registry();
-  registry.apply({
-    updated: [...resources.values()].map(({ bytes }) => {
-      const parsed = parseAddress(bytes);
-      if (!parsed.ok) throw new Error(parsed.error);
-      return parsed.value;
-    }),
-    removed: [],
-  });
-  return registry;
+  return registryTold(addressResources({ cluster: 'east', trustDomain: 'east.landbridge', network: NETWORK, domain: 'cluster.local', policiesOf: () => [], trafficOf: () => NO_TRAFFIC_POLICY, pods: objects.pods, nodes: [], services: localServices(objects), imports: [{ imported, addresses: [IMPORT_ADDRESS], rules }] }));
 }
 
 function authority(text: string): Authority {
