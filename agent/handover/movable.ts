@@ -32,12 +32,15 @@ export interface MovingNested {
 
 export type MovableKind = HandedConnection['kind'] | 'double-tunnel';
 
+const TUNNELS: ReadonlySet<MovableKind> = new Set<MovableKind>(['inbound-tunnel', 'outbound-tunnel', 'double-tunnel']);
+
+/** Whether it is a connection between nodes, with connections in it. */
+export const isTunnel = ({ kind }: { readonly kind: MovableKind }): boolean => TUNNELS.has(kind);
+
 /** What moves to another process as one: a pair of sockets, or a tunnel with all of its streams. */
 export interface Movable {
   /** What moves by the same code. */
   readonly kind: MovableKind;
-  /** A connection between nodes, with connections in it. */
-  readonly isTunnel: boolean;
   /** Connections of applications in it. */
   readonly connections: number;
   /** Sockets in it. */
@@ -56,8 +59,8 @@ export interface Movable {
 
 /** What has come from another process and not begun to move. */
 export interface Arrival {
+  readonly kind: MovableKind;
   readonly connections: number;
-  readonly isTunnel: boolean;
   /** It is ours: goes on where it stopped, once what it may do was judged again. */
   start(): void;
   /** It will not be ours. Its sockets are closed by whoever has the batch; all else is given back. */

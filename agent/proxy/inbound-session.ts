@@ -111,10 +111,6 @@ export class InboundSession implements HandshakeListener, Movable, Arrival {
     return 'inbound-tunnel';
   }
 
-  get isTunnel(): boolean {
-    return true;
-  }
-
   get connections(): number {
     return this.#tunnel?.connections ?? 0;
   }

@@ -455,10 +455,6 @@ export class OutboundConnection implements RouteWaiter, SessionWaiter, StreamLis
     return this.#local === undefined ? 'outbound' : 'local';
   }
 
-  get isTunnel(): boolean {
-    return false;
-  }
-
   get connections(): number {
     return 1;
   }

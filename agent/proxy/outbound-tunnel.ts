@@ -47,10 +47,6 @@ export class OutboundTunnel implements Movable, Arrival {
     return this.#tunnel.hasNested ? 'double-tunnel' : 'outbound-tunnel';
   }
 
-  get isTunnel(): boolean {
-    return true;
-  }
-
   get connections(): number {
     return this.#tunnel.connections;
   }

@@ -128,10 +128,6 @@ export class PlaintextConnection implements NearOwner, GuardedConnection, Metere
     return 'plaintext';
   }
 
-  get isTunnel(): boolean {
-    return false;
-  }
-
   get connections(): number {
     return 1;
   }

@@ -4,7 +4,7 @@ import { readSealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
 import { type HandedConnection, parseHanded, type TunnelState } from '../handover/handed-state.ts';
 import { MAX_BATCH_BYTES, machineMs } from '../handover/handed-batch.ts';
-import type { Arrival } from '../handover/movable.ts';
+import { type Arrival, isTunnel } from '../handover/movable.ts';
 import { sessionFault } from '../hbone/http2-state.ts';
 import { channelFault } from '../hbone/tls-channel.ts';
 import { innerFault } from '../hbone/tls-over-stream.ts';
@@ -39,7 +39,7 @@ export class ThreadArrivals {
     const reason = this.#read(memory, fds, arrivals);
     if (reason === undefined) {
       this.#prepared.set(id, { arrivals, fds });
-      return { kind: 'prepared', connections: arrivals.reduce((sum, { connections }) => sum + connections, 0), tunnels: arrivals.filter(({ isTunnel }) => isTunnel).length };
+      return { kind: 'prepared', connections: arrivals.reduce((sum, { connections }) => sum + connections, 0), tunnels: arrivals.filter(isTunnel).length };
     }
     drop({ arrivals, fds });
     return { kind: 'refused', reason };

@@ -2,7 +2,7 @@ import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { sealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { machineMs, MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type Staying, type StayReason } from '../handover/handed-batch.ts';
 import { BatchWriter } from '../handover/handed-state.ts';
-import type { Movable, MovableKind } from '../handover/movable.ts';
+import { isTunnel, type Movable, type MovableKind } from '../handover/movable.ts';
 import type { DataThread } from './data-thread.ts';
 import type { HandoverOutcome, ToThread } from './thread-messages.ts';
 
@@ -129,7 +129,7 @@ export class ThreadHandover {
       }
       const isSuspect = this.#suspects.has(movable);
       // A tunnel takes as long as one more connection.
-      const weight = movable.connections + Number(movable.isTunnel);
+      const weight = movable.connections + Number(isTunnel(movable));
       if (taken.length > 0 && (isSuspect || weights + weight > limit || sockets + movable.sockets > MAX_PACKET_SOCKETS)) continue;
       taken.push(movable);
       weights += weight;
@@ -154,7 +154,7 @@ export class ThreadHandover {
       const { handed } = movable;
       writer.add(handed);
       frozen.push(movable);
-      if (movable.isTunnel) tunnels++;
+      if (isTunnel(movable)) tunnels++;
       connections += movable.connections;
       // What follows goes with the next batch.
       if (writer.size > MAX_BATCH_BYTES / 2) break;
