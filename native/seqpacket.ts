@@ -40,13 +40,34 @@ export function newSeqpacketSocket(): FileDescriptor {
   return new FileDescriptor(checkLibc('socket', libc.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
 }
 
+const sending = { vector: nativeMemory(16), message: nativeMemory(MESSAGE.bytes) };
+
+/** Sends one packet on a socket of whoever, and copies of descriptors with it: up to MAX_PASSED_DESCRIPTORS. @throws SystemCallError, also where the peer does not read */
+export function sendOn(socket: number, packet: Uint8Array, descriptors: readonly number[] = []): void {
+  const control = encodeDescriptors(descriptors);
+  const message = describe(sending, addressOf(packet), packet.length, control.length === 0 ? 0 : addressOf(control), control.length);
+  checkLibc('sendmsg', Number(callSend(socket, message, MSG_NOSIGNAL)));
+}
+
+type NativeMemory = ReturnType<typeof nativeMemory>;
+
+function describe({ vector, message }: { readonly vector: NativeMemory; readonly message: NativeMemory }, bytes: number, size: number, control: number, controlSize: number): Buffer {
+  vector.bytes.writeBigUInt64LE(BigInt(bytes), 0);
+  vector.bytes.writeBigUInt64LE(BigInt(size), 8);
+  const header = message.bytes.fill(0);
+  header.writeBigUInt64LE(BigInt(vector.address), MESSAGE.vector);
+  header.writeBigUInt64LE(1n, MESSAGE.vectors);
+  header.writeBigUInt64LE(BigInt(control), MESSAGE.control);
+  header.writeBigUInt64LE(BigInt(controlSize), MESSAGE.controlLength);
+  return header;
+}
+
 export class SeqpacketSocket implements Disposable {
   readonly #socket: FileDescriptor;
   readonly #wait: ReadableWait;
-  readonly #bytes: ReturnType<typeof nativeMemory>;
-  readonly #control: ReturnType<typeof nativeMemory>;
-  readonly #vector = nativeMemory(16);
-  readonly #message = nativeMemory(MESSAGE.bytes);
+  readonly #bytes: NativeMemory;
+  readonly #control: NativeMemory;
+  readonly #receiving = { vector: nativeMemory(16), message: nativeMemory(MESSAGE.bytes) };
 
   /** Takes a connected socket over, which does not block. `maxDescriptors`: of one packet that comes. */
   constructor(socket: FileDescriptor, maxPacketBytes: number, maxDescriptors = MAX_DESCRIPTORS) {
@@ -69,6 +90,11 @@ export class SeqpacketSocket implements Disposable {
     }
   }
 
+  /** Of this process, and this object's. */
+  get descriptor(): number {
+    return this.#socket.number;
+  }
+
   /** Who connected, or listened where this end has connected. @throws SystemCallError */
   get peer(): PeerCredentials {
     return peerCredentials(this.#socket.number);
@@ -76,9 +102,7 @@ export class SeqpacketSocket implements Disposable {
 
   /** Sends one packet, and copies of descriptors with it: up to MAX_PASSED_DESCRIPTORS. @throws SystemCallError, also where the peer does not read */
   send(packet: Uint8Array, descriptors: readonly number[] = []): void {
-    const control = encodeDescriptors(descriptors);
-    this.#prepare(addressOf(packet), packet.length, control.length === 0 ? 0 : addressOf(control), control.length);
-    checkLibc('sendmsg', Number(callSend(this.#socket.number, this.#message.bytes, MSG_NOSIGNAL)));
+    sendOn(this.#socket.number, packet, descriptors);
   }
 
   /** From here on the peer can send nothing (EPIPE, for it); what has come before can still be received. @throws SystemCallError */
@@ -88,7 +112,7 @@ export class SeqpacketSocket implements Disposable {
 
   /** Takes the next packet, if one is there. The descriptors are the caller's to close. @throws SystemCallError */
   receive(): Received {
-    const message = this.#prepare(this.#bytes.address, this.#bytes.bytes.length, this.#control.address, this.#control.bytes.length);
+    const message = describe(this.#receiving, this.#bytes.address, this.#bytes.bytes.length, this.#control.address, this.#control.bytes.length);
     const size = Number(callReceive(this.#socket.number, message, MSG_CMSG_CLOEXEC));
     if (size < 0) {
       const errno = lastErrno();
@@ -103,17 +127,6 @@ export class SeqpacketSocket implements Disposable {
     if (size === 0 && descriptors.length === 0) return { kind: 'ended' };
     const isWhole = (message.readInt32LE(MESSAGE.flags) & (MSG_TRUNC | MSG_CTRUNC)) === 0;
     return { kind: 'packet', bytes: Buffer.from(this.#bytes.bytes.subarray(0, size)), descriptors, isWhole };
-  }
-
-  #prepare(bytes: number, size: number, control: number, controlSize: number): Buffer {
-    this.#vector.bytes.writeBigUInt64LE(BigInt(bytes), 0);
-    this.#vector.bytes.writeBigUInt64LE(BigInt(size), 8);
-    const message = this.#message.bytes.fill(0);
-    message.writeBigUInt64LE(BigInt(this.#vector.address), MESSAGE.vector);
-    message.writeBigUInt64LE(1n, MESSAGE.vectors);
-    message.writeBigUInt64LE(BigInt(control), MESSAGE.control);
-    message.writeBigUInt64LE(BigInt(controlSize), MESSAGE.controlLength);
-    return message;
   }
 
   /** Resolves when there is something to receive, the end as well, or the signal aborts. One caller at a time. */

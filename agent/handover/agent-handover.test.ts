@@ -9,7 +9,7 @@ import type { DataPlane } from '../proxy/data-plane.ts';
 import type { ToThread } from '../proxy/thread-messages.ts';
 import { AgentHandover } from './agent-handover.ts';
 import type { HandoverSink } from './handed-batch.ts';
-import { MAX_CHANNEL_DESCRIPTORS } from './handover-channel.ts';
+import { MAX_CHANNEL_DESCRIPTORS, sendPacket } from './handover-channel.ts';
 import { type HandoverDoor, openDoor } from './handover-door.ts';
 import { MAX_HANDOVER_PACKET_BYTES } from './handover-packet.ts';
 import { takeConnections } from './take-connections.ts';
@@ -21,6 +21,7 @@ test('a grace period that ends in the middle of a batch ends the hand-over after
   const asked: string[] = [];
   const plane = {
     threads: 1,
+    tellThread: (_thread: number, { kind }: ToThread) => asked.push(kind),
     askThread: async (_thread: number, question: (id: number) => ToThread) => {
       const { kind } = question(1);
       asked.push(kind);
@@ -30,11 +31,13 @@ test('a grace period that ends in the middle of a batch ends the hand-over after
   const grace = new AbortController();
   const sink: HandoverSink = {
     // The grace period is over before the batch is taken.
-    prepare: async () => {
+    take: async (_batch, { channel, number }) => {
       grace.abort();
       await new Promise((resolve) => setTimeout(resolve, 50));
-      return { kind: 'prepared', prepared: { connections: 1, tunnels: 0 } };
+      sendPacket(channel, { kind: 'take', number });
+      return { kind: 'started', batch: { connections: 1, tunnels: 0 }, atMs: 0 };
     },
+    prepare: async () => ({ kind: 'refused', reason: 'nothing is rehearsed here' }),
     start: async () => 0,
     discard: async () => {},
   };

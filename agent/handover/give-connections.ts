@@ -109,7 +109,7 @@ class Giver {
   async #perform(state: Exclude<GiverState, { readonly kind: 'ended' }>): Promise<GiverEvent> {
     switch (state.kind) {
       case 'greeting': {
-        const sent = sendPacket(this.#socket, { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS, rehearses: true });
+        const sent = sendPacket(this.#socket.descriptor, { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS, rehearses: true });
         // Nothing stands still yet.
         return sent.kind === 'passed' ? await this.#hear(GREETING_MS, this.#options.signal) : { kind: 'gone' };
       }
@@ -129,7 +129,7 @@ class Giver {
       case 'closing':
         return { kind: 'rest', packets: closeInbox(this.#socket) };
       case 'aborting': {
-        const sent = sendPacket(this.#socket, { kind: 'abort', number: state.number });
+        const sent = sendPacket(this.#socket.descriptor, { kind: 'abort', number: state.number });
         if (sent.kind !== 'failed') return sent;
         await waitFor(ABORT_RETRY_MS, new AbortController().signal);
         return { kind: 'busy' };
@@ -137,7 +137,7 @@ class Giver {
       case 'settling':
         return await this.#settle(state.fate);
       case 'parting':
-        return sendPacket(this.#socket, { kind: 'done' }).kind === 'passed' ? await this.#hear(BYE_MS) : { kind: 'gone' };
+        return sendPacket(this.#socket.descriptor, { kind: 'done' }).kind === 'passed' ? await this.#hear(BYE_MS) : { kind: 'gone' };
       default:
         return state satisfies never;
     }
@@ -187,11 +187,11 @@ class Giver {
     try {
       const last = fds.length - lastOf(fds.length);
       for (let at = 0; at < last; at += MAX_PACKET_SOCKETS) {
-        const sent = sendPacket(this.#socket, { kind: 'sockets', count: MAX_PACKET_SOCKETS }, fds.slice(at, at + MAX_PACKET_SOCKETS));
+        const sent = sendPacket(this.#socket.descriptor, { kind: 'sockets', count: MAX_PACKET_SOCKETS }, fds.slice(at, at + MAX_PACKET_SOCKETS));
         // Without the batch they are nothing: the hand-over ends, and with it what has come.
         if (sent.kind !== 'passed') return sent;
       }
-      return sendPacket(this.#socket, packet, [memory, ...fds.slice(last)]);
+      return sendPacket(this.#socket.descriptor, packet, [memory, ...fds.slice(last)]);
     } catch (thrown) {
       return failed(thrown);
     } finally {

@@ -82,7 +82,10 @@ export interface HandoverSource {
   rehearse(sockets: number): Promise<HandedBatch | undefined>;
   /** Takes up to `limit` connections out of the data path; a tunnel goes with all of its own, however many, up to `sockets`. @throws LandbridgeError once the data plane has ended, or where there is no memory for it */
   next(limit: number, sockets: number): Promise<NextBatch>;
-  /** The new process has them: closes the copies of their sockets without a word to their peers, and erases their keys. */
+  /**
+   * The new process has them: closes the copies of their sockets without a word to their peers, and erases their keys, before
+   * anything that is asked of this source from now on. @throws LandbridgeError once the data plane has ended
+   */
   commit(batch: HandedBatch): Promise<void>;
   /**
    * Nobody else has them, or ever will: they go on here. `why`: `again` offers them to the next one who asks; `refused`
@@ -100,6 +103,20 @@ export interface PreparedBatch {
   readonly tunnels: number;
 }
 
+/** Where the word is given by which a batch is this process' own: `take` of this number. */
+export interface TakeWord {
+  /** A descriptor of this process, which stays its owner's. */
+  readonly channel: number;
+  readonly number: number;
+}
+
+export type Taken =
+  /** Since `atMs`, by {@link machineMs}. */
+  | { readonly kind: 'started'; readonly batch: PreparedBatch; readonly atMs: number }
+  /** The word was not given: whose the batch is must be found out. */
+  | { readonly kind: 'unsaid'; readonly prepared: PreparedBatch }
+  | { readonly kind: 'refused'; readonly reason: string };
+
 export type Prepared = { readonly kind: 'prepared'; readonly prepared: PreparedBatch } | { readonly kind: 'refused'; readonly reason: string };
 
 /** The new process: takes connections over. */
@@ -109,7 +126,12 @@ export interface HandoverSink {
    * now on: it has closed them where it refuses. Not before the data plane was told of all pods, policies and roots.
    */
   prepare(batch: HandedBatch): Promise<Prepared>;
-  /** The commit point is behind us: policies are asked once more, and traffic goes on. Since when, by {@link machineMs}. */
+  /**
+   * Prepares a batch, gives the word that takes it, and starts: in one go, as its connections stand still. The word is what
+   * counts, and nothing is done with the batch before it was given.
+   */
+  take(batch: HandedBatch, word: TakeWord): Promise<Taken>;
+  /** The batch is ours after all: policies are asked once more, and traffic goes on. Since when, by {@link machineMs}. */
   start(prepared: PreparedBatch): Promise<number>;
   /** The old process goes on with them: closes the copies of the sockets, without a word to their peers. */
   discard(prepared: PreparedBatch): Promise<void>;

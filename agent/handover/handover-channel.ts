@@ -1,7 +1,7 @@
 /** What both sides do with the socket between them: one packet at a time, and nothing that blocks. */
 import { SystemCallError } from '@landbridge/native/errno.ts';
 import type { FileDescriptor } from '@landbridge/native/libc.ts';
-import type { Received, SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
+import { type Received, sendOn, type SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
 import { MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS } from './handed-batch.ts';
 import { encodeHandoverPacket, type HandoverPacket, parseHandoverPacket } from './handover-packet.ts';
 
@@ -20,10 +20,10 @@ export type Heard =
 
 export type Sent = { readonly kind: 'passed' } | { readonly kind: 'gone' } | { readonly kind: 'failed'; readonly reason: string };
 
-/** Either all of a packet is in the other one's queue, or nothing. */
-export function sendPacket(socket: SeqpacketSocket, packet: HandoverPacket, descriptors: readonly number[] = []): Sent {
+/** Either all of a packet is in the other one's queue, or nothing. `channel`: a socket of this process, from any of its threads. */
+export function sendPacket(channel: number, packet: HandoverPacket, descriptors: readonly number[] = []): Sent {
   try {
-    socket.send(encodeHandoverPacket(packet), descriptors);
+    sendOn(channel, encodeHandoverPacket(packet), descriptors);
     return { kind: 'passed' };
   } catch (thrown) {
     if (!(thrown instanceof SystemCallError)) throw thrown;

@@ -98,9 +98,11 @@ test('only who knows rehearsals is sent some, and none of its answers is taken f
   t.deepEqual(taken({ kind: 'rehearsing' }, { kind: 'passed' }), { kind: 'waiting' });
 });
 
-test('a successor that had sent take knows nothing of what the old process does then', (t) => {
-  t.like(taken({ kind: 'taking', number: 3 }, { kind: 'passed' }), { kind: 'starting', number: 3, after: { kind: 'waiting' } });
-  t.like(taken({ kind: 'taking', number: 3 }, { kind: 'gone' }), { kind: 'judging', number: 3 });
+test('a successor that had sent take goes on, one whose take found nobody finds out whose the batch is', (t) => {
+  t.deepEqual(taken({ kind: 'taking', number: 3 }, { kind: 'started' }), { kind: 'waiting' });
+  t.deepEqual(taken({ kind: 'taking', number: 3 }, { kind: 'unsaid' }), { kind: 'judging', number: 3 });
+  t.deepEqual(taken({ kind: 'judging', number: 3 }, { kind: 'gone' }), { kind: 'starting', number: 3 });
+  t.like(taken({ kind: 'starting', number: 3 }, { kind: 'started' }), { kind: 'ended', outcome: { kind: 'giver-gone' } });
 });
 
 test('sockets that come before their batch are waited with', (t) => {

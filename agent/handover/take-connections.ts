@@ -1,7 +1,7 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { FileDescriptor } from '@landbridge/native/libc.ts';
 import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
-import { HANDOVER_FORMATS, type HandoverSink, MAX_BATCH_SOCKETS, type PreparedBatch } from './handed-batch.ts';
+import { HANDOVER_FORMATS, type HandedBatch, type HandoverSink, MAX_BATCH_SOCKETS, type PreparedBatch } from './handed-batch.ts';
 import { hear, sendPacket } from './handover-channel.ts';
 import { beginTaking, taken, type TakerEvent, type TakerOutcome, type TakerState } from './taker-protocol.ts';
 
@@ -84,22 +84,17 @@ class Taker {
   async #perform(state: Exclude<TakerState, { readonly kind: 'ended' }>): Promise<TakerEvent> {
     switch (state.kind) {
       case 'greeting':
-        sendPacket(this.#socket, { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS, rehearses: true });
+        sendPacket(this.#socket.descriptor, { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS, rehearses: true });
         return await this.#hear(AbortSignal.timeout(GREETING_MS));
       case 'waiting':
         return await this.#hear(AbortSignal.any([this.#options.signal, AbortSignal.timeout(SILENCE_MS)]));
       case 'rehearsing':
         return await this.#rehearse();
-      case 'preparing':
-        return await this.#prepare();
-      case 'taking': {
-        const sent = sendPacket(this.#socket, { kind: 'take', number: state.number });
-        // Whatever kept it back: it is not in the other one's queue.
-        return sent.kind === 'passed' ? sent : { kind: 'gone' };
-      }
+      case 'taking':
+        return await this.#take(state.number);
       case 'refusing':
         this.#options.onRefusal?.(state.reason);
-        return sendPacket(this.#socket, { kind: 'refuse', number: state.number, reason: state.reason });
+        return sendPacket(this.#socket.descriptor, { kind: 'refuse', number: state.number, reason: state.reason });
       case 'judging':
         return await this.#hear(new AbortController().signal);
       case 'starting':
@@ -108,7 +103,7 @@ class Taker {
         await this.#sink.discard(this.#takePrepared());
         return { kind: 'passed' };
       case 'parting':
-        return sendPacket(this.#socket, { kind: 'bye' });
+        return sendPacket(this.#socket.descriptor, { kind: 'bye' });
       default:
         return state satisfies never;
     }
@@ -128,27 +123,31 @@ class Taker {
   }
 
   async #rehearse(): Promise<TakerEvent> {
-    const event = await this.#prepare();
-    if (event.kind === 'failed') return event;
     try {
+      const prepared = await this.#sink.prepare(this.#arrived());
       // A refusal is told when it matters: this agent may know more by then.
-      if (event.kind === 'prepared') await this.#sink.discard(this.#takePrepared());
+      if (prepared.kind === 'prepared') await this.#sink.discard(prepared.prepared);
     } catch (thrown) {
       return { kind: 'failed', reason: LandbridgeError.from(thrown).message };
     }
-    return sendPacket(this.#socket, { kind: 'rehearsed' });
+    return sendPacket(this.#socket.descriptor, { kind: 'rehearsed' });
   }
 
-  async #prepare(): Promise<TakerEvent> {
+  /** The batch that has come, which is the sink's from now on. */
+  #arrived(): HandedBatch {
     const [memory, ...last] = this.#descriptors;
     const sockets = [...this.#early, ...last];
     this.#descriptors = this.#early = [];
     const { bytes, connections } = this.#announced;
+    return { memory: (memory as FileDescriptor).release(), bytes, fds: sockets.map((socket) => socket.release()), connections };
+  }
+
+  async #take(number: number): Promise<TakerEvent> {
     try {
-      const prepared = await this.#sink.prepare({ memory: (memory as FileDescriptor).release(), bytes, fds: sockets.map((socket) => socket.release()), connections });
-      if (prepared.kind === 'refused') return prepared;
-      this.#prepared = prepared.prepared;
-      return { kind: 'prepared' };
+      const taken = await this.#sink.take(this.#arrived(), { channel: this.#socket.descriptor, number });
+      if (taken.kind === 'unsaid') this.#prepared = taken.prepared;
+      if (taken.kind === 'started') this.#goesOn(taken.batch, taken.atMs);
+      return taken;
     } catch (thrown) {
       return { kind: 'failed', reason: LandbridgeError.from(thrown).message };
     }
@@ -156,18 +155,19 @@ class Taker {
 
   async #start(): Promise<TakerEvent> {
     const prepared = this.#takePrepared();
-    let startedAtMs: number;
     try {
-      startedAtMs = await this.#sink.start(prepared);
+      this.#goesOn(prepared, await this.#sink.start(prepared));
     } catch (thrown) {
       return { kind: 'failed', reason: LandbridgeError.from(thrown).message };
     }
+    return { kind: 'started' };
+  }
+
+  #goesOn({ connections, tunnels }: PreparedBatch, atMs: number): void {
     this.#batches++;
-    this.#connections += prepared.connections;
+    this.#connections += connections;
     const { bytes: stateBytes, frozenAtMs } = this.#announced;
-    const { connections, tunnels } = prepared;
-    this.#options.onBatch?.({ connections, tunnels, stateBytes, pauseMs: frozenAtMs === undefined ? undefined : Math.max(0, startedAtMs - frozenAtMs) });
-    return { kind: 'passed' };
+    this.#options.onBatch?.({ connections, tunnels, stateBytes, pauseMs: frozenAtMs === undefined ? undefined : Math.max(0, atMs - frozenAtMs) });
   }
 
   #takePrepared(): PreparedBatch {

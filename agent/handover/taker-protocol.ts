@@ -22,16 +22,14 @@ export type TakerState =
   | { readonly kind: 'waiting' }
   /** Has the sink make the objects of a rehearsal, and let go of them; then sends `rehearsed`. */
   | { readonly kind: 'rehearsing' }
-  /** Has the sink make the objects of a batch. */
-  | { readonly kind: 'preparing'; readonly number: number }
-  /** Sends `take`. */
+  /** Has the sink make the objects of a batch, send `take`, and begin. */
   | { readonly kind: 'taking'; readonly number: number }
   /** Sends `refuse`. */
   | { readonly kind: 'refusing'; readonly number: number; readonly reason: string }
   /** `take` found nobody: reads the queue to its end, however long that takes. */
   | { readonly kind: 'judging'; readonly number: number }
-  /** Has the sink begin with a batch. */
-  | { readonly kind: 'starting'; readonly number: number; readonly after: TakerState }
+  /** Has the sink begin with it. */
+  | { readonly kind: 'starting'; readonly number: number }
   /** Has the sink let go of it. */
   | { readonly kind: 'discarding'; readonly number: number }
   /** Sends `bye`. */
@@ -45,7 +43,9 @@ export type TakerEvent =
   | { readonly kind: 'deadline' }
   /** The other end is closed; where something was waited for, nothing of it is left to read. */
   | { readonly kind: 'gone' }
-  | { readonly kind: 'prepared' }
+  /** Of a batch: it runs here, or its objects are made and `take` found nobody, or neither. */
+  | { readonly kind: 'started' }
+  | { readonly kind: 'unsaid' }
   | { readonly kind: 'refused'; readonly reason: string }
   /** It was sent, or done. */
   | { readonly kind: 'passed' }
@@ -61,7 +61,7 @@ export function taken(state: TakerState, event: TakerEvent): TakerState {
     case 'greeting':
       return event.kind === 'packet' && event.packet.kind === 'hello' ? { kind: 'waiting' } : unexpected(event);
     case 'waiting':
-      if (event.kind === 'packet' && event.packet.kind === 'batch') return { kind: 'preparing', number: event.packet.number };
+      if (event.kind === 'packet' && event.packet.kind === 'batch') return { kind: 'taking', number: event.packet.number };
       if (event.kind === 'packet' && event.packet.kind === 'rehearsal') return { kind: 'rehearsing' };
       if (event.kind === 'packet' && event.packet.kind === 'done') return { kind: 'parting' };
       // Their batch follows.
@@ -70,20 +70,18 @@ export function taken(state: TakerState, event: TakerEvent): TakerState {
     case 'rehearsing':
       if (event.kind === 'passed') return { kind: 'waiting' };
       return event.kind === 'failed' ? ended(event) : gone;
-    case 'preparing':
-      if (event.kind === 'prepared') return { kind: 'taking', number: state.number };
-      return event.kind === 'refused' ? { kind: 'refusing', number: state.number, reason: event.reason } : ended({ kind: 'failed', reason: event.kind === 'failed' ? event.reason : event.kind });
     case 'taking':
-      // Before anything else is done with it.
-      return event.kind === 'passed' ? { kind: 'starting', number: state.number, after: { kind: 'waiting' } } : { kind: 'judging', number: state.number };
+      if (event.kind === 'started') return { kind: 'waiting' };
+      if (event.kind === 'unsaid') return { kind: 'judging', number: state.number };
+      return event.kind === 'refused' ? { kind: 'refusing', number: state.number, reason: event.reason } : ended({ kind: 'failed', reason: event.kind === 'failed' ? event.reason : event.kind });
     case 'refusing':
       return event.kind === 'passed' ? { kind: 'waiting' } : gone;
     case 'judging':
       if (event.kind === 'packet' && event.packet.kind === 'abort') return { kind: 'discarding', number: state.number };
       // It died while the batch stood still: nobody else moves these bytes.
-      return event.kind === 'gone' ? { kind: 'starting', number: state.number, after: gone } : state;
+      return event.kind === 'gone' ? { kind: 'starting', number: state.number } : state;
     case 'starting':
-      return event.kind === 'failed' ? ended(event) : state.after;
+      return event.kind === 'failed' ? ended(event) : gone;
     case 'discarding':
       return ended({ kind: 'aborted' });
     case 'parting':

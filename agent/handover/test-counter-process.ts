@@ -10,7 +10,7 @@ import { MAX_HANDOVER_PACKET_BYTES } from './handover-packet.ts';
 import { takeConnections } from './take-connections.ts';
 import { Counters } from './test-counters.ts';
 
-/** Before the state of this kind does its work, for the batch of this number where it has one. */
+/** Before the state or step of this kind does its work, for the batch of this number where it has one. */
 export interface Moment {
   readonly kind: string;
   readonly number?: number;
@@ -46,6 +46,7 @@ async function handle(message: Told): Promise<object> {
     case 'take': {
       counters.prepareMs = message.prepareMs ?? 0;
       counters.refuses = message.refuses ?? false;
+      counters.onStep = stopAt(message.at);
       using listener = new SeqpacketListener(message.path);
       tell({ listens: true });
       await listener.readable(never);

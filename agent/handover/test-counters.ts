@@ -5,7 +5,8 @@
 import { nativeMemory } from '@landbridge/native/memory.ts';
 import { readSealedMemory, sealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { accept, close, EAGAIN, lastErrno, receive, send } from '@landbridge/native/stream-socket.ts';
-import { type HandedBatch, type HandoverSink, type HandoverSource, machineMs, type NextBatch, type Prepared, type PreparedBatch, type Staying } from './handed-batch.ts';
+import { type HandedBatch, type HandoverSink, type HandoverSource, machineMs, type NextBatch, type Prepared, type PreparedBatch, type Staying, type Taken, type TakeWord } from './handed-batch.ts';
+import { sendPacket } from './handover-channel.ts';
 
 const PUMP_MS = 1;
 /** Connections of a rehearsal. */
@@ -34,6 +35,8 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
   /** Before a batch is prepared. */
   prepareMs = 0;
   refuses = false;
+  /** Before each step of what takes a batch. */
+  onStep: ((step: { readonly kind: 'preparing' | 'saying' | 'starting'; readonly number: number }) => void) | undefined;
 
   get size(): number {
     return this.#counters.size;
@@ -110,6 +113,17 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
     }
     const prepared: PreparedCounters = { connections: fds.length, tunnels: 0, counters: new Map(fds.map((fd, i) => [fd, numbers[i] as number])) };
     return { kind: 'prepared', prepared };
+  }
+
+  async take(batch: HandedBatch, { channel, number }: TakeWord): Promise<Taken> {
+    this.onStep?.({ kind: 'preparing', number });
+    const outcome = await this.prepare(batch);
+    if (outcome.kind === 'refused') return outcome;
+    const { prepared } = outcome;
+    this.onStep?.({ kind: 'saying', number });
+    if (sendPacket(channel, { kind: 'take', number }).kind !== 'passed') return { kind: 'unsaid', prepared };
+    this.onStep?.({ kind: 'starting', number });
+    return { kind: 'started', batch: prepared, atMs: await this.start(prepared) };
   }
 
   async start(prepared: PreparedBatch): Promise<number> {

@@ -6,10 +6,10 @@ import { beginGiving, given, type GiverEvent, type GiverState } from './giver-pr
 import type { HandoverPacket } from './handover-packet.ts';
 import { beginTaking, taken, type TakerEvent, type TakerState } from './taker-protocol.ts';
 
-/** Of one process: `runs` moves bytes, `frozen` and `prepared` do not. */
+/** Of one process: `runs` moves bytes, the others do not. `said`: the word was given that takes it. */
 export interface BatchPlace {
   readonly giver: 'runs' | 'frozen' | 'none';
-  readonly taker: 'runs' | 'prepared' | 'none';
+  readonly taker: 'runs' | 'said' | 'prepared' | 'none';
   /** Whether the old process has run it after it was offered. */
   readonly wasThawed: boolean;
   /** Whether the successor has had it whole. */
@@ -115,14 +115,12 @@ function takerSteps(world: World): readonly World[] {
       return [...send({ kind: 'rehearsed' }, { kind: 'gone' }), on({ kind: 'failed', reason: 'sink' })];
     case 'judging':
       return came;
-    case 'preparing':
-      return [on({ kind: 'prepared' }, place(world, taker.number, { taker: 'prepared', wasPrepared: true })), on({ kind: 'refused', reason: 'format' }), on({ kind: 'failed', reason: 'sink' })];
     case 'taking':
-      return send({ kind: 'take', number: taker.number }, { kind: 'gone' });
+      return takingSteps(world, taker.number, on, isThere && !world.isInboxClosed);
     case 'refusing':
       return send({ kind: 'refuse', number: taker.number, reason: taker.reason }, { kind: 'gone' });
     case 'starting':
-      return [on({ kind: 'passed' }, place(world, taker.number, { taker: 'runs' }))];
+      return [on({ kind: 'started' }, place(world, taker.number, { taker: 'runs' }))];
     case 'discarding':
       return [on({ kind: 'passed' }, place(world, taker.number, { taker: 'none' }))];
     case 'parting':
@@ -131,6 +129,18 @@ function takerSteps(world: World): readonly World[] {
       return [];
     default:
       return taker satisfies never;
+  }
+}
+
+/** What the sink does, step by step: either process may end between two of them. */
+function takingSteps(world: World, number: number, on: (event: TakerEvent, from?: World) => World, isHeard: boolean): readonly World[] {
+  switch (world.batches[number - 1]?.taker) {
+    case 'prepared':
+      return isHeard ? [place({ ...world, toGiver: [...world.toGiver, { kind: 'take', number }] }, number, { taker: 'said' })] : [on({ kind: 'unsaid' })];
+    case 'said':
+      return [on({ kind: 'started' }, place(world, number, { taker: 'runs' }))];
+    default:
+      return [place(world, number, { taker: 'prepared', wasPrepared: true }), on({ kind: 'refused', reason: 'format' }), on({ kind: 'failed', reason: 'sink' })];
   }
 }
 
@@ -162,6 +172,6 @@ export function faultAtTheEnd(world: World): string | undefined {
   const { giver, taker, lives, batches } = world;
   if (lives.giver && giver.kind !== 'ended') return `the old process hangs in ${giver.kind}`;
   if (lives.taker && taker.kind !== 'ended') return `the successor hangs in ${taker.kind}`;
-  if (lives.taker && batches.some(({ taker: has }) => has === 'prepared')) return 'the successor keeps sockets of a batch that it does not run';
+  if (lives.taker && batches.some(({ taker: has }) => has === 'prepared' || has === 'said')) return 'the successor keeps sockets of a batch that it does not run';
   return faultIn(world);
 }

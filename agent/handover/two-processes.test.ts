@@ -129,7 +129,7 @@ const SUCCESSOR_KILLED: readonly (readonly [kind: string, number: number | undef
   ['waiting', undefined, 0],
   ['rehearsing', undefined, 0],
   ['preparing', 2, CONNECTIONS_PER_BATCH],
-  ['taking', 2, CONNECTIONS_PER_BATCH],
+  ['saying', 2, CONNECTIONS_PER_BATCH],
   ['starting', 2, 2 * CONNECTIONS_PER_BATCH],
   ['preparing', 4, 3 * CONNECTIONS_PER_BATCH],
 ];
@@ -165,7 +165,7 @@ for (const [kind, number, count] of OLD_KILLED) {
   });
 }
 
-for (const [kind, number] of [['preparing', 2], ['taking', 3]] as const) {
+for (const [kind, number] of [['preparing', 2], ['saying', 3]] as const) {
   test.serial(`a successor that stops before ${kind} ${number} costs a pause, and lets go when it goes on`, async (t) => {
     const { old, successor, clients, taking, giving } = await handOver(t, { ...BRIEF, of: 'successor', at: { kind, number, signal: 'SIGSTOP' } });
     await successor.isStopped();

@@ -237,13 +237,23 @@ export class DataPlane implements AsyncDisposable {
 
   /** Asks one thread, however long it takes. @throws LandbridgeError `internal` where the threads are ending */
   async askThread(index: number, question: (id: number) => ToThread): Promise<FromThread> {
-    const thread = this.#threads[index];
-    if (thread === undefined || this.#isStopped) throw new LandbridgeError('internal', 'the data threads have ended');
+    const thread = this.#threadAt(index);
     const id = this.#nextReply++;
     const { promise, resolve } = Promise.withResolvers<FromThread>();
     this.#replies.set(id, resolve);
     this.#send(thread, question(id));
     return await promise;
+  }
+
+  /** Before anything that is told or asked of this thread afterwards. @throws LandbridgeError `internal` where the threads are ending */
+  tellThread(index: number, message: ToThread): void {
+    this.#send(this.#threadAt(index), message);
+  }
+
+  #threadAt(index: number): Thread {
+    const thread = this.#threads[index];
+    if (thread === undefined || this.#isStopped) throw new LandbridgeError('internal', 'the data threads have ended');
+    return thread;
   }
 
   /** For times without connections: the threads stand still for some hundredths of a second. */

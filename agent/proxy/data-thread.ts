@@ -125,13 +125,14 @@ export class DataThread {
       case 'handover-count':
         return this.#tellHandover(message.id, { kind: 'staying', staying: this.#handover.staying() });
       case 'handover-commit':
-        this.#handover.commit();
-        return this.#tellHandover(message.id, { kind: 'done' });
+        return this.#handover.commit();
       case 'handover-rollback':
         this.#handover.rollback(message.why);
         return this.#tellHandover(message.id, { kind: 'done' });
       case 'handover-prepare':
         return this.#tellHandover(message.id, this.#arrivals.prepare(message.id, message.memory, message.fds));
+      case 'handover-take':
+        return this.#tellHandover(message.id, this.#arrivals.take(message.id, message.memory, message.fds, message.word));
       case 'handover-start':
         return this.#tellHandover(message.id, { kind: 'started', atMs: this.#arrivals.start(message.prepared) });
       case 'handover-discard':

@@ -1,6 +1,6 @@
 /** A hand-over as the main thread sees it: the batches of all data threads, one after the other. */
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, Prepared, PreparedBatch, Staying, StayReason } from '../handover/handed-batch.ts';
+import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, Prepared, PreparedBatch, Staying, StayReason, Taken, TakeWord } from '../handover/handed-batch.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { HandoverOutcome, ToThread } from './thread-messages.ts';
 
@@ -15,6 +15,8 @@ export class PlaneSource implements HandoverSource {
   readonly #plane: DataPlane;
   /** Whose batch is on its way. */
   readonly #threadOf = new WeakMap<HandedBatch, number>();
+  /** Who gave last: may have more, which the others may not. */
+  #giving = 0;
   /** The first one that has not rehearsed often enough. */
   #rehearsing = 0;
 
@@ -41,9 +43,11 @@ export class PlaneSource implements HandoverSource {
 
   async next(limit: number, sockets: number): Promise<NextBatch> {
     let isAnyUnsettled = false;
-    for (let thread = 0; thread < this.#plane.threads; thread++) {
+    for (let i = 0; i < this.#plane.threads; i++) {
+      const thread = (this.#giving + i) % this.#plane.threads;
       const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-next', id, limit, sockets }));
       if (outcome.kind === 'batch') {
+        this.#giving = thread;
         const { memory, bytes, fds, connections, tunnels, frozenAtMs } = outcome;
         const batch: HandedBatch = { memory, bytes, fds, connections };
         this.#threadOf.set(batch, thread);
@@ -56,7 +60,7 @@ export class PlaneSource implements HandoverSource {
   }
 
   async commit(batch: HandedBatch): Promise<void> {
-    await ask(this.#plane, this.#thread(batch), (id) => ({ kind: 'handover-commit', id }));
+    this.#plane.tellThread(this.#thread(batch), { kind: 'handover-commit' });
   }
 
   async rollback(batch: HandedBatch, why: 'again' | 'refused'): Promise<void> {
@@ -89,6 +93,10 @@ interface ThreadBatch extends PreparedBatch {
   readonly id: number;
 }
 
+const threadBatch = (thread: number, id: number, { connections, tunnels }: PreparedBatch): ThreadBatch => ({ connections, tunnels, thread, id });
+
+const refusedBy = (outcome: HandoverOutcome): Extract<Prepared, { readonly kind: 'refused' }> => ({ kind: 'refused', reason: outcome.kind === 'refused' ? outcome.reason : 'the data thread did not say why' });
+
 /** Connections that this process takes over, spread over its data threads. */
 export class PlaneSink implements HandoverSink {
   readonly #plane: DataPlane;
@@ -101,12 +109,14 @@ export class PlaneSink implements HandoverSink {
   async prepare({ memory, fds }: HandedBatch): Promise<Prepared> {
     const thread = this.#turn++ % this.#plane.threads;
     const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-prepare', id: question, memory, fds }));
-    if (outcome.kind === 'prepared') {
-      const { connections, tunnels } = outcome;
-      const prepared: ThreadBatch = { connections, tunnels, thread, id };
-      return { kind: 'prepared', prepared };
-    }
-    return { kind: 'refused', reason: outcome.kind === 'refused' ? outcome.reason : 'the data thread did not say why' };
+    return outcome.kind === 'prepared' ? { kind: 'prepared', prepared: threadBatch(thread, id, outcome) } : refusedBy(outcome);
+  }
+
+  async take({ memory, fds }: HandedBatch, word: TakeWord): Promise<Taken> {
+    const thread = this.#turn++ % this.#plane.threads;
+    const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-take', id: question, memory, fds, word }));
+    if (outcome.kind === 'taken') return { kind: 'started', batch: threadBatch(thread, id, outcome), atMs: outcome.atMs };
+    return outcome.kind === 'prepared' ? { kind: 'unsaid', prepared: threadBatch(thread, id, outcome) } : refusedBy(outcome);
   }
 
   async start(prepared: PreparedBatch): Promise<number> {

@@ -3,7 +3,8 @@ import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { readSealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
 import { type HandedConnection, parseHanded, type TunnelState } from '../handover/handed-state.ts';
-import { MAX_BATCH_BYTES, machineMs } from '../handover/handed-batch.ts';
+import { MAX_BATCH_BYTES, machineMs, type TakeWord } from '../handover/handed-batch.ts';
+import { sendPacket } from '../handover/handover-channel.ts';
 import { type Arrival, isTunnel } from '../handover/movable.ts';
 import { sessionFault } from '../hbone/http2-state.ts';
 import { channelFault } from '../hbone/tls-channel.ts';
@@ -43,6 +44,13 @@ export class ThreadArrivals {
     }
     drop({ arrivals, fds });
     return { kind: 'refused', reason };
+  }
+
+  /** Makes the objects of a batch, gives the word that takes it, and goes on with it; where nobody was there for the word, it is only prepared. */
+  take(id: number, memory: number, fds: readonly number[], { channel, number }: TakeWord): HandoverOutcome {
+    const prepared = this.prepare(id, memory, fds);
+    if (prepared.kind !== 'prepared' || sendPacket(channel, { kind: 'take', number }).kind !== 'passed') return prepared;
+    return { ...prepared, kind: 'taken', atMs: this.start(id) };
   }
 
   #read(memory: number, fds: readonly number[], arrivals: Arrival[]): string | undefined {

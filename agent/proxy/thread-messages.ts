@@ -7,7 +7,7 @@ import type { SpiffeId } from '@landbridge/core/identity.ts';
 import type { RoutePlan, ServiceLabels, WorkloadLabels } from '@landbridge/core/route-plan.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import type { PodHandles } from '../capture/capture.ts';
-import type { Staying } from '../handover/handed-batch.ts';
+import type { Staying, TakeWord } from '../handover/handed-batch.ts';
 
 /** Listening sockets of one data thread, which closes them in the end; -1 for none. */
 export interface ThreadListeners {
@@ -77,11 +77,13 @@ export type ToThread =
   | { readonly kind: 'handover-begin'; readonly id: number }
   | { readonly kind: 'handover-rehearse'; readonly id: number; readonly sockets: number }
   | { readonly kind: 'handover-next'; readonly id: number; readonly limit: number; readonly sockets: number }
-  | { readonly kind: 'handover-commit'; readonly id: number }
+  /** Answered by nothing: what is asked next comes after it. */
+  | { readonly kind: 'handover-commit' }
   | { readonly kind: 'handover-count'; readonly id: number }
   | { readonly kind: 'handover-rollback'; readonly id: number; readonly why: 'again' | 'refused' }
   /** {@link HandoverSink} of one thread, likewise. `prepared`: the id of the answer. */
   | { readonly kind: 'handover-prepare'; readonly id: number; readonly memory: number; readonly fds: readonly number[] }
+  | { readonly kind: 'handover-take'; readonly id: number; readonly memory: number; readonly fds: readonly number[]; readonly word: TakeWord }
   | { readonly kind: 'handover-start'; readonly id: number; readonly prepared: number }
   | { readonly kind: 'handover-discard'; readonly id: number; readonly prepared: number }
   /** Listeners close, and peers are asked to go elsewhere. */
@@ -122,7 +124,8 @@ export type HandoverOutcome =
   /** As a batch, of which nothing stands still. */
   | { readonly kind: 'rehearsal'; readonly memory: number; readonly bytes: number; readonly fds: readonly number[]; readonly connections: number }
   | { readonly kind: 'prepared'; readonly connections: number; readonly tunnels: number }
-  /** By the clock of the machine. */
+  /** Likewise, and it goes on here since then, by the clock of the machine. */
+  | { readonly kind: 'taken'; readonly connections: number; readonly tunnels: number; readonly atMs: number }
   | { readonly kind: 'started'; readonly atMs: number }
   | { readonly kind: 'refused'; readonly reason: string }
   /** The batch could not be written, and goes on here. */

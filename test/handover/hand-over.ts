@@ -1,11 +1,14 @@
 /** A hand-over between two data planes of one process, which share nothing but the descriptors that are duplicated for it. */
 import { setImmediate as turn } from 'node:timers/promises';
-import { type HandedBatch, type HandoverSink, type HandoverSource, MAX_BATCH_SOCKETS, type NextBatch, type PreparedBatch, type Staying } from '@landbridge/agent/handover/handed-batch.ts';
+import { type HandedBatch, type HandoverSink, type HandoverSource, MAX_BATCH_SOCKETS, type NextBatch, type Staying } from '@landbridge/agent/handover/handed-batch.ts';
+import { parseHandoverPacket } from '@landbridge/agent/handover/handover-packet.ts';
 import { PlaneSink, PlaneSource } from '@landbridge/agent/proxy/plane-handover.ts';
+import type { Received } from '@landbridge/native/seqpacket.ts';
 import { readSealedMemory, sealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
 import { duplicate } from '@landbridge/native/test-descriptors.ts';
 import type { TestEngine } from '../engine/engine.ts';
+import { connectedChannel } from './connected-channel.ts';
 
 export interface Outcome {
   readonly moved: number;
@@ -14,6 +17,9 @@ export interface Outcome {
   readonly refusals: readonly string[];
   readonly staying: Staying;
 }
+
+/** No descriptor: no word can be given there. */
+const NOBODY = -1;
 
 /** A batch as the other process would have received it. */
 export const received = ({ memory, bytes, fds, connections }: HandedBatch): HandedBatch => ({ memory, bytes, fds: fds.map(duplicate), connections });
@@ -27,6 +33,7 @@ export type Changed = (bytes: Buffer) => Buffer;
 /** Waits for all that is unsettled. */
 export async function handOver(from: TestEngine, to: TestEngine, limit = 16, decide: Decide = () => 'take', changed: Changed | undefined = undefined, sockets = MAX_BATCH_SOCKETS): Promise<Outcome> {
   const [source, sink]: [HandoverSource, HandoverSink] = [new PlaneSource(from.plane), new PlaneSink(to.plane)];
+  await using channel = await connectedChannel();
   const refusals: string[] = [];
   let [moved, batches] = [0, 0];
   await source.begin();
@@ -40,18 +47,25 @@ export async function handOver(from: TestEngine, to: TestEngine, limit = 16, dec
     }
     batches++;
     const arrived = received(next.batch);
-    const prepared = await sink.prepare(changed === undefined ? arrived : rewritten(arrived, changed));
-    if (prepared.kind === 'refused') {
-      refusals.push(prepared.reason);
+    const word = { channel: decide(batches) === 'take' ? channel.successor.descriptor : NOBODY, number: batches };
+    const taken = await sink.take(changed === undefined ? arrived : rewritten(arrived, changed), word);
+    if (taken.kind === 'refused') {
+      refusals.push(taken.reason);
       await source.rollback(next.batch, 'refused');
-    } else if (decide(batches) === 'take') {
-      await take(source, sink, next.batch, prepared.prepared);
-      moved += prepared.prepared.connections;
+    } else if (taken.kind === 'started') {
+      if (!saysTake(channel.giver.receive(), batches)) throw new Error(`batch ${batches} runs, and its word was not given`);
+      await source.commit(next.batch);
+      moved += taken.batch.connections;
     } else {
-      await sink.discard(prepared.prepared);
+      await sink.discard(taken.prepared);
       await source.rollback(next.batch, 'again');
     }
   }
+}
+
+function saysTake(received: Received, number: number): boolean {
+  const parsed = received.kind === 'packet' ? parseHandoverPacket(received.bytes) : undefined;
+  return parsed?.ok === true && parsed.value.kind === 'take' && parsed.value.number === number;
 }
 
 /** As often as the old one wants; how often that was. */
@@ -68,9 +82,4 @@ function rewritten(batch: HandedBatch, changed: Changed): HandedBatch {
   const content = changed(readSealedMemory(batch.memory, batch.bytes));
   close(batch.memory);
   return { ...batch, memory: sealedMemory([content]).release(), bytes: content.length };
-}
-
-async function take(source: HandoverSource, sink: HandoverSink, batch: HandedBatch, prepared: PreparedBatch): Promise<void> {
-  // In either order: the old one touches the sockets no more, whatever it closes.
-  await Promise.all([sink.start(prepared), source.commit(batch)]);
 }
