@@ -1,13 +1,17 @@
 /** Anonymous memory that goes from one process to another as a descriptor: never on a disk by a name, gone with its last holder. */
-import { fstatSync, readSync, writevSync } from 'node:fs';
+import { fstatSync, writevSync } from 'node:fs';
 import koffi from 'koffi';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { checkLibc } from './errno.ts';
+import { checkLibc, SystemCallError } from './errno.ts';
 import { FileDescriptor } from './libc.ts';
+import { viewMemory } from './memory.ts';
+import { lastErrno } from './stream-socket.ts';
 
 const library = koffi.load(null);
 const callCreate = library.func('int memfd_create(const char *name, unsigned int flags)');
 const callControl = library.func('int fcntl(int fd, int command, int64_t argument)');
+const callMap = library.func('uintptr_t mmap(uintptr_t address, uint64_t length, int protection, int flags, int fd, int64_t offset)');
+const callUnmap = library.func('int munmap(uintptr_t address, uint64_t length)');
 
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
@@ -15,6 +19,10 @@ const F_ADD_SEALS = 1033;
 const F_GET_SEALS = 1034;
 /** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE of fcntl(2): nobody changes it any more, nor may it end while it is read. */
 const SEALS = 1 | 2 | 4 | 8;
+const PROT_READ = 1;
+const MAP_PRIVATE = 2;
+const MAP_POPULATE = 0x8000;
+const MAP_FAILED = 2n ** 64n - 1n;
 /** IOV_MAX of writev(2). */
 const MOST_AT_ONCE = 1024;
 
@@ -45,18 +53,31 @@ function writeParts(fd: number, parts: readonly Uint8Array[]): void {
   }
 }
 
-/** What sealed memory holds, as a copy. @throws SystemCallError, LandbridgeError `bad-handover` for what is not sealed, or longer than allowed */
-export function readSealedMemory(memory: number, maxBytes: number): Buffer {
-  const seals = checkLibc('fcntl F_GET_SEALS', callControl(memory, F_GET_SEALS, 0) as number);
-  if ((seals & SEALS) !== SEALS) throw new LandbridgeError('bad-handover', 'memory that came is not sealed: its sender could change it still');
-  const { size } = fstatSync(memory);
-  if (size > maxBytes) throw new LandbridgeError('bad-handover', `memory that came has ${size} bytes, more than ${maxBytes}`);
-  // Not of Buffer's shared pool: whoever erases it must leave nothing elsewhere.
-  const bytes = Buffer.allocUnsafeSlow(size);
-  for (let at = 0; at < size; ) {
-    const count = readSync(memory, bytes, at, size - at, at);
-    if (count === 0) throw new LandbridgeError('bad-handover', 'memory that came ends early');
-    at += count;
+/** What sealed memory holds, at an address of this process. */
+export class MappedMemory implements Disposable {
+  readonly #address: bigint;
+  readonly #view: ArrayBuffer;
+  /** Not to be written to. Empty from the end of the mapping on, as are all parts of it. */
+  readonly bytes: Buffer;
+
+  /** The descriptor may be closed while this lives. @throws SystemCallError, LandbridgeError `bad-handover` for what is not sealed, or longer than allowed */
+  constructor(memory: number, maxBytes: number) {
+    const seals = checkLibc('fcntl F_GET_SEALS', callControl(memory, F_GET_SEALS, 0) as number);
+    if ((seals & SEALS) !== SEALS) throw new LandbridgeError('bad-handover', 'memory that came is not sealed: its sender could change it still');
+    const { size } = fstatSync(memory);
+    if (size > maxBytes) throw new LandbridgeError('bad-handover', `memory that came has ${size} bytes, more than ${maxBytes}`);
+    // Populated at once: a fault for each of its pages takes several times as long.
+    this.#address = size === 0 ? 0n : BigInt(callMap(0, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, memory, 0) as number | bigint);
+    if (this.#address === MAP_FAILED) throw new SystemCallError('mmap', lastErrno());
+    this.#view = size === 0 ? new ArrayBuffer(0) : viewMemory(this.#address, size);
+    this.bytes = Buffer.from(this.#view);
   }
-  return bytes;
+
+  [Symbol.dispose](): void {
+    const size = this.#view.byteLength;
+    if (size === 0) return;
+    // A part that somebody has kept is empty from now on, and not an address of nothing.
+    this.#view.transfer();
+    checkLibc('munmap', callUnmap(this.#address, size) as number);
+  }
 }

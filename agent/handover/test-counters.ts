@@ -3,7 +3,7 @@
  * which a number that is lost or told twice is seen from outside.
  */
 import { nativeMemory } from '@landbridge/native/memory.ts';
-import { readSealedMemory, sealedMemory } from '@landbridge/native/sealed-memory.ts';
+import { MappedMemory, sealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { accept, close, EAGAIN, lastErrno, receive, send } from '@landbridge/native/stream-socket.ts';
 import { type HandedBatch, type HandoverSink, type HandoverSource, machineMs, type NextBatch, type Prepared, type PreparedBatch, type Staying, type Taken, type TakeWord } from './handed-batch.ts';
 import { sendPacket } from './handover-channel.ts';
@@ -104,7 +104,8 @@ export class Counters implements HandoverSource, HandoverSink, Disposable {
   }
 
   async prepare({ memory, bytes, fds }: HandedBatch): Promise<Prepared> {
-    const numbers = JSON.parse(readSealedMemory(memory, bytes).toString()) as number[];
+    using mapped = new MappedMemory(memory, bytes);
+    const numbers = JSON.parse(mapped.bytes.toString()) as number[];
     close(memory);
     await new Promise((resolve) => setTimeout(resolve, this.prepareMs));
     if (this.refuses) {

@@ -1,6 +1,6 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
-import { readSealedMemory } from '@landbridge/native/sealed-memory.ts';
+import { MappedMemory } from '@landbridge/native/sealed-memory.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
 import { type HandedConnection, parseHanded, type TunnelState } from '../handover/handed-state.ts';
 import { MAX_BATCH_BYTES, machineMs, type TakeWord } from '../handover/handed-batch.ts';
@@ -54,14 +54,12 @@ export class ThreadArrivals {
   }
 
   #read(memory: number, fds: readonly number[], arrivals: Arrival[]): string | undefined {
-    let batch: Buffer | undefined;
     try {
-      batch = readSealedMemory(memory, MAX_BATCH_BYTES);
-      return this.#arriveAll(batch, fds, arrivals);
+      using batch = new MappedMemory(memory, MAX_BATCH_BYTES);
+      return this.#arriveAll(batch.bytes, fds, arrivals);
     } catch (thrown) {
       return LandbridgeError.from(thrown).message;
     } finally {
-      batch?.fill(0);
       close(memory);
     }
   }

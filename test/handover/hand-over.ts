@@ -4,7 +4,7 @@ import { type HandedBatch, type HandoverSink, type HandoverSource, MAX_BATCH_SOC
 import { parseHandoverPacket } from '@landbridge/agent/handover/handover-packet.ts';
 import { PlaneSink, PlaneSource } from '@landbridge/agent/proxy/plane-handover.ts';
 import type { Received } from '@landbridge/native/seqpacket.ts';
-import { readSealedMemory, sealedMemory } from '@landbridge/native/sealed-memory.ts';
+import { MappedMemory, sealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
 import { duplicate } from '@landbridge/native/test-descriptors.ts';
 import type { TestEngine } from '../engine/engine.ts';
@@ -79,7 +79,8 @@ export async function rehearse(source: HandoverSource, sink: HandoverSink, socke
 }
 
 function rewritten(batch: HandedBatch, changed: Changed): HandedBatch {
-  const content = changed(readSealedMemory(batch.memory, batch.bytes));
+  using mapped = new MappedMemory(batch.memory, batch.bytes);
+  const content = changed(Buffer.from(mapped.bytes));
   close(batch.memory);
   return { ...batch, memory: sealedMemory([content]).release(), bytes: content.length };
 }
