@@ -88,6 +88,40 @@ test('a peer is given back what an application took, and the window grows while 
   t.is(bench.budget.grownWindows, 0, 'and is given back to the thread');
 });
 
+test('applications that stop to read when their windows have grown do not hold up the other streams of the connection', (t) => {
+  using bench = SessionBench.server();
+  const windows = new Map<number, number>();
+  let connection = CONNECTION_WINDOW;
+  const hear = (): void => {
+    for (const line of bench.told()) {
+      const [, id = '', increment] = /^WINDOW_UPDATE (\d+) (\d+)$/.exec(line) ?? [];
+      if (id === '0') connection += Number(increment);
+      else if (id !== '') windows.set(Number(id), (windows.get(Number(id)) as number) + Number(increment));
+    }
+  };
+  const say = (id: number, size: number): void => {
+    bench.say(data(id, Buffer.alloc(size)));
+    windows.set(id, (windows.get(id) as number) - size);
+    connection -= size;
+    hear();
+  };
+  for (let id = 1; id < 13; id += 2) {
+    const { near } = bench.open(id);
+    windows.set(id, FIRST_STREAM_WINDOW);
+    // Keeps up with twice of what the largest window has been, and stops.
+    for (let sent = 0; sent < 2 * MAX_STREAM_WINDOW; sent += 100_000) say(id, 100_000);
+    near.takes = false;
+    for (let left = windows.get(id) as number; left > 0; left = windows.get(id) as number) say(id, Math.min(left, 100_000));
+  }
+  const other = bench.open(13);
+  windows.set(13, FIRST_STREAM_WINDOW);
+  for (let sent = 0; sent < 2 * CONNECTION_WINDOW; sent += 50_000) {
+    if (connection < 50_000) return t.fail(`the connection stands still after ${sent} bytes`);
+    say(13, 50_000);
+  }
+  t.true(other.near.got.length >= 2 * CONNECTION_WINDOW);
+});
+
 test('an application that does not read holds no more than a window, and only its own stream', (t) => {
   using bench = SessionBench.server();
   const slow = bench.open(1);

@@ -8,6 +8,8 @@ export const FIRST_STREAM_WINDOW = 256 * 1024;
 export const MAX_STREAM_WINDOW = 4 * 1024 * 1024;
 /** What all grown windows of one thread may go beyond the first ones together. */
 export const GROWN_WINDOWS_BUDGET = 64 * 1024 * 1024;
+/** As much of one connection: applications may stop to read just when their windows have grown, and less than {@link HELD_PER_CONNECTION} leaves room for the others. */
+export const GROWN_WINDOWS_PER_CONNECTION = 8 * 1024 * 1024;
 /** Of all streams of a connection: given back on arrival, so that one slow reader does not hold up the others. */
 export const CONNECTION_WINDOW = 16 * 1024 * 1024;
 /** Of one connection that applications have not taken; with more the connection window is not given back. */

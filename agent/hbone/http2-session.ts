@@ -12,7 +12,7 @@ import { type Channel, type ChannelOwner, NOTHING, OVER } from './channel.ts';
 import type { EventLoop, Task } from './event-loop.ts';
 import type { Failure, FailureReason } from './failure.ts';
 import { type FrameSink, Http2FrameReader } from './http2-frame-reader.ts';
-import { CONNECTION_WINDOW, CONTROL_FRAMES, FIRST_STREAM_WINDOW, FRAMES_PER_REQUEST, FRAMES_PER_TURN, GROWN_WINDOWS_BUDGET, HELD_PER_CONNECTION, HELD_PER_THREAD, LEAST_STREAM_WINDOW, MAX_CONTINUATIONS, MAX_FRAME_BYTES, MAX_HEADER_FIELDS, MAX_HEADER_LIST_BYTES, MAX_STREAM_WINDOW, MAX_STREAMS, RESETS, UNANSWERED_RESETS, WINDOW_UPDATES } from './http2-limits.ts';
+import { CONNECTION_WINDOW, CONTROL_FRAMES, FIRST_STREAM_WINDOW, FRAMES_PER_REQUEST, FRAMES_PER_TURN, GROWN_WINDOWS_BUDGET, GROWN_WINDOWS_PER_CONNECTION, HELD_PER_CONNECTION, HELD_PER_THREAD, LEAST_STREAM_WINDOW, MAX_CONTINUATIONS, MAX_FRAME_BYTES, MAX_HEADER_FIELDS, MAX_HEADER_LIST_BYTES, MAX_STREAM_WINDOW, MAX_STREAMS, RESETS, UNANSWERED_RESETS, WINDOW_UPDATES } from './http2-limits.ts';
 import { Http2Output } from './http2-output.ts';
 import { Http2Stream, type StreamEnd } from './http2-stream.ts';
 import type { Http2SessionState, Http2StreamState } from './http2-state.ts';
@@ -90,6 +90,8 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   peerMaxStreams = 100;
   #sendWindow = DEFAULT_WINDOW_BYTES;
   #receiveWindow = CONNECTION_WINDOW;
+  /** Of its streams: a part of the thread's. */
+  #grownWindows = 0;
   #uncredited = 0;
   /** Came and was not taken by near sides. */
   #held = 0;
@@ -206,7 +208,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     const stream = new Http2Stream(this, state.id, state.sendWindow);
     stream.restore(state);
     this.streams.set(stream.id, stream);
-    this.#budget.grownWindows += grownBy(stream.windowTarget);
+    this.#countGrown(grownBy(stream.windowTarget));
     if (stream.id === this.#arrivingData) this.#dataStream = stream;
     return stream;
   }
@@ -223,7 +225,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     this.isOver = true;
     for (const stream of this.streams.values()) {
       stream.isClosed = true;
-      this.#budget.grownWindows -= grownBy(stream.windowTarget);
+      this.#countGrown(-grownBy(stream.windowTarget));
       this.#setHeld(stream, 0);
       stream.listener = stream.near = undefined;
     }
@@ -480,7 +482,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     if (stream.isClosed) return;
     stream.isClosed = true;
     this.streams.delete(stream.id);
-    this.#budget.grownWindows -= grownBy(stream.windowTarget);
+    this.#countGrown(-grownBy(stream.windowTarget));
     this.#setHeld(stream, 0);
     const { near, listener } = stream;
     stream.listener = undefined;
@@ -619,7 +621,7 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
   credit(stream: Http2Stream): void {
     if (stream.uncredited < stream.windowTarget / 2 || stream.remoteEnded || stream.isClosed) return;
     const change = this.#nextWindow(stream) - stream.windowTarget;
-    this.#budget.grownWindows += grownBy(stream.windowTarget + change) - grownBy(stream.windowTarget);
+    this.#countGrown(grownBy(stream.windowTarget + change) - grownBy(stream.windowTarget));
     stream.windowTarget += change;
     const increment = stream.uncredited + change;
     stream.uncredited = 0;
@@ -628,11 +630,17 @@ export class Http2Session implements ChannelOwner, FrameSink, Task {
     this.#write((bytes, at) => writeWindowUpdate(bytes, at, stream.id, increment), 4);
   }
 
-  /** Twice as large where the application keeps up and there is room, half as large where too much waits. */
+  /** Twice as large where the application keeps up and there is room in the connection and in the thread, half as large where too much waits. */
   #nextWindow({ windowTarget }: Http2Stream): number {
     if (this.#budget.held > HELD_PER_THREAD.much) return Math.max(windowTarget / 2, Math.min(windowTarget, LEAST_STREAM_WINDOW));
     const larger = Math.min(windowTarget * 2, MAX_STREAM_WINDOW);
-    return this.#budget.grownWindows + grownBy(larger) - grownBy(windowTarget) <= GROWN_WINDOWS_BUDGET ? larger : windowTarget;
+    const growth = grownBy(larger) - grownBy(windowTarget);
+    return this.#grownWindows + growth <= GROWN_WINDOWS_PER_CONNECTION && this.#budget.grownWindows + growth <= GROWN_WINDOWS_BUDGET ? larger : windowTarget;
+  }
+
+  #countGrown(change: number): void {
+    this.#grownWindows += change;
+    this.#budget.grownWindows += change;
   }
 
   /** Looks at what waits for a stream's near side: all of it is in memory. */
