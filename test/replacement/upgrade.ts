@@ -18,7 +18,7 @@ const END_MS = 120_000;
 const { values: options } = parseArgs({ options: { flows: { type: 'string', default: '250' }, upgrades: { type: 'string', default: '3' }, kills: { type: 'string', default: '0' }, first: { type: 'boolean', default: false } } });
 const [flowCount, upgrades, kills] = [Number(options.flows), Number(options.upgrades), Number(options.kills)];
 /** The real-time class, of which nothing else is. */
-const under: readonly string[] = options.first ? (process.env['UNDER'] ?? 'chrt --rr 5').split(' ') : [];
+const under: readonly string[] = options.first ? ['chrt', '--rr', '5'] : [];
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 interface Batch {
