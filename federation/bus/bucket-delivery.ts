@@ -18,6 +18,8 @@ export interface DeliveryOptions {
   readonly from: number | undefined;
   readonly inboxPrefix: string | undefined;
   readonly heartbeatMs: number;
+  /** For which the way to the hub may be silent, whatever the heartbeats are. */
+  readonly patienceMs: () => number;
 }
 
 export interface Delivered {
@@ -139,9 +141,13 @@ export class BucketDelivery {
   }
 
   #checkHeartbeat(): void {
-    if (this.#ended !== undefined || performance.now() - this.#heardMs <= SILENT_HEARTBEATS * this.#options.heartbeatMs) return;
+    if (this.#ended !== undefined || performance.now() - this.#heardMs <= this.#silenceMs) return;
     this.#isSilent = true;
     this.#end('heartbeats are missing');
+  }
+
+  get #silenceMs(): number {
+    return Math.max(SILENT_HEARTBEATS * this.#options.heartbeatMs, this.#options.patienceMs());
   }
 
   #end(reason: string): void {

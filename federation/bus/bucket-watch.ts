@@ -6,7 +6,7 @@ import { BucketDelivery, STREAM } from './bucket-delivery.ts';
 import type { BusEvent } from './bus.ts';
 import type { NatsLink, Session } from './nats-link.ts';
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
-import { answerTimeout, RETRY } from './request-times.ts';
+import { RETRY } from './request-times.ts';
 
 export interface BucketWatchOptions {
   readonly link: NatsLink;
@@ -34,8 +34,8 @@ export async function* watchBucket(options: BucketWatchOptions, signal: AbortSig
     let delivery: BucketDelivery | undefined;
     try {
       const session = await link.session(signal);
-      await options.ensureBucket(session, answerTimeout(failures));
-      const jsm = await jetstreamManager(session.connection, { checkAPI: false, timeout: answerTimeout(failures) });
+      await options.ensureBucket(session, link.answerTimeout(failures));
+      const jsm = await jetstreamManager(session.connection, { checkAPI: false, timeout: link.answerTimeout(failures) });
       const before = await jsm.streams.info(STREAM);
       if (progress !== undefined && isLost(progress, before)) {
         log.warn({ filter }, 'the bucket is another one than before, reading it from the start');
@@ -79,6 +79,6 @@ function isLost(progress: Progress, info: StreamInfo): boolean {
 }
 
 async function openDelivery(options: BucketWatchOptions, session: Session, jsm: JetStreamManager, progress: Progress | undefined): Promise<BucketDelivery> {
-  const { filter, inboxPrefix, heartbeatMs } = options;
-  return BucketDelivery.open(session, jsm, { filter, inboxPrefix, heartbeatMs, from: progress === undefined ? undefined : progress.revision + 1 });
+  const { link, filter, inboxPrefix, heartbeatMs } = options;
+  return BucketDelivery.open(session, jsm, { filter, inboxPrefix, heartbeatMs, patienceMs: () => link.patienceMs, from: progress === undefined ? undefined : progress.revision + 1 });
 }

@@ -13,7 +13,7 @@ import { watchBucket } from './bucket-watch.ts';
 import { BUCKET, type Bus, type BusEvent, type BusState } from './bus.ts';
 import { type HubAccess, hubAccess } from './hub-access.ts';
 import { NatsLink, type Session } from './nats-link.ts';
-import { answerTimeout, RETRY, TRIES_MS } from './request-times.ts';
+import { RETRY, TRIES_MS } from './request-times.ts';
 
 export interface NatsBusOptions {
   /** Makes the bucket when it is missing; only the founder may. */
@@ -116,7 +116,7 @@ export class NatsBus implements Bus {
       endMs ??= performance.now() + TRIES_MS;
       try {
         return await orAborted(
-          this.#ensureBucket(session, answerTimeout(failures)).then(() => request(session, answerTimeout(failures))),
+          this.#ensureBucket(session, this.#link.answerTimeout(failures)).then(() => request(session, this.#link.answerTimeout(failures))),
           signal,
         );
       } catch (thrown) {

@@ -8,6 +8,8 @@ import type { BusState } from './bus.ts';
 import type { HubAccess } from './hub-access.ts';
 import { isHubRefusal } from './hub-refusal.ts';
 import { connectToHub } from './hub-transport.ts';
+import { answerTimeout } from './request-times.ts';
+import { wayPatience } from './way-patience.ts';
 import { type RetryTimes, retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 
 export interface NatsLinkOptions {
@@ -29,7 +31,10 @@ const DIAL_TIMEOUT_MS = 5000;
 /** A hub that vanished without a word is noticed after about three of these, where nobody waits for anything of it. */
 const PING_INTERVAL_MS = 10_000;
 const MAX_PINGS_OUT = 2;
-/** For a sign of life, when somebody has waited for an answer in vain. */
+/** A round trip is taken so often, and so many are kept: what was lost on the way takes much longer, and says nothing of the way. */
+const RTT_EVERY_MS = 5000;
+const RTTS = 3;
+/** For a sign of life, when somebody has waited for an answer in vain; more where the way is slow. */
 const PROOF_MS = 3000;
 /** Before the next attempt to connect, at most: who had to wait longer would see late what changed while the hub was away. */
 const RECONNECT: RetryTimes = { mostMs: 3000 };
@@ -48,6 +53,8 @@ export class NatsLink implements AsyncDisposable {
   /** 0 until the first connect, whose attempts are paced by {@link #run}; then one more than the attempts since the last disconnect. */
   #reconnects = 0;
   #isProving = false;
+  /** Round trips to the hub, the last ones. */
+  #rttsMs: readonly number[] = [];
 
   constructor(options: NatsLinkOptions) {
     this.#options = options;
@@ -64,6 +71,16 @@ export class NatsLink implements AsyncDisposable {
 
   get closed(): boolean {
     return this.#closing.signal.aborted;
+  }
+
+  /** How long a way as this one may be silent without being broken, in milliseconds: what was lost is sent again by then. */
+  get patienceMs(): number {
+    return wayPatience(this.#rttsMs);
+  }
+
+  /** For the answer to one try, in milliseconds: what is asked anew while a way brings what it had lost comes later than that. */
+  answerTimeout(failures: number): number {
+    return Math.max(answerTimeout(failures), this.patienceMs / 2);
   }
 
   /** Undefined while there is no connection. */
@@ -93,7 +110,7 @@ export class NatsLink implements AsyncDisposable {
       const before = heard();
       let isAnswered = false;
       const answered = connection.flush().then(() => void (isAnswered = true), () => {});
-      await eitherOrAfter(answered, PROOF_MS, lost);
+      await eitherOrAfter(answered, Math.max(PROOF_MS, this.patienceMs), lost);
       if (isAnswered || lost.aborted || heard() !== before) return;
       this.#options.log.warn({ server: connection.getServer() }, `${this.#to} does not answer, connecting again`);
       await connection.reconnect();
@@ -193,6 +210,20 @@ export class NatsLink implements AsyncDisposable {
     this.#options.log.info({ server: connection.getServer() }, `connected to ${this.#to}`);
     this.#opened.resolve();
     this.#opened = Promise.withResolvers();
+    this.#rttsMs = [];
+    void this.#time(connection, end.signal);
+  }
+
+  /** A way may become slow after it was connected. */
+  async #time(connection: NatsConnection, lost: AbortSignal): Promise<void> {
+    for (let delayMs = 0; !lost.aborted; delayMs = RTT_EVERY_MS) {
+      await waitFor(delayMs, lost);
+      if (lost.aborted) return;
+      const startMs = performance.now();
+      const answered = connection.flush().then(() => void (this.#rttsMs = [...this.#rttsMs, performance.now() - startMs].slice(-RTTS)), () => {});
+      // One that is never answered ends with its connection.
+      await eitherOrAfter(answered, PING_INTERVAL_MS, lost);
+    }
   }
 
   #offline(reason: string): void {
