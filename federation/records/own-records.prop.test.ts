@@ -176,3 +176,14 @@ test('two writers of one version that say different things are told apart by a n
   t.true(b.saw('svc.shop.a', ofA?.bytes ?? new Uint8Array()));
   t.deepEqual([...b.toWrite(wish(service('a', 2)))], [], 'not at once: the other one may do the same');
 });
+
+test('what the bus has never had is written before what it has lost', (t) => {
+  const own = new OwnRecords({ cluster: 'west', privateKey: keys.privateKey, publicKey: createPublicKey(keys.privateKey), clock: () => 1 });
+  const [before, after] = [wish(service('a'), service('b'), service('c')), wish(service('a'), service('b', 2), service('c'), service('d'))];
+  for (const record of own.toWrite(before)) own.attempt(record)();
+  own.lost();
+  const written = (): readonly string[] => [...own.toWrite(after)].map(({ key }) => key);
+  const expected = ['svc.shop.b', 'svc.shop.d', 'svc.shop.a', 'svc.shop.c'];
+  t.deepEqual(written(), expected);
+  t.deepEqual(written(), expected, 'also where the first attempt was in vain');
+});

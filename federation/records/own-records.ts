@@ -25,8 +25,8 @@ export interface SignedRecord extends Version {
 interface OwnRecord {
   readonly signed: SignedRecord;
   readonly text: string;
-  /** The bus said that it has these bytes, and has not shown others since. */
-  stored: boolean;
+  /** Whether the bus said that it has these bytes, and whether it has shown since that it has not. */
+  bus: 'has' | 'lost' | 'never-had';
   notBefore: number;
 }
 
@@ -83,7 +83,7 @@ export class OwnRecords {
   saw(key: string, bytes: Uint8Array): boolean {
     const own = this.#records.get(key);
     if (own !== undefined && sameBytes(own.signed.bytes, bytes)) {
-      own.stored = true;
+      own.bus = 'has';
       return false;
     }
     const found = openRecord(bytes, { cluster: this.#options.cluster, key, publicKey: this.#options.publicKey });
@@ -112,27 +112,36 @@ export class OwnRecords {
     if (epoch > this.#epoch) this.#begin(epoch);
     this.#gen = Math.max(this.#gen, gen);
     this.#strangers.delete(key);
-    this.#records.set(key, { signed: { key, epoch, gen, body, bytes }, text: textOf(body), stored: true, notBefore: 0 });
+    this.#records.set(key, { signed: { key, epoch, gen, body, bytes }, text: textOf(body), bus: 'has', notBefore: 0 });
   }
 
   /** The bus lost its entries. What was signed stays valid and is written again as it is. */
   lost(): void {
     this.#losses += 1;
     this.#strangers.clear();
-    for (const own of this.#records.values()) own.stored = false;
+    for (const own of this.#records.values()) if (own.bus === 'has') own.bus = 'lost';
   }
 
-  /** Records to write now, each signed when it is asked for. */
+  /**
+   * Records to write now, each signed when it is asked for. What nobody has seen yet is first: it would wait for as long as
+   * everything takes that readers have asked for again.
+   */
   *toWrite(desired: ReadonlyMap<string, RecordBody>): Generator<SignedRecord> {
-    for (const [key, body] of desired) {
+    const again: SignedRecord[] = [];
+    for (const [key, body] of this.#wishes(desired)) {
       const next = this.#due(key, body);
-      if (next !== undefined) yield next;
+      if (next === undefined) continue;
+      if (this.#records.get(key)?.bus === 'lost') again.push(next);
+      else yield next;
     }
-    for (const key of [...this.#records.keys(), ...this.#strangers]) {
-      if (key === 'sync' || desired.has(key)) continue;
-      const next = this.#due(key, null);
-      if (next !== undefined) yield next;
-    }
+    // Others may have been signed since.
+    for (const record of again) if (this.#records.get(record.key)?.signed === record) yield record;
+  }
+
+  /** What is to be, then what is not to be any more. */
+  *#wishes(desired: ReadonlyMap<string, RecordBody>): Generator<readonly [key: string, body: RecordBody | null]> {
+    yield* desired;
+    for (const key of [...this.#records.keys(), ...this.#strangers]) if (key !== 'sync' && !desired.has(key)) yield [key, null];
   }
 
   /** The record that closes the snapshot, when all others are on the bus and it is not. */
@@ -152,7 +161,7 @@ export class OwnRecords {
 
   /** Keys of records that the bus is known to hold, each with the version that it holds. */
   held(): ReadonlyMap<string, Version> {
-    return new Map([...this.#records].flatMap(([key, own]) => (own.stored ? [[key, own.signed] as const] : [])));
+    return new Map([...this.#records].flatMap(([key, own]) => (own.bus === 'has' ? [[key, own.signed] as const] : [])));
   }
 
   /** The bus does not have what it is known to hold of these keys, unless that was written anew since. Returns how many. */
@@ -160,8 +169,8 @@ export class OwnRecords {
     let count = 0;
     for (const [key, version] of keys) {
       const own = this.#records.get(key);
-      if (own === undefined || own.signed !== version || !own.stored) continue;
-      own.stored = false;
+      if (own === undefined || own.signed !== version || own.bus !== 'has') continue;
+      own.bus = 'lost';
       count += 1;
     }
     return count;
@@ -173,7 +182,7 @@ export class OwnRecords {
     return () => {
       const own = this.#records.get(signed.key);
       if (own?.signed !== signed || losses !== this.#losses) return;
-      own.stored = true;
+      own.bus = 'has';
       this.#decided.add(signed.key);
     };
   }
@@ -190,12 +199,12 @@ export class OwnRecords {
     const refused = this.#refused.get(key);
     if (refused !== undefined) return { refused: refused.message };
     const own = this.#records.get(key);
-    return own?.stored === true && own.signed.body !== null ? 'stored' : 'waiting';
+    return own?.bus === 'has' && own.signed.body !== null ? 'stored' : 'waiting';
   }
 
   storedCount(): number {
     let count = 0;
-    for (const [key, own] of this.#records) if (key !== 'sync' && own.stored && own.signed.body !== null) count += 1;
+    for (const [key, own] of this.#records) if (key !== 'sync' && own.bus === 'has' && own.signed.body !== null) count += 1;
     return count;
   }
 
@@ -207,14 +216,14 @@ export class OwnRecords {
 
   #isStored(desired: ReadonlyMap<string, RecordBody>): boolean {
     for (const [key, body] of desired) if (!this.#holds(key, body) && this.#refused.get(key)?.body !== body) return false;
-    for (const [key, own] of this.#records) if (key !== 'sync' && !desired.has(key) && !(own.stored && own.signed.body === null)) return false;
+    for (const [key, own] of this.#records) if (key !== 'sync' && !desired.has(key) && !(own.bus === 'has' && own.signed.body === null)) return false;
     for (const key of this.#strangers) if (!desired.has(key)) return false;
     return true;
   }
 
   #holds(key: string, body: RecordBody): boolean {
     const own = this.#records.get(key);
-    return own?.stored === true && isOf(own, body);
+    return own?.bus === 'has' && isOf(own, body);
   }
 
   #sync(): RecordBody {
@@ -228,7 +237,7 @@ export class OwnRecords {
     if (now < this.#quietUntil) return undefined;
     const own = this.#records.get(key);
     const isRefused = body !== null && this.#refused.get(key)?.body === body;
-    if (own !== undefined && (isRefused || isOf(own, body))) return own.stored || now < own.notBefore ? undefined : own.signed;
+    if (own !== undefined && (isRefused || isOf(own, body))) return own.bus === 'has' || now < own.notBefore ? undefined : own.signed;
     return isRefused ? undefined : this.#sign(key, body);
   }
 
@@ -249,13 +258,14 @@ export class OwnRecords {
     this.#refused.delete(key);
     this.#strangers.delete(key);
     const signed: SignedRecord = { key, ...version, body, bytes };
-    this.#records.set(key, { signed, text: textOf(body), stored: false, notBefore: 0 });
+    this.#records.set(key, { signed, text: textOf(body), bus: 'never-had', notBefore: 0 });
     return signed;
   }
 
   #repair(own: OwnRecord): void {
-    if (own.stored) own.notBefore = this.#options.clock() + REPAIR_DELAY_MS;
-    own.stored = false;
+    if (own.bus !== 'has') return;
+    own.notBefore = this.#options.clock() + REPAIR_DELAY_MS;
+    own.bus = 'lost';
   }
 
   #addStranger(key: string): void {
