@@ -3,6 +3,7 @@ import type { RecordBody } from '@landbridge/core/records.ts';
 import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import pino from 'pino';
+import type { Bus } from '../bus/bus.ts';
 import { type MemoryBus, makeMemoryBus } from '../bus/memory-bus.ts';
 import { ExampleLeadership } from '../leadership/example-leadership.ts';
 import type { Leadership } from '../leadership/leadership.ts';
@@ -271,6 +272,79 @@ test('whoever is asked writes what the bus lost, and all of it once where nothin
   }
   await until('the publisher to settle', () => !publisher.status().pending);
   t.is(writes, 7, 'all of them, once');
+  stop.abort();
+  await running;
+});
+
+/** Answers to writes under these keys come when the test says so. */
+class SlowBus implements Bus {
+  readonly #bus = makeMemoryBus();
+  readonly isHeld: (key: string) => boolean;
+  readonly written: string[] = [];
+  readonly #held: (() => void)[] = [];
+
+  constructor(isHeld: (key: string) => boolean) {
+    this.isHeld = isHeld;
+  }
+
+  state = () => this.#bus.state();
+  get = async (key: string, signal: AbortSignal) => await this.#bus.get(key, signal);
+  watch = (filter: string, signal: AbortSignal) => this.#bus.watch(filter, signal);
+
+  async put(key: string, value: Uint8Array, signal: AbortSignal): Promise<void> {
+    this.written.push(key);
+    if (this.isHeld(key)) await new Promise<void>((resolve, reject) => {
+      this.#held.push(resolve);
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+    await this.#bus.put(key, value, signal);
+  }
+
+  answer(): void {
+    for (const each of this.#held.splice(0)) each();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#bus[Symbol.asyncDispose]();
+  }
+}
+
+test('a later wish does not wait for answers that are due, but those of its own key', async (t) => {
+  const bus = new SlowBus((key) => key === 'west.svc.shop.slow');
+  const stop = new AbortController();
+  const publisher = new Publisher(bus, { cluster: 'west', privateKey: keys.privateKey, log, clock: Date.now });
+  const running = publisher.run(stop.signal);
+  const writesOf = (name: string): number => bus.written.filter((key) => key === `west.svc.shop.${name}`).length;
+  publisher.publish(wish(meta, service('slow', 1)));
+  await until('the first one is under way', () => writesOf('slow') === 1);
+  publisher.publish(wish(meta, service('slow', 2), service('fast')));
+  await until('the record behind it is written', () => writesOf('fast') === 1);
+  t.is(writesOf('slow'), 1, 'which an older one must not follow');
+  t.false(bus.written.includes('west.sync'));
+  bus.answer();
+  await until('the newer one is under way', () => writesOf('slow') === 2);
+  bus.answer();
+  await until('all is there', () => !publisher.status().pending);
+  t.is(bus.written.at(-1), 'west.sync');
+  stop.abort();
+  await running;
+});
+
+test('of writes without an answer no more are under way than may be', async (t) => {
+  const bus = new SlowBus((key) => key.startsWith('west.svc.'));
+  const stop = new AbortController();
+  const publisher = new Publisher(bus, { cluster: 'west', privateKey: keys.privateKey, log, clock: Date.now });
+  const running = publisher.run(stop.signal);
+  for (let count = 1; count <= 40; count++) {
+    publisher.publish(wish(meta, ...Array.from({ length: count }, (_, i) => service(`s${i}`))));
+    await sleep(1);
+  }
+  await until('as many as may be are under way', () => bus.written.filter((key) => key.startsWith('west.svc.')).length >= 16);
+  await sleep(20);
+  t.is(bus.written.filter((key) => key.startsWith('west.svc.')).length, 16);
+  const answering = setInterval(() => bus.answer(), 1);
+  await until('all is there', () => !publisher.status().pending);
+  clearInterval(answering);
   stop.abort();
   await running;
 });

@@ -59,6 +59,11 @@ export class Publisher {
   /** When, by performance.now(). */
   #listedMs = 0;
   #changed = Promise.withResolvers<void>();
+  /** Written and not answered yet, by key. */
+  readonly #underWay = new Map<string, SignedRecord>();
+  #failure: { readonly thrown: unknown } | undefined;
+  /** Whether the bus took something, or something could not be signed, since that was told. */
+  #hasDecided = false;
   /** When the last `sync` was written, by performance.now(). */
   #syncMs = Number.NEGATIVE_INFINITY;
   #lastError: string | undefined;
@@ -206,6 +211,7 @@ export class Publisher {
   async #write(signal: AbortSignal): Promise<void> {
     let failures = 0;
     while (!signal.aborted) {
+      this.#tellDecided();
       const desired = this.#desired;
       if (desired === undefined || !this.#mayWrite || this.#own.isDone(desired)) {
         await this.#nextChange();
@@ -215,11 +221,11 @@ export class Publisher {
         const wrote = await this.#round(desired, signal);
         failures = 0;
         this.#lastError = this.#own.refusal(desired);
-        this.#options.onDecided?.();
+        this.#hasDecided = true;
         // What is left waits for its time.
         if (wrote === 0) await this.#nextChange(waitFor(IDLE_ROUND_MS, signal));
       } catch (thrown) {
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         const error = LandbridgeError.from(thrown, 'publish-failed');
         this.#lastError = error.message;
         this.#options.log.warn({ err: error, failures }, 'could not publish, will try again');
@@ -227,35 +233,83 @@ export class Publisher {
         failures += 1;
       }
     }
+    while (this.#underWay.size > 0) await this.#nextChange();
   }
 
-  /** One attempt to make the bus as desired: first the records, then `sync`, which closes them. Gives up early for a later wish. */
+  #tellDecided(): void {
+    if (!this.#hasDecided) return;
+    this.#hasDecided = false;
+    this.#options.onDecided?.();
+  }
+
+  /**
+   * One attempt to make the bus as desired: first the records, then `sync`, which closes them. Gives up early for a later wish,
+   * which waits for no answer to what is under way: on a way that is slow, that may be the answer to all that was read meanwhile.
+   */
   async #round(desired: ReadonlyMap<string, RecordBody>, signal: AbortSignal): Promise<number> {
-    const superseded = (): boolean => this.#desired !== desired || !this.#mayWrite || signal.aborted;
-    const waiting = this.#own.toWrite(desired);
-    let wrote = 0;
-    const writer = async (): Promise<void> => {
-      while (!superseded()) {
-        const next = waiting.next();
-        if (next.done === true) return;
-        await this.#put(next.value, signal);
-        wrote += 1;
-      }
+    const isOver = (): boolean => this.#desired !== desired || !this.#mayWrite || signal.aborted;
+    let wrote = this.#underWay.size;
+    const behind = new Set<SignedRecord>();
+    const put = async (record: SignedRecord): Promise<void> => {
+      behind.delete(record);
+      if (await this.#putInTurn(record, isOver, signal)) wrote += 1;
     };
-    const results = await Promise.allSettled(Array.from({ length: MAX_PARALLEL_PUTS }, writer));
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    for (const record of this.#own.toWrite(desired)) {
+      if (this.#underWay.has(record.key)) behind.add(record);
+      else await put(record);
+      for (const each of behind) if (!this.#underWay.has(each.key)) await put(each);
+      if (isOver()) return wrote;
+    }
+    for (const record of behind) await put(record);
+    if (!(await this.#answered(isOver))) return wrote;
     const isEarly = performance.now() - this.#syncMs < (this.#options.syncMs ?? SYNC_MS);
-    const sync = superseded() || isEarly ? undefined : this.#own.syncToWrite(desired);
+    const sync = isEarly ? undefined : this.#own.syncToWrite(desired);
     if (sync === undefined) return wrote;
-    await this.#put(sync, signal);
     this.#syncMs = performance.now();
+    await this.#putInTurn(sync, isOver, signal);
+    await this.#answered(isOver);
     return wrote + 1;
+  }
+
+  /** Writes a record once there is room for it, and nothing of the same key under way, which could come later than this. Whether it did. */
+  async #putInTurn(record: SignedRecord, isOver: () => boolean, signal: AbortSignal): Promise<boolean> {
+    for (;;) {
+      this.#throwFailure();
+      if (isOver() || this.#underWay.get(record.key) === record) return false;
+      if (this.#underWay.size < MAX_PARALLEL_PUTS && !this.#underWay.has(record.key)) break;
+      await this.#nextChange();
+    }
+    this.#underWay.set(record.key, record);
+    void this.#put(record, signal);
+    return true;
+  }
+
+  /** Waits until nothing is under way; false where the round is over before. */
+  async #answered(isOver: () => boolean): Promise<boolean> {
+    while (!isOver() && this.#underWay.size > 0) await this.#nextChange();
+    this.#throwFailure();
+    return !isOver();
+  }
+
+  #throwFailure(): void {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure.thrown;
   }
 
   async #put(record: SignedRecord, signal: AbortSignal): Promise<void> {
     const stored = this.#own.attempt(record);
-    await this.#bus.put(busKey(this.#options.cluster, record.key), record.bytes, signal);
-    stored();
+    try {
+      await this.#bus.put(busKey(this.#options.cluster, record.key), record.bytes, signal);
+      stored();
+      this.#hasDecided = true;
+    } catch (thrown) {
+      // The round that is under way tells of it, and the record is written again.
+      this.#failure ??= { thrown };
+    } finally {
+      this.#underWay.delete(record.key);
+      this.#wake();
+    }
   }
 
   async #nextChange(orElse?: Promise<void>): Promise<void> {
