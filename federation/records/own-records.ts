@@ -144,9 +144,9 @@ export class OwnRecords {
     for (const key of [...this.#records.keys(), ...this.#strangers]) if (key !== 'sync' && !desired.has(key)) yield [key, null];
   }
 
-  /** The record that closes the snapshot, when all others are on the bus and it is not. */
-  syncToWrite(desired: ReadonlyMap<string, RecordBody>): SignedRecord | undefined {
-    return this.#isStored(desired) ? this.#due('sync', this.#sync()) : undefined;
+  /** The record that closes the snapshot, when all others are on the bus and it is not; or, where `early`, when all are signed, and may be on their way before it. */
+  syncToWrite(desired: ReadonlyMap<string, RecordBody>, early = false): SignedRecord | undefined {
+    return (early ? this.#isSigned(desired) : this.#isStored(desired)) ? this.#due('sync', this.#sync()) : undefined;
   }
 
   isDone(desired: ReadonlyMap<string, RecordBody>): boolean {
@@ -219,6 +219,15 @@ export class OwnRecords {
     for (const [key, own] of this.#records) if (key !== 'sync' && !desired.has(key) && !(own.bus === 'has' && own.signed.body === null)) return false;
     for (const key of this.#strangers) if (!desired.has(key)) return false;
     return true;
+  }
+
+  #isSigned(desired: ReadonlyMap<string, RecordBody>): boolean {
+    for (const [key, body] of desired) {
+      const own = this.#records.get(key);
+      if ((own === undefined || !isOf(own, body)) && this.#refused.get(key)?.body !== body) return false;
+    }
+    for (const [key, { signed }] of this.#records) if (key !== 'sync' && !desired.has(key) && signed.body !== null) return false;
+    return [...this.#strangers].every((key) => desired.has(key));
   }
 
   #holds(key: string, body: RecordBody): boolean {

@@ -348,3 +348,22 @@ test('of writes without an answer no more are under way than may be', async (t) 
   stop.abort();
   await running;
 });
+
+test('wishes that follow each other faster than answers come are closed all the same', async (t) => {
+  const bus = new SlowBus(() => true);
+  const stop = new AbortController();
+  const publisher = new Publisher(bus, { cluster: 'west', privateKey: keys.privateKey, log, clock: Date.now });
+  const running = publisher.run(stop.signal);
+  const startMs = performance.now();
+  for (let port = 1; !bus.written.includes('west.sync'); port++) {
+    publisher.publish(wish(meta, service('cart', port)));
+    await sleep(20);
+    bus.answer();
+    if (performance.now() - startMs > 20_000) return t.fail('no snapshot was closed');
+    publisher.publish(wish(meta, service('cart', port), service('more', port)));
+    await sleep(20);
+  }
+  stop.abort();
+  await running;
+  t.pass();
+});

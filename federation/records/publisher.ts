@@ -38,6 +38,8 @@ export interface PublisherStatus {
 const MAX_PARALLEL_PUTS = 16;
 /** Between two `sync` records: where records change all the time, one for each change would cost all readers half as much again. */
 const SYNC_MS = 1000;
+/** A snapshot that has not been closed for so long is closed before all answers are there: less than readers wait for it. */
+const LATE_SYNC_MS = 3000;
 const IDLE_ROUND_MS = 250;
 /** Readers, of which one may be hostile, may ask as often as they like. */
 const MIN_AUDIT_MS = 30_000;
@@ -64,6 +66,8 @@ export class Publisher {
   #failure: { readonly thrown: unknown } | undefined;
   /** Whether the bus took something, or something could not be signed, since that was told. */
   #hasDecided = false;
+  /** Since when there are records behind the last `sync`, by performance.now(). */
+  #openMs = Number.POSITIVE_INFINITY;
   /** When the last `sync` was written, by performance.now(). */
   #syncMs = Number.NEGATIVE_INFINITY;
   #lastError: string | undefined;
@@ -261,14 +265,25 @@ export class Publisher {
       if (isOver()) return wrote;
     }
     for (const record of behind) await put(record);
+    if (isOver()) return wrote;
+    await this.#closeInTime(desired, put);
     if (!(await this.#answered(isOver))) return wrote;
     const isEarly = performance.now() - this.#syncMs < (this.#options.syncMs ?? SYNC_MS);
     const sync = isEarly ? undefined : this.#own.syncToWrite(desired);
     if (sync === undefined) return wrote;
     this.#syncMs = performance.now();
-    await this.#putInTurn(sync, isOver, signal);
+    await put(sync);
     await this.#answered(isOver);
-    return wrote + 1;
+    return wrote;
+  }
+
+  /** Where wishes follow each other faster than answers come, none would ever be closed, and readers compare what they have with a snapshot of long ago. */
+  async #closeInTime(desired: ReadonlyMap<string, RecordBody>, put: (record: SignedRecord) => Promise<void>): Promise<void> {
+    if (performance.now() - this.#openMs < LATE_SYNC_MS) return;
+    const sync = this.#own.syncToWrite(desired, true);
+    if (sync === undefined) return;
+    this.#syncMs = performance.now();
+    await put(sync);
   }
 
   /** Writes a record once there is room for it, and nothing of the same key under way, which could come later than this. Whether it did. */
@@ -280,6 +295,7 @@ export class Publisher {
       await this.#nextChange();
     }
     this.#underWay.set(record.key, record);
+    this.#openMs = record.key === 'sync' ? Number.POSITIVE_INFINITY : Math.min(this.#openMs, performance.now());
     void this.#put(record, signal);
     return true;
   }
