@@ -1,7 +1,7 @@
 /** The bus side of a cluster, without its API server: it publishes, follows the others, and remembers what it lost of them. */
 import type { RecordBody } from '@landbridge/core/records.ts';
 import { type BeatChannel, natsBeatChannel } from '@landbridge/federation/bus/beat-channel.ts';
-import { busKey, MEMBERS } from '@landbridge/federation/bus/bus.ts';
+import { busKey, MEMBERS, splitBusKey } from '@landbridge/federation/bus/bus.ts';
 import { type NatsBus, openNatsBusAt } from '@landbridge/federation/bus/nats-bus.ts';
 import { ALONE, type Leadership } from '@landbridge/federation/leadership/leadership.ts';
 import { ExportGuards } from '@landbridge/federation/peers/export-guards.ts';
@@ -131,7 +131,10 @@ export class FaultMember implements AsyncDisposable {
   }
 
   #take(event: Parameters<typeof reducePeers>[1]): void {
-    this.#state = reducePeers(this.#state, event, Date.now());
+    const before = this.#state;
+    this.#state = reducePeers(before, event, Date.now());
+    const place = event.kind === 'entry' && this.#state !== before ? splitBusKey(event.key) : undefined;
+    if (place?.recordKey === 'sync') this.watch.sawSync(place.cluster);
     this.#note();
   }
 
