@@ -20,6 +20,6 @@ export function addressOf(bytes: Uint8Array): number {
 }
 
 /** The memory at an address as a buffer, for as long as its owner keeps it. */
-export function viewMemory(address: number | bigint, size: number): ArrayBuffer {
+export function viewMemory(address: number, size: number): ArrayBuffer {
   return koffi.view(address, size) as ArrayBuffer;
 }

@@ -2,15 +2,14 @@
 import { fstatSync, writevSync } from 'node:fs';
 import koffi from 'koffi';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { checkLibc, SystemCallError } from './errno.ts';
+import { checkLibc } from './errno.ts';
 import { FileDescriptor } from './libc.ts';
 import { viewMemory } from './memory.ts';
-import { lastErrno } from './stream-socket.ts';
 
 const library = koffi.load(null);
 const callCreate = library.func('int memfd_create(const char *name, unsigned int flags)');
 const callControl = library.func('int fcntl(int fd, int command, int64_t argument)');
-const callMap = library.func('uintptr_t mmap(uintptr_t address, uint64_t length, int protection, int flags, int fd, int64_t offset)');
+const callMap = library.func('int64_t mmap(uintptr_t address, uint64_t length, int protection, int flags, int fd, int64_t offset)');
 const callUnmap = library.func('int munmap(uintptr_t address, uint64_t length)');
 
 const MFD_CLOEXEC = 1;
@@ -22,7 +21,6 @@ const SEALS = 1 | 2 | 4 | 8;
 const PROT_READ = 1;
 const MAP_PRIVATE = 2;
 const MAP_POPULATE = 0x8000;
-const MAP_FAILED = 2n ** 64n - 1n;
 /** IOV_MAX of writev(2). */
 const MOST_AT_ONCE = 1024;
 
@@ -55,7 +53,7 @@ function writeParts(fd: number, parts: readonly Uint8Array[]): void {
 
 /** What sealed memory holds, at an address of this process. */
 export class MappedMemory implements Disposable {
-  readonly #address: bigint;
+  readonly #address: number;
   readonly #view: ArrayBuffer;
   /** Not to be written to. Empty from the end of the mapping on, as are all parts of it. */
   readonly bytes: Buffer;
@@ -67,8 +65,7 @@ export class MappedMemory implements Disposable {
     const { size } = fstatSync(memory);
     if (size > maxBytes) throw new LandbridgeError('bad-handover', `memory that came has ${size} bytes, more than ${maxBytes}`);
     // Populated at once: a fault for each of its pages takes several times as long.
-    this.#address = size === 0 ? 0n : BigInt(callMap(0, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, memory, 0) as number | bigint);
-    if (this.#address === MAP_FAILED) throw new SystemCallError('mmap', lastErrno());
+    this.#address = size === 0 ? 0 : checkLibc('mmap', Number(callMap(0, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, memory, 0)));
     this.#view = size === 0 ? new ArrayBuffer(0) : viewMemory(this.#address, size);
     this.bytes = Buffer.from(this.#view);
   }

@@ -2,7 +2,7 @@
 import koffi from 'koffi';
 import { checkLibc, SystemCallError } from './errno.ts';
 import { FileDescriptor, libc } from './libc.ts';
-import { addressOf, nativeMemory } from './memory.ts';
+import { addressOf, type NativeMemory, nativeMemory } from './memory.ts';
 import { descriptorSpace, encodeDescriptors, parseDescriptors } from './passed-descriptors.ts';
 import { type PeerCredentials, peerCredentials } from './peer-credentials.ts';
 import { ReadableWait } from './readable-wait.ts';
@@ -48,8 +48,6 @@ export function sendOn(socket: number, packet: Uint8Array, descriptors: readonly
   const message = describe(sending, addressOf(packet), packet.length, control.length === 0 ? 0 : addressOf(control), control.length);
   checkLibc('sendmsg', Number(callSend(socket, message, MSG_NOSIGNAL)));
 }
-
-type NativeMemory = ReturnType<typeof nativeMemory>;
 
 function describe({ vector, message }: { readonly vector: NativeMemory; readonly message: NativeMemory }, bytes: number, size: number, control: number, controlSize: number): Buffer {
   vector.bytes.writeBigUInt64LE(BigInt(bytes), 0);
