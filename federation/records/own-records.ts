@@ -146,7 +146,7 @@ export class OwnRecords {
 
   /** The record that closes the snapshot, when all others are on the bus and it is not; or, where `early`, when all are signed, and may be on their way before it. */
   syncToWrite(desired: ReadonlyMap<string, RecordBody>, early = false): SignedRecord | undefined {
-    return (early ? this.#isSigned(desired) : this.#isStored(desired)) ? this.#due('sync', this.#sync()) : undefined;
+    return (early ? this.#isAsDesired(desired, () => true) : this.#isStored(desired)) ? this.#due('sync', this.#sync()) : undefined;
   }
 
   isDone(desired: ReadonlyMap<string, RecordBody>): boolean {
@@ -215,19 +215,18 @@ export class OwnRecords {
   }
 
   #isStored(desired: ReadonlyMap<string, RecordBody>): boolean {
-    for (const [key, body] of desired) if (!this.#holds(key, body) && this.#refused.get(key)?.body !== body) return false;
-    for (const [key, own] of this.#records) if (key !== 'sync' && !desired.has(key) && !(own.bus === 'has' && own.signed.body === null)) return false;
-    for (const key of this.#strangers) if (!desired.has(key)) return false;
-    return true;
+    return this.#isAsDesired(desired, ({ bus }) => bus === 'has');
   }
 
-  #isSigned(desired: ReadonlyMap<string, RecordBody>): boolean {
+  /** Whether there is a record of all that is to be, and one that takes back what is not; those count of which `counts` says so. */
+  #isAsDesired(desired: ReadonlyMap<string, RecordBody>, counts: (own: OwnRecord) => boolean): boolean {
     for (const [key, body] of desired) {
       const own = this.#records.get(key);
-      if ((own === undefined || !isOf(own, body)) && this.#refused.get(key)?.body !== body) return false;
+      if (!(own !== undefined && counts(own) && isOf(own, body)) && this.#refused.get(key)?.body !== body) return false;
     }
-    for (const [key, { signed }] of this.#records) if (key !== 'sync' && !desired.has(key) && signed.body !== null) return false;
-    return [...this.#strangers].every((key) => desired.has(key));
+    for (const [key, own] of this.#records) if (key !== 'sync' && !desired.has(key) && !(counts(own) && own.signed.body === null)) return false;
+    for (const key of this.#strangers) if (!desired.has(key)) return false;
+    return true;
   }
 
   #holds(key: string, body: RecordBody): boolean {
