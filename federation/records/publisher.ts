@@ -266,24 +266,16 @@ export class Publisher {
     }
     for (const record of behind) await put(record);
     if (isOver()) return wrote;
-    await this.#closeInTime(desired, put);
+    // Where wishes follow each other faster than answers come, none would ever be closed, and readers compare what they have with a snapshot of long ago.
+    const late = performance.now() - this.#openMs < LATE_SYNC_MS ? undefined : this.#own.syncToWrite(desired, true);
+    if (late !== undefined) await put(late);
     if (!(await this.#answered(isOver))) return wrote;
     const isEarly = performance.now() - this.#syncMs < (this.#options.syncMs ?? SYNC_MS);
     const sync = isEarly ? undefined : this.#own.syncToWrite(desired);
     if (sync === undefined) return wrote;
-    this.#syncMs = performance.now();
     await put(sync);
     await this.#answered(isOver);
     return wrote;
-  }
-
-  /** Where wishes follow each other faster than answers come, none would ever be closed, and readers compare what they have with a snapshot of long ago. */
-  async #closeInTime(desired: ReadonlyMap<string, RecordBody>, put: (record: SignedRecord) => Promise<void>): Promise<void> {
-    if (performance.now() - this.#openMs < LATE_SYNC_MS) return;
-    const sync = this.#own.syncToWrite(desired, true);
-    if (sync === undefined) return;
-    this.#syncMs = performance.now();
-    await put(sync);
   }
 
   /** Writes a record once there is room for it, and nothing of the same key under way, which could come later than this. Whether it did. */
@@ -295,7 +287,9 @@ export class Publisher {
       await this.#nextChange();
     }
     this.#underWay.set(record.key, record);
-    this.#openMs = record.key === 'sync' ? Number.POSITIVE_INFINITY : Math.min(this.#openMs, performance.now());
+    const nowMs = performance.now();
+    if (record.key === 'sync') [this.#syncMs, this.#openMs] = [nowMs, Number.POSITIVE_INFINITY];
+    else this.#openMs = Math.min(this.#openMs, nowMs);
     void this.#put(record, signal);
     return true;
   }
