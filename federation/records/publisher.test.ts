@@ -3,7 +3,6 @@ import type { RecordBody } from '@landbridge/core/records.ts';
 import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';
 import pino from 'pino';
-import type { Bus } from '../bus/bus.ts';
 import { type MemoryBus, makeMemoryBus } from '../bus/memory-bus.ts';
 import { ExampleLeadership } from '../leadership/example-leadership.ts';
 import type { Leadership } from '../leadership/leadership.ts';
@@ -277,43 +276,28 @@ test('whoever is asked writes what the bus lost, and all of it once where nothin
 });
 
 /** Answers to writes under these keys come when the test says so. */
-class SlowBus implements Bus {
-  readonly #bus = makeMemoryBus();
-  readonly isHeld: (key: string) => boolean;
-  readonly written: string[] = [];
-  readonly #held: (() => void)[] = [];
-
-  constructor(isHeld: (key: string) => boolean) {
-    this.isHeld = isHeld;
-  }
-
-  state = () => this.#bus.state();
-  get = async (key: string, signal: AbortSignal) => await this.#bus.get(key, signal);
-  watch = (filter: string, signal: AbortSignal) => this.#bus.watch(filter, signal);
-
-  async put(key: string, value: Uint8Array, signal: AbortSignal): Promise<void> {
-    this.written.push(key);
-    if (this.isHeld(key)) await new Promise<void>((resolve, reject) => {
-      this.#held.push(resolve);
+function slowBus(isHeld: (key: string) => boolean) {
+  const bus = makeMemoryBus();
+  const written: string[] = [];
+  const held: (() => void)[] = [];
+  const put = async (key: string, value: Uint8Array, signal: AbortSignal): Promise<void> => {
+    written.push(key);
+    if (isHeld(key)) await new Promise<void>((resolve, reject) => {
+      held.push(resolve);
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     });
-    await this.#bus.put(key, value, signal);
-  }
-
-  answer(): void {
-    for (const each of this.#held.splice(0)) each();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#bus[Symbol.asyncDispose]();
-  }
+    await bus.put(key, value, signal);
+  };
+  const answer = (): void => {
+    for (const each of held.splice(0)) each();
+  };
+  return { ...bus, put, written, answer };
 }
 
 test('a later wish does not wait for answers that are due, but those of its own key', async (t) => {
-  const bus = new SlowBus((key) => key === 'west.svc.shop.slow');
-  const stop = new AbortController();
-  const publisher = new Publisher(bus, { cluster: 'west', privateKey: keys.privateKey, log, clock: Date.now });
-  const running = publisher.run(stop.signal);
+  const bus = slowBus((key) => key === 'west.svc.shop.slow');
+  await using setup = await setUp({ bus });
+  const { publisher } = setup;
   const writesOf = (name: string): number => bus.written.filter((key) => key === `west.svc.shop.${name}`).length;
   publisher.publish(wish(meta, service('slow', 1)));
   await until('the first one is under way', () => writesOf('slow') === 1);
@@ -326,15 +310,12 @@ test('a later wish does not wait for answers that are due, but those of its own 
   bus.answer();
   await until('all is there', () => !publisher.status().pending);
   t.is(bus.written.at(-1), 'west.sync');
-  stop.abort();
-  await running;
 });
 
 test('of writes without an answer no more are under way than may be', async (t) => {
-  const bus = new SlowBus((key) => key.startsWith('west.svc.'));
-  const stop = new AbortController();
-  const publisher = new Publisher(bus, { cluster: 'west', privateKey: keys.privateKey, log, clock: Date.now });
-  const running = publisher.run(stop.signal);
+  const bus = slowBus((key) => key.startsWith('west.svc.'));
+  await using setup = await setUp({ bus });
+  const { publisher } = setup;
   for (let count = 1; count <= 40; count++) {
     publisher.publish(wish(meta, ...Array.from({ length: count }, (_, i) => service(`s${i}`))));
     await sleep(1);
@@ -345,25 +326,19 @@ test('of writes without an answer no more are under way than may be', async (t) 
   const answering = setInterval(() => bus.answer(), 1);
   await until('all is there', () => !publisher.status().pending);
   clearInterval(answering);
-  stop.abort();
-  await running;
 });
 
 test('wishes that follow each other faster than answers come are closed all the same', async (t) => {
-  const bus = new SlowBus(() => true);
-  const stop = new AbortController();
-  const publisher = new Publisher(bus, { cluster: 'west', privateKey: keys.privateKey, log, clock: Date.now });
-  const running = publisher.run(stop.signal);
+  const bus = slowBus((key) => key.startsWith('west.'));
+  await using setup = await setUp({ bus });
+  const { publisher } = setup;
   const startMs = performance.now();
-  for (let port = 1; !bus.written.includes('west.sync'); port++) {
+  for (let port = 1; !bus.written.includes('west.sync') && performance.now() - startMs < 20_000; port++) {
     publisher.publish(wish(meta, service('cart', port)));
     await sleep(20);
     bus.answer();
-    if (performance.now() - startMs > 20_000) return t.fail('no snapshot was closed');
     publisher.publish(wish(meta, service('cart', port), service('more', port)));
     await sleep(20);
   }
-  stop.abort();
-  await running;
-  t.pass();
+  t.true(bus.written.includes('west.sync'));
 });
