@@ -77,3 +77,13 @@ test('one address takes its endpoint along; what is kept is in canonical form, a
   const clean = [good];
   t.is(confine(clean, confinement, []).kept, clean);
 });
+
+test('what is known to be kept is not looked at again, and makes no difference to what becomes of the others', (t) => {
+  const [good, mapped, far] = [endpoint('good', '10.2.0.1'), { ...endpoint('mapped'), addresses: ['::ffff:a02:3'] }, endpoint('far', '10.4.0.1')];
+  const { kept } = confine([good, mapped, far], confinement, []);
+  const next = [endpoint('new', '10.2.0.7'), good, mapped, far, endpoint('pod', '10.1.7.1')];
+  t.deepEqual(confine(next, confinement, [], new Set(kept)), confine(next, confinement, []));
+  t.deepEqual(confine([good, far], confinement, [], new Set(kept)).kept, [good]);
+  const same = [good, endpoint('new', '10.2.0.7')];
+  t.is(confine(same, confinement, [], new Set([good])).kept, same);
+});

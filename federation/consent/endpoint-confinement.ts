@@ -33,15 +33,22 @@ export interface Confined {
   readonly dropped: ReadonlyMap<DropReason, number>;
 }
 
+const NONE: ReadonlySet<Endpoint> = new Set();
+
 /**
  * The endpoints that may be dialled, their addresses in the one form that is compared (core/ip-address.ts). One address that
  * is refused takes its endpoint along. Returns the very list where nothing of it changes.
+ * @param known endpoints that were kept as they are under the same confinement and ranges: of a list few change at a time
  */
-export function confine(endpoints: readonly Endpoint[], confinement: Confinement, policyRanges: PolicyRanges): Confined {
+export function confine(endpoints: readonly Endpoint[], confinement: Confinement, policyRanges: PolicyRanges, known: ReadonlySet<Endpoint> = NONE): Confined {
   const dropped = new Map<DropReason, number>();
   const kept: Endpoint[] = [];
   let isSame = true;
   for (const endpoint of endpoints) {
+    if (known.has(endpoint)) {
+      kept.push(endpoint);
+      continue;
+    }
     const reason = endpoint.addresses.map((address) => dropReason(address, confinement, policyRanges)).find((each) => each !== undefined);
     if (reason !== undefined) dropped.set(reason, (dropped.get(reason) ?? 0) + 1);
     else kept.push(canonical(endpoint));

@@ -106,6 +106,32 @@ test('a Service that comes to this cluster is looked at where a policy asks for 
   t.deepEqual([...(importer.filter([west])[0]?.services.keys() ?? [])], ['shop/derived']);
 });
 
+test('ranges of a rule that does not mean the service any more do not count any more, whatever was judged by them', (t) => {
+  const importer = new Importer();
+  importer.put('importPolicies', examplePolicy({ allow: [{ unlessLocal: true, ranges: ['10.2.0.0/24'] }, { ranges: ['10.2.1.0/24'] }] }));
+  const [a, b] = [endpoint('a', '10.2.0.1'), endpoint('b', '10.2.1.1')];
+  const kept = (...endpoints: readonly Endpoint[]): unknown => importer.filter([other('west', { 'shop/cart': endpoints })])[0]?.endpoints.get('shop/cart')?.map(({ workload }) => workload);
+  const list = [a, b];
+  const west = other('west', { 'shop/cart': list });
+  t.deepEqual(importer.filter([west])[0]?.endpoints.get('shop/cart'), list);
+  importer.put('services', { metadata: { namespace: 'shop', name: 'cart' } });
+  t.deepEqual(importer.filter([west])[0]?.endpoints.get('shop/cart'), [b], 'the same list');
+  t.deepEqual(kept(a, b, endpoint('c', '10.2.1.2')), ['b', 'c'], 'another one with the same endpoints');
+});
+
+test('of an endpoint that stays, nothing is judged again; of one that changes, everything', (t) => {
+  const importer = new Importer();
+  importer.put('nodes', node);
+  const [a, b] = [endpoint('a', '10.9.0.1'), endpoint('b', '10.9.0.2')];
+  const filtered = (...endpoints: readonly Endpoint[]): readonly Endpoint[] | undefined => importer.filter([other('west', { 'shop/cart': endpoints })])[0]?.endpoints.get('shop/cart');
+  filtered(a, b);
+  t.deepEqual(filtered(a, endpoint('b', '10.1.0.1')), [a], 'it is a pod of this cluster now');
+  t.deepEqual(filtered(a, b), [a, b]);
+  const moved: V1Node = { ...node, spec: { podCIDRs: ['10.9.0.0/30'] } };
+  importer.put('nodes', moved);
+  t.deepEqual(filtered(a, b, endpoint('c', '10.9.1.1'))?.map(({ workload }) => workload), ['c'], 'places changed');
+});
+
 test('of one cluster so many services are imported and no more, whichever others export', (t) => {
   const importer = new Importer();
   const many = Object.fromEntries(Array.from({ length: MAX_SERVICES_PER_CLUSTER + 3 }, (_, i) => [`shop/s${i}`, []]));

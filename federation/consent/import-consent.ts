@@ -6,9 +6,9 @@ import type { Constituent } from '../merge/merge.ts';
 import { AddressRanges } from './address-ranges.ts';
 import { type ClusterConsent, type ConsentReport, MAX_REPORTED_REFUSALS, type Refusal } from './consent-report.ts';
 import { type Claim, type Declaration, judgeClaims } from './declared-ranges.ts';
-import { type Confined, confine, type Confinement, type DropReason } from './endpoint-confinement.ts';
+import { type Confined, confine, type Confinement, type DropReason, type PolicyRanges } from './endpoint-confinement.ts';
 import { damp, type Damping, type Exports, NO_DAMPING } from './export-damping.ts';
-import { type Decision, decideImport, type RefusalReason, type Refused } from './import-decision.ts';
+import { decideImport, type RefusalReason, type Refused } from './import-decision.ts';
 import type { ImportPolicy } from './import-policy.ts';
 import { type JudgedImportPolicy, readImportPolicies } from './import-policies.ts';
 import { OwnPlacesIndex } from './own-places.ts';
@@ -44,6 +44,7 @@ interface Filtered {
 
 interface KnownEndpoints extends Confined {
   readonly version: number;
+  readonly ranges: PolicyRanges;
 }
 
 /**
@@ -131,10 +132,10 @@ export class ImportConsent {
     const before = this.#filtered.get(other.cluster);
     const { services, endpoints } = damping.exports;
     const isSame = before !== undefined && !this.#asksLocal && before.version === this.#version && before.constituent.reach === other.reach && before.exports.services === services && before.exports.endpoints === endpoints;
-    return isSame ? before : { ...(yield* this.#filterOne(other, damping, isLocal)), version: this.#version, exports: damping.exports };
+    return isSame ? before : { ...(yield* this.#filterOne(other, damping, before?.exports.endpoints, isLocal)), version: this.#version, exports: damping.exports };
   }
 
-  *#filterOne({ cluster, trustDomain, network, reach, joinedAt }: OtherCluster, { exports, held }: Damping, isLocal: (key: string) => boolean): Generator<void, Pick<Filtered, 'constituent' | 'consent'>> {
+  *#filterOne({ cluster, trustDomain, network, reach, joinedAt }: OtherCluster, { exports, held }: Damping, before: Exports['endpoints'] | undefined, isLocal: (key: string) => boolean): Generator<void, Pick<Filtered, 'constituent' | 'consent'>> {
     const claim = this.#claims.get(cluster);
     const confinement: Confinement = { own: network === this.#options.network ? this.#places.places : undefined, others: claim?.others ?? NOWHERE, declared: claim?.declared };
     const services = new Map<string, ServiceRecord>();
@@ -157,7 +158,7 @@ export class ImportConsent {
       } else {
         services.set(key, record);
         if (decision.maxSharePercent !== undefined) maxShares.set(key, decision.maxSharePercent);
-        const confined = this.#confined(exports.endpoints.get(key) ?? NONE, confinement, decision.ranges);
+        const confined = this.#confined(exports.endpoints.get(key) ?? NONE, before?.get(key), confinement, decision.ranges);
         endpoints.set(key, confined.kept);
         for (const [reason, count] of confined.dropped) add(dropped, reason, count);
       }
@@ -165,14 +166,21 @@ export class ImportConsent {
     return { constituent: { cluster, trustDomain, network, joinedAt, ...(reach === undefined ? {} : { reach }), services, endpoints, maxShares }, consent: { refused, refusals, dropped, held, declares: claim?.declared?.prefixes.length, faults: claim?.faults ?? [] } };
   }
 
-  #confined(endpoints: readonly Endpoint[], confinement: Confinement, ranges: Extract<Decision, { kind: 'allowed' }>['ranges']): Confined {
+  /** `last`: what was said of the service before. */
+  #confined(endpoints: readonly Endpoint[], last: readonly Endpoint[] | undefined, confinement: Confinement, ranges: PolicyRanges): Confined {
     const known = this.#endpoints.get(endpoints);
-    if (known?.version === this.#version) return known;
-    const confined = confine(endpoints, confinement, ranges);
+    if (known !== undefined && this.#isUnder(known, ranges)) return known;
+    const before = last === undefined || last === NONE ? undefined : this.#endpoints.get(last);
+    const confined = confine(endpoints, confinement, ranges, before !== undefined && this.#isUnder(before, ranges) ? new Set(before.kept) : undefined);
     // Where the same is left of a list as before, it is the same list.
     const kept = known !== undefined && confined.kept !== endpoints && sameText(known.kept, confined.kept) ? known.kept : confined.kept;
-    this.#endpoints.set(endpoints, { kept, dropped: confined.dropped, version: this.#version });
+    this.#endpoints.set(endpoints, { kept, dropped: confined.dropped, version: this.#version, ranges });
     return { kept, dropped: confined.dropped };
+  }
+
+  /** Whether it was judged by what counts now. Ranges are those of a policy's rules, which may mean the service at one time and not at another. */
+  #isUnder({ version, ranges }: KnownEndpoints, now: PolicyRanges): boolean {
+    return version === this.#version && ranges.length === now.length && ranges.every((rules, i) => rules.length === now[i]?.length && rules.every((each, j) => each === now[i]?.[j]));
   }
 }
 
