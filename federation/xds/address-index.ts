@@ -15,7 +15,7 @@ import { balancerAddresses, localMeshService, serviceAddresses } from './local-s
 import { podWorkload } from './pod-workload.ts';
 import type { Resource } from './resource.ts';
 import { podUid, workloadEntryUid } from './resource-names.ts';
-import { type ClusterIdentity, encodeService, keyOfService, type MeshEndpoint, type MeshService, withRule } from './service.ts';
+import { type ClusterIdentity, encodeService, isSameBesidesEndpoints, keyOfService, type MeshEndpoint, type MeshService, withRule } from './service.ts';
 import { ServingIndex } from './serving-index.ts';
 import { encodeWorkload } from './workload.ts';
 
@@ -297,9 +297,8 @@ export class AddressIndex {
     const before = made.get(key);
     const name = after === undefined ? undefined : keyOfService(after);
     const nameBefore = before === undefined ? undefined : keyOfService(before);
-    for (const [uid, endpoint] of before?.endpoints ?? []) {
-      const same = after?.endpoints.get(uid);
-      if (same !== undefined && nameBefore === name && isSame(endpoint, same)) continue;
+    for (const uid of before?.endpoints.keys() ?? []) {
+      if (nameBefore === name && after?.endpoints.has(uid) === true) continue;
       workloads.add(uid);
       if (nameBefore !== undefined) this.#endpoints.delete(uid, nameBefore);
     }
@@ -317,12 +316,14 @@ export class AddressIndex {
     if (after === undefined || name === undefined) made.delete(key);
     else {
       made.set(key, after);
-      this.#byName.set(name, after);
       // Rules are for what clients ask for, and nobody asks for a gateway.
       const rule = made === this.#gateways ? NO_TRAFFIC_POLICY : view.trafficOf(after.namespace, after.hostname);
+      // Of a service that is told already endpoints change most of the time, and nothing else.
+      const isTold = before !== undefined && this.#byName.get(name) === before && rule === (this.#rules.get(name) ?? NO_TRAFFIC_POLICY) && isSameBesidesEndpoints(before, after);
+      this.#byName.set(name, after);
       if (rule === NO_TRAFFIC_POLICY) this.#rules.delete(name);
       else this.#rules.set(name, rule);
-      this.#put(name, encodeService(withRule(after, rule), this.#identity.network), names);
+      if (!isTold) this.#put(name, encodeService(withRule(after, rule), this.#identity.network), names);
     }
   }
 

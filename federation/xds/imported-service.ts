@@ -5,7 +5,7 @@ import { exposedPorts } from '../merge/merge-ports.ts';
 import type { ImportedService } from '../merge/merge.ts';
 import { farEndpoint, farIdentities, isBehindGateway } from '../networks/far-endpoint.ts';
 import { importBalancing } from '../networks/import-balancing.ts';
-import { clusterWeights, NO_RULES, type ShareRules, withCaps } from '../networks/shares.ts';
+import { clusterWeights, hasRules, NO_RULES, type ShareRules, withCaps } from '../networks/shares.ts';
 import { othersFirst, subzoneOf } from '../peers/stale-subzone.ts';
 import { affinityPolicy } from '../registry/service-balancing.ts';
 import { usableEndpoints } from '../registry/usable-endpoints.ts';
@@ -39,32 +39,43 @@ export function importedMeshService({ imported, addresses, rules: routed = NO_RU
   const isUsable = new Set(usable(imported, [...near, ...far.map((part) => ({ endpoints: part.endpoints.filter(isBehindGateway) }))]));
   const usableOf = ({ endpoints }: Part): readonly Endpoint[] => endpoints.filter((endpoint) => isUsable.has(endpoint));
   // Clients of a headless service choose for themselves.
-  const weights = headless ? undefined : clusterWeights(new Map([...near, ...far].map((part) => [part.cluster, usableOf(part).length])), cluster, rules);
+  const weights = headless || !hasRules(rules) ? undefined : clusterWeights(new Map([...near, ...far].map((part) => [part.cluster, usableOf(part).length])), cluster, rules);
   const found = new Map<string, MeshEndpoint>();
   for (const part of far) {
     const told = farEndpoint(imported, part, usableOf(part), weights?.get(part.cluster)?.all);
     if (told !== undefined) found.set(...told);
   }
+  const made = madeOf(before);
   for (const part of near) {
     const weight = weights?.get(part.cluster)?.each;
     const exposed = exposedPorts(ports, part.ports);
     const isOwn = part.cluster === cluster;
-    const made = (isPod: boolean, used: boolean): EndpointFacts => factsOf(part, { namespace, service: name, weight: isPod ? undefined : weight, headless, exposed, isOwnPod: isPod && isOwn, isUsable: used });
-    const facts = { pod: { used: made(true, true), unused: made(true, false) }, share: { used: made(false, true), unused: made(false, false) } };
-    const put = (kind: 'pod' | 'share', use: 'used' | 'unused', endpoint: Endpoint): void => {
+    const facts = { pod: new Map<boolean, EndpointFacts>(), share: new Map<boolean, EndpointFacts>() };
+    const factsFor = (kind: Kind, isUsed: boolean): EndpointFacts => {
+      let needed = facts[kind].get(isUsed);
+      if (needed !== undefined) return needed;
+      const fresh = factsOf(part, { namespace, service: name, weight: kind === 'pod' ? undefined : weight, headless, exposed, isOwnPod: kind === 'pod' && isOwn, isUsable: isUsed });
+      // The same object for all that are made with it, sooner or later.
+      needed = made.facts.get(fresh.text) ?? fresh;
+      facts[kind].set(isUsed, needed);
+      return needed;
+    };
+    const put = (kind: Kind, isUsed: boolean, endpoint: Endpoint): void => {
+      const needed = factsFor(kind, isUsed);
+      const known = made[kind].get(endpoint);
+      if (known !== undefined && known.facts.text === needed.text) {
+        found.set(known.uid, known);
+        return;
+      }
       const uid = kind === 'pod' ? podUid(part.cluster, namespace, endpoint.workload) : shareUid(part.cluster, namespace, name, endpoint.workload);
-      const known = before?.endpoints.get(uid);
-      const isAsBefore = known instanceof ImportedEndpoint && known.facts.text === facts[kind][use].text;
-      // The same for all that are made sooner or later.
-      if (isAsBefore) facts[kind][use] = known.facts;
-      found.set(uid, isAsBefore && known.endpoint === endpoint ? known : new ImportedEndpoint(uid, endpoint, facts[kind][use]));
+      found.set(uid, new ImportedEndpoint(uid, endpoint, needed));
     };
     for (const endpoint of part.endpoints) {
-      const use = isUsable.has(endpoint) && weight !== 0 ? 'used' : 'unused';
+      const isUsed = isUsable.has(endpoint) && weight !== 0;
       // A weight is a workload's, whatever service it is behind: one that is only for this service is of a workload of its own.
-      put(weight === undefined ? 'pod' : 'share', use, endpoint);
+      put(weight === undefined ? 'pod' : 'share', isUsed, endpoint);
       // Its agent knows a pod by what it is itself, and is asked for the service by name.
-      if (isOwn && weight !== undefined) put('pod', 'unused', endpoint);
+      if (isOwn && weight !== undefined) put('pod', false, endpoint);
     }
   }
   return {
@@ -84,6 +95,24 @@ export function importedMeshService({ imported, addresses, rules: routed = NO_RU
     subjectAltNames: farIdentities(imported, far),
     endpoints: found,
   };
+}
+
+type Kind = 'pod' | 'share';
+
+interface Made extends Readonly<Record<Kind, ReadonlyMap<Endpoint, ImportedEndpoint>>> {
+  /** By their text. */
+  readonly facts: ReadonlyMap<string, EndpointFacts>;
+}
+
+/** What was made before, by the endpoint that it was made of. Of one that several clusters have the last counts: the others are made again. */
+function madeOf(before: MeshService | undefined): Made {
+  const made = { pod: new Map<Endpoint, ImportedEndpoint>(), share: new Map<Endpoint, ImportedEndpoint>(), facts: new Map<string, EndpointFacts>() };
+  for (const each of before?.endpoints.values() ?? []) {
+    if (!(each instanceof ImportedEndpoint)) continue;
+    made[each.facts.weight === undefined ? 'pod' : 'share'].set(each.endpoint, each);
+    made.facts.set(each.facts.text, each.facts);
+  }
+  return made;
 }
 
 /** All that an endpoint of an import follows from besides itself: the same for those of one cluster. Of what is made with it nothing else is kept. */
@@ -125,19 +154,19 @@ class ImportedEndpoint implements MeshEndpoint {
   readonly name: MeshEndpoint['name'];
   readonly endpoint: Endpoint;
   readonly facts: EndpointFacts;
-  readonly #uid: string;
+  readonly uid: string;
 
   constructor(uid: string, endpoint: Endpoint, facts: EndpointFacts) {
     this.ports = facts.portsOf(endpoint.ports);
     this.isUsable = facts.isUsable;
     this.name = facts.headless && endpoint.ready ? endpointName(endpoint) : undefined;
-    this.#uid = uid;
+    this.uid = uid;
     this.endpoint = endpoint;
     this.facts = facts;
   }
 
   get workload(): Workload | undefined {
-    return this.facts.isOwnPod ? undefined : remoteWorkload(this.#uid, this.endpoint, this.facts);
+    return this.facts.isOwnPod ? undefined : remoteWorkload(this.uid, this.endpoint, this.facts);
   }
 
   /** As one whose members are all plain ones. */

@@ -3,6 +3,7 @@ import { formatPrefix, type IpPrefix } from '@landbridge/core/ip-address.ts';
 import type { LoadBalancing } from '@landbridge/core/load-balancing.ts';
 import type { TrafficPolicy } from '@landbridge/core/route-plan.ts';
 import { AddressSchema, IPFamilies, LoadBalancing_HealthPolicy, LoadBalancing_Mode, LoadBalancing_Scope, PortSchema, ServiceSchema, Visibility } from '@landbridge/wire/gen/workload_pb.js';
+import { isSameJson, type JsonValue } from '@landbridge/wire/record.ts';
 import { applicationProtocol } from '../registry/application-protocol.ts';
 import { type Port as NamedPort, serviceNames } from './name-extensions.ts';
 import { addressBytes, type Resource, resource } from './resource.ts';
@@ -66,6 +67,11 @@ const MODES = {
 const HEALTH = { 'only-healthy': LoadBalancing_HealthPolicy.ONLY_HEALTHY, 'allow-all': LoadBalancing_HealthPolicy.ALLOW_ALL } as const satisfies Record<LoadBalancing['health'], LoadBalancing_HealthPolicy>;
 
 export const keyOfService = ({ namespace, hostname }: MeshService): string => serviceKey(namespace, hostname);
+
+/** Whether {@link encodeService} has the same of both. */
+export function isSameBesidesEndpoints({ endpoints: _before, ...before }: MeshService, { endpoints: _after, ...after }: MeshService): boolean {
+  return isSameJson(before as unknown as JsonValue, after as unknown as JsonValue);
+}
 
 /** With what a rule says of the service besides; what the service says of itself stays where the rule does not. */
 export function withRule(service: MeshService, { limits, affinity }: TrafficPolicy): MeshService {
