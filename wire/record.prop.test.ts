@@ -34,6 +34,33 @@ test('the order of names does not matter', (t) => {
   );
 });
 
+/** By the rules of RFC 8785, one by one. */
+function written(value: JsonValue): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(written).join(',')}]`;
+  const members = Object.entries(value as Record<string, JsonValue | undefined>).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.flatMap(([name, member]) => (member === undefined ? [] : [`${JSON.stringify(name)}:${written(member)}`])).join(',')}}`;
+}
+
+test('names are sorted whatever they are and however deep, also those that an object has first, and what is undefined is left out', (t) => {
+  const name = fc.oneof(fc.constantFrom('9', '10', '007', '-1', 'a', 'b', '', '__proto__', 'toJSON', 'constructor', 'é', '😀', '\ud83d'), fc.string({ maxLength: 3 }));
+  const { value } = fc.letrec<{ value: JsonValue | undefined }>((tie) => ({
+    value: fc.oneof({ maxDepth: 3 }, fc.constantFrom<JsonValue | undefined>(undefined, null, true, -0, 1.5, 'text'), fc.array(tie('value').map((each) => each ?? null), { maxLength: 3 }), fc.array(fc.tuple(name, tie('value')), { maxLength: 5 }).map((members) => Object.fromEntries(members))),
+  }));
+  fc.assert(fc.property(value, (each) => each === undefined || t.is(canonicalJson(each), written(each))), { numRuns: 500 });
+  t.throws(() => canonicalJson({ b: 1, a: [{ toJSON: () => 1 }] } as unknown as JsonValue), { instanceOf: TypeError });
+});
+
+test('an envelope is written as the canonical text of all its members', (t) => {
+  fc.assert(
+    fc.property(envelopes, (envelope) => {
+      const { cluster, key, epoch, gen, body, signature } = envelope;
+      t.is(Buffer.from(encodeEnvelope(envelope)).toString(), canonicalJson({ v: 1, cluster, key, epoch, gen, body, sig: Buffer.from(signature).toString('base64url') }));
+      t.is(Buffer.from(signedBytes(envelope)).toString(), canonicalJson([1, cluster, key, epoch, gen, body]));
+    }),
+  );
+});
+
 test('an envelope survives its bytes, and so does what is signed', (t) => {
   fc.assert(
     fc.property(envelopes, (envelope) => {

@@ -253,7 +253,7 @@ export class OwnRecords {
     const version: Version = { epoch: this.#epoch, gen: this.#gen + 1 };
     let bytes: Uint8Array;
     try {
-      bytes = signRecord(this.#options.privateKey, { cluster: this.#options.cluster, key, ...version, body });
+      bytes = signRecord(this.#options.privateKey, { cluster: this.#options.cluster, key, ...version, body }, textOf(body));
     } catch (thrown) {
       const error = LandbridgeError.from(thrown);
       if (error.code !== 'record-too-large' || body === null) throw error;
@@ -306,8 +306,14 @@ function isRival(found: UnsignedRecord, { signed, text }: OwnRecord): boolean {
   return order > 0 || (order === 0 && textOf(found.body) !== text);
 }
 
+/** Bodies are asked about several times before they are on the bus, and never change. */
+const texts = new WeakMap<RecordBody, string>();
+
 function textOf(body: RecordBody | null): string {
-  return canonicalJson(body as unknown as JsonValue);
+  if (body === null) return 'null';
+  let text = texts.get(body);
+  if (text === undefined) texts.set(body, (text = canonicalJson(body as unknown as JsonValue)));
+  return text;
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { EndpointsRecordSchema, MAX_RECORD_BYTES, MetaRecordSchema, type RecordBody, recordKey, ServiceRecordSchema, SyncRecordSchema } from '@landbridge/core/records.ts';
 import { err, ok, type Result } from '@landbridge/core/result.ts';
-import { cutSignedBytes, decodeEnvelope, type Envelope, encodeEnvelope, type JsonValue, signedBytes, type UnsignedEnvelope, type Version } from '@landbridge/wire/record.ts';
+import { bodyText, cutSignedBytes, decodeEnvelope, type Envelope, encodeEnvelope, type JsonValue, signedBytes, type UnsignedEnvelope, type Version } from '@landbridge/wire/record.ts';
 import { Compile } from 'typebox/compile';
 import { parsePublicKey } from '../join/ed25519.ts';
 
@@ -44,13 +44,13 @@ export function isRecordKey(key: string): boolean {
   return RECORD_KEY.test(key);
 }
 
-/** Throws when the record would be larger than any peer accepts. */
-export function signRecord(privateKey: KeyObject, record: UnsignedRecord): Uint8Array {
-  return signEnvelope(privateKey, record as UnsignedEnvelope);
+/** Throws when the record would be larger than any peer accepts. `text`: the canonical JSON of its body, where it is known. */
+export function signRecord(privateKey: KeyObject, record: UnsignedRecord, text?: string): Uint8Array {
+  return signEnvelope(privateKey, record as UnsignedEnvelope, text);
 }
 
-export function signEnvelope(privateKey: KeyObject, envelope: UnsignedEnvelope): Uint8Array {
-  const bytes = encodeEnvelope({ ...envelope, signature: sign(null, signedBytes(envelope), privateKey) });
+export function signEnvelope(privateKey: KeyObject, envelope: UnsignedEnvelope, text = bodyText(envelope)): Uint8Array {
+  const bytes = encodeEnvelope({ ...envelope, signature: sign(null, signedBytes(envelope, text), privateKey) }, text);
   if (bytes.length <= MAX_RECORD_BYTES) return bytes;
   throw new LandbridgeError('record-too-large', `record ${envelope.cluster}.${envelope.key} has ${bytes.length} bytes, the limit is ${MAX_RECORD_BYTES}`);
 }
