@@ -6,6 +6,7 @@ import { fatalLine } from '@landbridge/core/errors.ts';
 import { missingOf } from '@landbridge/core/kernel-report.ts';
 import { TERMINATION_MESSAGE_FILE, terminationMessage } from '@landbridge/core/termination-message.ts';
 import { HBONE_PORT } from '@landbridge/ebpf/capture-layout.ts';
+import { makeRoomForDescriptors } from '@landbridge/native/descriptor-table.ts';
 import { listenHere } from '@landbridge/native/sockets.ts';
 import pino, { type Logger } from 'pino';
 import { ADMIN_PORT, startAdminServer } from './admin/admin-server.ts';
@@ -52,11 +53,14 @@ const READY_PORT = 15021;
 const METRICS_PORT = 15020;
 /** Connections that wait for a data thread of a gateway. */
 const BACKLOG = 4096;
+/** For which there is room from the beginning on: none of 8,000 connections waits for it, nor do those of a hand-over, which all come in a second. */
+const DESCRIPTORS = 16_384;
 /** Of the grace period, what is left for cutting and cleaning up after connections had their time. */
 const CLEANUP_SECONDS = 5;
 
 async function main(): Promise<void> {
   const environment = readEnvironment(process.env);
+  makeRoomForDescriptors(DESCRIPTORS);
   const lines = new LineBatch(pino.destination(1));
   const levels = new LogLevels(environment.LOG_LEVEL as LogLevels['level']);
   const log = pino({ level: environment.LOG_LEVEL, base: { node: environment.NODE_NAME }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (level) => ({ level }) }, onChild: levels.add }, lines);
