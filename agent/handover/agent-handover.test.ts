@@ -5,6 +5,7 @@ import test from 'ava';
 import pino from 'pino';
 import { sealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { SeqpacketListener } from '@landbridge/native/seqpacket-listener.ts';
+import { ownThreads } from '@landbridge/native/thread-precedence.ts';
 import type { DataPlane } from '../proxy/data-plane.ts';
 import type { ToThread } from '../proxy/thread-messages.ts';
 import { AgentHandover } from './agent-handover.ts';
@@ -21,6 +22,8 @@ test('a grace period that ends in the middle of a batch ends the hand-over after
   const asked: string[] = [];
   const plane = {
     threads: 1,
+    // None of this process is to come first.
+    threadIds: new Set(ownThreads().map(({ id }) => id)),
     tellThread: (_thread: number, { kind }: ToThread) => asked.push(kind),
     askThread: async (_thread: number, question: (id: number) => ToThread) => {
       const { kind } = question(1);

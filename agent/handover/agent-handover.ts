@@ -5,6 +5,7 @@ import type { DataPlane } from '../proxy/data-plane.ts';
 import { PlaneSink, PlaneSource } from '../proxy/plane-handover.ts';
 import { handOver } from './hand-over.ts';
 import type { HandoverDoor } from './handover-door.ts';
+import { comeFirst, type HeldPrecedence } from './process-precedence.ts';
 import { receiveHandovers } from './receive-handovers.ts';
 
 /** Beyond the grace period, for a batch that is neither taken nor refused; more than its deadline. */
@@ -15,6 +16,7 @@ export class AgentHandover {
   readonly #plane: DataPlane;
   readonly #door: HandoverDoor;
   readonly #log: Logger;
+  readonly #comeFirst = (): HeldPrecedence => comeFirst(this.#plane.threadIds);
   readonly #begun = Promise.withResolvers<void>();
 
   constructor(plane: DataPlane, door: HandoverDoor, log: Logger) {
@@ -31,12 +33,12 @@ export class AgentHandover {
   /** Takes, until the signal aborts. */
   async receive(isFollowing: () => boolean, signal: AbortSignal): Promise<void> {
     await Promise.race([this.#begun.promise, whenAborted(signal)]);
-    await receiveHandovers({ sink: new PlaneSink(this.#plane), door: this.#door, isFollowing, log: this.#log }, signal);
+    await receiveHandovers({ sink: new PlaneSink(this.#plane), door: this.#door, isFollowing, log: this.#log, comeFirst: this.#comeFirst }, signal);
   }
 
   /** Gives what can move; waits a few seconds at most for what can not yet. */
   async give(grace: AbortSignal): Promise<void> {
-    const given = handOver({ source: new PlaneSource(this.#plane), door: this.#door, log: this.#log, signal: grace });
+    const given = handOver({ source: new PlaneSource(this.#plane), door: this.#door, log: this.#log, signal: grace, comeFirst: this.#comeFirst });
     // A batch under way comes to its end first: threads that are told to stop wait for that. One that is stuck answers no question.
     await Promise.race([given, whenAborted(grace).then(async () => await waitFor(STUCK_MS, new AbortController().signal))]);
   }

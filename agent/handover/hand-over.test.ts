@@ -10,6 +10,7 @@ import { socketName } from '@landbridge/native/stream-socket.ts';
 import { handOver } from './hand-over.ts';
 import { distrust, enter, type HandoverDoor, openDoor } from './handover-door.ts';
 import { MAX_HANDOVER_PACKET_BYTES } from './handover-packet.ts';
+import type { HeldPrecedence } from './process-precedence.ts';
 import { receiveHandovers } from './receive-handovers.ts';
 import { CounterClient } from './test-counter-clients.ts';
 import { Counters } from './test-counters.ts';
@@ -18,6 +19,7 @@ import { Counters } from './test-counters.ts';
 
 const CONNECTIONS = 40;
 const log = pino({ level: 'silent' });
+const comeFirst = (): HeldPrecedence => ({ isGranted: false, [Symbol.dispose]: () => {} });
 
 function folder(t: ExecutionContext): string {
   const directory = mkdtempSync(path.join(tmpdir(), 'landbridge-door-'));
@@ -53,10 +55,10 @@ test('an agent that leaves finds the one that takes over, though that comes late
   const { door, old, next, stop, allGoOn } = await scene(t);
   let receiving: Promise<void> | undefined;
   const delayMs = (failures: number): number => {
-    if (failures === 2) receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log }, stop.signal);
+    if (failures === 2) receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log, comeFirst }, stop.signal);
     return 20;
   };
-  await handOver({ source: old, door, log, signal: soon(), delayMs });
+  await handOver({ source: old, door, log, comeFirst, signal: soon(), delayMs });
   t.deepEqual([old.size, next.size], [0, CONNECTIONS]);
   await allGoOn();
   stop.abort();
@@ -65,8 +67,8 @@ test('an agent that leaves finds the one that takes over, though that comes late
 
 test('nobody may come to an agent that follows none, and who finds nobody gives up', async (t) => {
   const { door, old, next, stop, allGoOn } = await scene(t);
-  const receiving = receiveHandovers({ sink: next, door, isFollowing: () => false, log }, stop.signal);
-  await handOver({ source: old, door, log, signal: soon(), delayMs: () => 1 });
+  const receiving = receiveHandovers({ sink: next, door, isFollowing: () => false, log, comeFirst }, stop.signal);
+  await handOver({ source: old, door, log, comeFirst, signal: soon(), delayMs: () => 1 });
   t.deepEqual([old.size, next.size], [CONNECTIONS, 0]);
   await allGoOn();
   stop.abort();
@@ -76,14 +78,14 @@ test('nobody may come to an agent that follows none, and who finds nobody gives 
 test('a process that is no agent is given nothing, and nothing is taken of it', async (t) => {
   const { door, old, next, stop, allGoOn } = await scene(t);
   const stranger = { ...door, isAgent: () => false };
-  const receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log }, stop.signal);
-  await handOver({ source: old, door: stranger, log, signal: soon(), delayMs: () => 20 });
+  const receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log, comeFirst }, stop.signal);
+  await handOver({ source: old, door: stranger, log, comeFirst, signal: soon(), delayMs: () => 20 });
   t.deepEqual([old.size, next.size], [CONNECTIONS, 0]);
   stop.abort();
   await receiving;
   const other = new AbortController();
-  const wary = receiveHandovers({ sink: next, door: stranger, isFollowing: () => true, log }, other.signal);
-  await handOver({ source: old, door, log, signal: soon(), delayMs: () => 20 });
+  const wary = receiveHandovers({ sink: next, door: stranger, isFollowing: () => true, log, comeFirst }, other.signal);
+  await handOver({ source: old, door, log, comeFirst, signal: soon(), delayMs: () => 20 });
   t.deepEqual([old.size, next.size], [CONNECTIONS, 0]);
   await allGoOn();
   other.abort();
@@ -125,10 +127,10 @@ test('where a successor has died, the agent waits for the next one longer than w
   let tries = 0;
   const delayMs = (): number => {
     // More of them than one that finds nobody makes.
-    if (++tries === 30) receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log }, stop.signal);
+    if (++tries === 30) receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log, comeFirst }, stop.signal);
     return 5;
   };
-  const given = handOver({ source: old, door, log, signal: soon(), delayMs });
+  const given = handOver({ source: old, door, log, comeFirst, signal: soon(), delayMs });
   await listener.readable(soon());
   listener.accept(MAX_HANDOVER_PACKET_BYTES)?.[Symbol.dispose]();
   listener[Symbol.dispose]();
@@ -142,8 +144,8 @@ test('where a successor has died, the agent waits for the next one longer than w
 test('what can move does, however long the successor takes', async (t) => {
   const { door, old, next, stop, allGoOn } = await scene(t);
   next.prepareMs = 50;
-  const receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log }, stop.signal);
-  await handOver({ source: old, door, log, signal: soon(), settleMs: 1 });
+  const receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log, comeFirst }, stop.signal);
+  await handOver({ source: old, door, log, comeFirst, signal: soon(), settleMs: 1 });
   t.deepEqual([old.size, next.size], [0, CONNECTIONS]);
   await allGoOn();
   stop.abort();
@@ -153,8 +155,8 @@ test('what can move does, however long the successor takes', async (t) => {
 test('a successor that is too slow for a batch is given more time for the next try', async (t) => {
   const { door, old, next, stop, allGoOn } = await scene(t);
   next.prepareMs = 500;
-  const receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log }, stop.signal);
-  await handOver({ source: old, door, log, signal: soon(), delayMs: () => 20 });
+  const receiving = receiveHandovers({ sink: next, door, isFollowing: () => true, log, comeFirst }, stop.signal);
+  await handOver({ source: old, door, log, comeFirst, signal: soon(), delayMs: () => 20 });
   t.deepEqual([old.size, next.size], [0, CONNECTIONS]);
   await allGoOn();
   stop.abort();

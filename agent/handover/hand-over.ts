@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { metrics } from '../metrics.ts';
 import { type GivenBatch, giveConnections, type Giving } from './give-connections.ts';
 import type { HandoverSource } from './handed-batch.ts';
+import type { HeldPrecedence } from './process-precedence.ts';
 import { enter, type HandoverDoor } from './handover-door.ts';
 
 const RETRY = { firstMs: 100, mostMs: 2000 };
@@ -21,6 +22,8 @@ export interface HandingOver {
   readonly door: HandoverDoor;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** For each hand-over. */
+  readonly comeFirst: () => HeldPrecedence;
   /** Between two tries. Default: with jitter, up to 2 s. */
   readonly delayMs?: (failures: number) => number;
   /** For what can not move yet, for each that takes. Default 5000. */
@@ -31,13 +34,13 @@ export interface HandingOver {
  * Gives all connections that can move to the node's other agent, by as many hand-overs as it takes. What is left then ends
  * here by itself, as without any. Never throws.
  */
-export async function handOver({ source, door, log, signal, delayMs = (failures) => retryDelay(failures, RETRY), settleMs = SETTLE_MS }: HandingOver): Promise<void> {
+export async function handOver({ source, door, log, signal, comeFirst, delayMs = (failures) => retryDelay(failures, RETRY), settleMs = SETTLE_MS }: HandingOver): Promise<void> {
   let [isTold, nextByMs, batchMs]: [boolean, number, number] = [false, Number.NEGATIVE_INFINITY, BATCH_MS.first];
   for (let fruitless = 0; !signal.aborted && fruitless < MAX_FRUITLESS; ) {
     const entrance = enter(door);
     if (entrance.kind === 'open') {
       isTold = true;
-      const giving = await give(entrance.socket, { source, log, signal, batchMs, patience: AbortSignal.timeout(settleMs) });
+      const giving = await give(entrance.socket, { source, log, signal, comeFirst, batchMs, patience: AbortSignal.timeout(settleMs) });
       if (giving.outcome.kind === 'complete' || giving.outcome.kind === 'other-format') return;
       if (giving.outcome.kind === 'not-taken') batchMs = Math.min(2 * batchMs, BATCH_MS.most);
       if (giving.outcome.kind === 'successor-gone') nextByMs = performance.now() + NEXT_MS;
@@ -51,8 +54,9 @@ export async function handOver({ source, door, log, signal, delayMs = (failures)
   if (!isTold) log.info({ outcome: 'nobody', batches: 0, connections: 0, staying: await source.staying().catch(() => ({})) }, 'connections handed over');
 }
 
-async function give(socket: SeqpacketSocket, { source, log, ...limits }: Pick<HandingOver, 'source' | 'log' | 'signal'> & { readonly batchMs: number; readonly patience: AbortSignal }): Promise<Giving> {
+async function give(socket: SeqpacketSocket, { source, log, comeFirst, ...limits }: Pick<HandingOver, 'source' | 'log' | 'signal' | 'comeFirst'> & { readonly batchMs: number; readonly patience: AbortSignal }): Promise<Giving> {
   using _socket = socket;
+  using precedence = comeFirst();
   const beganMs = performance.now();
   const onBatch = ({ fate, connections, tunnels, stateBytes, heldMs }: GivenBatch): void => {
     // Of what was given the one who has it knows when it went on.
@@ -62,7 +66,7 @@ async function give(socket: SeqpacketSocket, { source, log, ...limits }: Pick<Ha
   };
   const giving = await giveConnections(socket, source, { ...limits, onBatch });
   metrics.handovers.inc({ side: 'given', outcome: giving.outcome.kind });
-  log.info({ successor: socket.peer.pid, ...linesOf(giving), took_ms: Math.round(performance.now() - beganMs) }, 'connections handed over');
+  log.info({ successor: socket.peer.pid, ...linesOf(giving), came_first: precedence.isGranted, took_ms: Math.round(performance.now() - beganMs) }, 'connections handed over');
   return giving;
 }
 

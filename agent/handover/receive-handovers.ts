@@ -5,6 +5,7 @@ import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
 import type { Logger } from 'pino';
 import { metrics } from '../metrics.ts';
 import type { HandoverSink } from './handed-batch.ts';
+import type { HeldPrecedence } from './process-precedence.ts';
 import { MAX_CHANNEL_DESCRIPTORS } from './handover-channel.ts';
 import { distrust, type HandoverDoor, openDoor } from './handover-door.ts';
 import { MAX_HANDOVER_PACKET_BYTES } from './handover-packet.ts';
@@ -19,6 +20,8 @@ export interface ReceivingHandovers {
   /** Whether another agent lives of which this one is the successor: without one nobody may come. */
   readonly isFollowing: () => boolean;
   readonly log: Logger;
+  /** For each hand-over. */
+  readonly comeFirst: () => HeldPrecedence;
 }
 
 /** Takes what earlier agents of the node hand over, one after the other, until the signal aborts. Not before this agent serves all pods. */
@@ -41,9 +44,10 @@ async function receiveNext(listener: SeqpacketListener, options: ReceivingHandov
   await receive(socket, options, signal);
 }
 
-async function receive(socket: SeqpacketSocket, { sink, door, log }: ReceivingHandovers, signal: AbortSignal): Promise<void> {
+async function receive(socket: SeqpacketSocket, { sink, door, log, comeFirst }: ReceivingHandovers, signal: AbortSignal): Promise<void> {
   const reason = distrust(door, socket.peer);
   if (reason !== undefined) return log.warn({ reason }, 'a process that is no agent wanted to hand connections over');
+  using precedence = comeFirst();
   let longestMs = 0;
   const onBatch = ({ connections: count, tunnels, stateBytes, pauseMs }: TakenBatch): void => {
     metrics.handoverConnections.inc({ outcome: 'taken' }, count);
@@ -57,5 +61,5 @@ async function receive(socket: SeqpacketSocket, { sink, door, log }: ReceivingHa
     onRefusal: (why) => log.warn({ reason: why }, 'a batch of connections was refused'),
   });
   metrics.handovers.inc({ side: 'taken', outcome: outcome.kind });
-  log.info({ outcome: outcome.kind, reason: 'reason' in outcome ? outcome.reason : undefined, batches, connections, longest_pause_ms: Math.round(longestMs) }, 'connections taken over');
+  log.info({ outcome: outcome.kind, reason: 'reason' in outcome ? outcome.reason : undefined, batches, connections, came_first: precedence.isGranted, longest_pause_ms: Math.round(longestMs) }, 'connections taken over');
 }

@@ -8,6 +8,7 @@ import type { SpiffeId } from '@landbridge/core/identity.ts';
 import { type RoutePlan, threadShare } from '@landbridge/core/route-plan.ts';
 import { createWaker, wake } from '@landbridge/native/epoll.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
+import { setPrecedence } from '@landbridge/native/thread-precedence.ts';
 import type { CollectGarbage, ThreadSetup } from './data-thread-main.ts';
 import type { ConnectionTuning, ConnectionView, FromThread, InboundAnswer, PodSpec, RouteDestination, ToThread, TrafficReport } from './thread-messages.ts';
 
@@ -40,6 +41,8 @@ const COUNT_MS = 1000;
 export const DEFAULT_TUNING: ConnectionTuning = { sameNode: 'relay', maxStreamsPerConnection: 100, poolIdleMs: 60_000, dialTimeoutMs: 10_000, resolveTimeoutMs: 5000, accessLog: 'all' };
 
 /** Of each data thread: what connections hold for a moment must not reach the old generation. Four times as much was no faster at 9,000 connections a second, and took 8 MiB more. */
+/** A thread that hangs is not to keep a processor from everybody else. */
+const MAX_FIRST_MS = 300;
 const YOUNG_GENERATION_MB = 24;
 
 /** Of a thread without any connection: its waker. */
@@ -53,6 +56,8 @@ interface Thread {
   /** Plans that the thread has, by key. */
   readonly routes: Map<string, { readonly uid: string; readonly destination: RouteDestination; told: string }>;
   lastSeenMs: number;
+  /** The kernel's, once it runs. */
+  id?: number;
 }
 
 /** The data threads as the main thread sees them: tells them what holds, and answers what they ask. */
@@ -108,6 +113,7 @@ export class DataPlane implements AsyncDisposable {
     thread.lastSeenMs = performance.now();
     switch (message.kind) {
       case 'ready':
+        thread.id = message.thread;
         thread.worker.emit('landbridge-ready');
         return;
       case 'route': {
@@ -235,14 +241,23 @@ export class DataPlane implements AsyncDisposable {
     return (await Promise.all(asked)).flat();
   }
 
-  /** Asks one thread, however long it takes. @throws LandbridgeError `internal` where the threads are ending */
-  async askThread(index: number, question: (id: number) => ToThread): Promise<FromThread> {
+  /**
+   * Asks one thread, however long it takes. `first`: until it answers it comes first on the processors, where the kernel
+   * allows it. @throws LandbridgeError `internal` where the threads are ending
+   */
+  async askThread(index: number, question: (id: number) => ToThread, { first = false }: { readonly first?: boolean } = {}): Promise<FromThread> {
     const thread = this.#threadAt(index);
     const id = this.#nextReply++;
     const { promise, resolve } = Promise.withResolvers<FromThread>();
     this.#replies.set(id, resolve);
+    using _first = first ? comeFirst(thread) : undefined;
     this.#send(thread, question(id));
     return await promise;
+  }
+
+  /** The kernel's ids of the threads. */
+  get threadIds(): ReadonlySet<number> {
+    return new Set(this.#threads.flatMap(({ id }) => id ?? []));
   }
 
   /** Before anything that is told or asked of this thread afterwards. @throws LandbridgeError `internal` where the threads are ending */
@@ -305,4 +320,15 @@ export class DataPlane implements AsyncDisposable {
       close(thread.waker);
     }));
   }
+}
+
+/** Until it is disposed of, but no longer than a thread may take whose answer is waited for. */
+function comeFirst({ id }: Thread): Disposable {
+  const end = (): void => {
+    clearTimeout(timer);
+    if (id !== undefined) setPrecedence(id, 'usual');
+  };
+  const timer = setTimeout(end, MAX_FIRST_MS);
+  if (id !== undefined) setPrecedence(id, 'first');
+  return { [Symbol.dispose]: end };
 }

@@ -1,6 +1,7 @@
 /** Entry of a data thread: its loop blocks, so that the thread has no event loop of Node.js besides. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { collectGarbage } from '@landbridge/native/resident-memory.ts';
+import { threadId } from '@landbridge/native/thread-precedence.ts';
 import { EventLoop } from '../hbone/event-loop.ts';
 import { DataThread, type PostMessage } from './data-thread.ts';
 import type { ConnectionTuning, ToThread } from './thread-messages.ts';
@@ -27,5 +28,5 @@ loop.follow(port, waker, (message) => {
   if (told.kind === 'collect-garbage') collectGarbage();
   else thread.handle(told);
 });
-post({ kind: 'ready' });
+post({ kind: 'ready', thread: threadId() });
 loop.run();

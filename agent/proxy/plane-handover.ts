@@ -4,11 +4,14 @@ import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, Prepared, Pr
 import type { DataPlane } from './data-plane.ts';
 import type { HandoverOutcome, ToThread } from './thread-messages.ts';
 
-async function ask(plane: DataPlane, thread: number, question: (id: number) => ToThread): Promise<{ readonly id: number; readonly outcome: HandoverOutcome }> {
-  const reply = await plane.askThread(thread, question);
+async function ask(plane: DataPlane, thread: number, question: (id: number) => ToThread, priority: { readonly first?: boolean } = {}): Promise<{ readonly id: number; readonly outcome: HandoverOutcome }> {
+  const reply = await plane.askThread(thread, question, priority);
   if (reply.kind !== 'handover') throw new LandbridgeError('internal', `a data thread answered with ${reply.kind}`);
   return reply;
 }
+
+/** What is asked while connections wait for the answer: those of a batch, or all of a thread that rehearses. */
+const STANDING_STILL = { first: true } as const;
 
 /** Connections that this process gives away. */
 export class PlaneSource implements HandoverSource {
@@ -32,7 +35,7 @@ export class PlaneSource implements HandoverSource {
   /** Of one thread after the other. */
   async rehearse(sockets: number): Promise<HandedBatch | undefined> {
     for (; this.#rehearsing < this.#plane.threads; this.#rehearsing++) {
-      const { outcome } = await ask(this.#plane, this.#rehearsing, (id) => ({ kind: 'handover-rehearse', id, sockets }));
+      const { outcome } = await ask(this.#plane, this.#rehearsing, (id) => ({ kind: 'handover-rehearse', id, sockets }), STANDING_STILL);
       if (outcome.kind === 'failed') throw new LandbridgeError('bad-handover', outcome.reason);
       if (outcome.kind !== 'rehearsal') continue;
       const { memory, bytes, fds, connections } = outcome;
@@ -45,7 +48,7 @@ export class PlaneSource implements HandoverSource {
     let isAnyUnsettled = false;
     for (let i = 0; i < this.#plane.threads; i++) {
       const thread = (this.#giving + i) % this.#plane.threads;
-      const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-next', id, limit, sockets }));
+      const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-next', id, limit, sockets }), STANDING_STILL);
       if (outcome.kind === 'batch') {
         this.#giving = thread;
         const { memory, bytes, fds, connections, tunnels, frozenAtMs } = outcome;
@@ -108,20 +111,20 @@ export class PlaneSink implements HandoverSink {
 
   async prepare({ memory, fds }: HandedBatch): Promise<Prepared> {
     const thread = this.#turn++ % this.#plane.threads;
-    const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-prepare', id: question, memory, fds }));
+    const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-prepare', id: question, memory, fds }), STANDING_STILL);
     return outcome.kind === 'prepared' ? { kind: 'prepared', prepared: threadBatch(thread, id, outcome) } : refusedBy(outcome);
   }
 
   async take({ memory, fds }: HandedBatch, word: TakeWord): Promise<Taken> {
     const thread = this.#turn++ % this.#plane.threads;
-    const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-take', id: question, memory, fds, word }));
+    const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-take', id: question, memory, fds, word }), STANDING_STILL);
     if (outcome.kind === 'taken') return { kind: 'started', batch: threadBatch(thread, id, outcome), atMs: outcome.atMs };
     return outcome.kind === 'prepared' ? { kind: 'unsaid', prepared: threadBatch(thread, id, outcome) } : refusedBy(outcome);
   }
 
   async start(prepared: PreparedBatch): Promise<number> {
     const { thread, id: of } = prepared as ThreadBatch;
-    const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-start', id, prepared: of }));
+    const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-start', id, prepared: of }), STANDING_STILL);
     if (outcome.kind !== 'started') throw new LandbridgeError('internal', `a data thread answered with ${outcome.kind}`);
     return outcome.atMs;
   }

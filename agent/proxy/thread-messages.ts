@@ -99,7 +99,8 @@ export type InboundAnswer =
   | { readonly kind: 'refuse'; readonly status: 400 | 503; readonly reason: string };
 
 export type FromThread =
-  | { readonly kind: 'ready' }
+  /** `thread`: the kernel's id of it. */
+  | { readonly kind: 'ready'; readonly thread: number }
   /** The thread wants the plan for connections of a pod to an address, and every later one until `route-gone`. */
   | { readonly kind: 'route'; readonly key: string; readonly uid: string; readonly destination: RouteDestination }
   | { readonly kind: 'route-gone'; readonly key: string }
