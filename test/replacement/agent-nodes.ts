@@ -99,12 +99,12 @@ export class AgentNodes implements AsyncDisposable {
     return this.mesh.nodes.some(({ name }) => clusterOf(name) !== CLUSTER) ? { 'cluster.name': clusterOf(node), 'cluster.network': clusterOf(node) } : {};
   }
 
-  /** Starts another agent on a node, in a control group of its own. `under`: a command that becomes the one behind it. */
-  async start(node: NodeName, values: Values = {}, under: readonly string[] = []): Promise<NodeAgent> {
+  /** Starts another agent on a node, in a control group of its own. */
+  async start(node: NodeName, values: Values = {}): Promise<NodeAgent> {
     const generation = ++this.#agents;
     const healthSocket = path.join(this.directory, `health-${generation}.sock`);
     const command = await agentCommand(this.directory, this.mesh.node(node), PORTS, { workers: 2, accessLog: 'errors', ...this.#valuesOf(node), ...values }, { HEALTH_SOCKET: healthSocket, TOKEN_FILE: this.#tokenOf(node), ...(values['handover.enabled'] === undefined ? {} : { HANDOVER_DIRECTORY: path.join(this.directory, `handover-${node}`) }) });
-    const program = await this.mesh.node(node).startAgent([...under, ...command], generation);
+    const program = await this.mesh.node(node).startAgent(command, generation);
     return Object.assign(program, { healthSocket });
   }
 
@@ -115,8 +115,8 @@ export class AgentNodes implements AsyncDisposable {
     return file;
   }
 
-  async startReady(node: NodeName, values: Values = {}, under: readonly string[] = []): Promise<NodeAgent> {
-    const agent = await this.start(node, values, under);
+  async startReady(node: NodeName, values: Values = {}): Promise<NodeAgent> {
+    const agent = await this.start(node, values);
     await untilReady(agent);
     return agent;
   }

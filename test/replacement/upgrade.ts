@@ -2,8 +2,8 @@
  * Upgrades an agent under open connections of every kind, each byte of which is checked at both ends, and prints on one
  * line how many there were, how many of them broke, and how long they stood still. `--flows N` and `--upgrades N` are
  * for more than the usual ones; with more lines of what was measured. `--kills N` has as many successors killed instead,
- * at moments drawn by lot. With `--first` the agents of the node that is upgraded come before all else on the processors:
- * two more nodes and all applications, which have processors of their own elsewhere, share them here. Ends with 1 where a connection broke that has to live.
+ * at moments drawn by lot.
+ * Ends with 1 where a connection broke that has to live.
  */
 import { parseArgs } from 'node:util';
 import { bundleAgent } from '@landbridge/agent/bundle.ts';
@@ -15,10 +15,8 @@ import { KILL_VALUES, killSuccessor } from './killed-successors.ts';
 
 const GRACE_SECONDS = 60;
 const END_MS = 120_000;
-const { values: options } = parseArgs({ options: { flows: { type: 'string', default: '250' }, upgrades: { type: 'string', default: '3' }, kills: { type: 'string', default: '0' }, first: { type: 'boolean', default: false } } });
+const { values: options } = parseArgs({ options: { flows: { type: 'string', default: '250' }, upgrades: { type: 'string', default: '3' }, kills: { type: 'string', default: '0' }} });
 const [flowCount, upgrades, kills] = [Number(options.flows), Number(options.upgrades), Number(options.kills)];
-/** The real-time class, of which nothing else is. */
-const under: readonly string[] = options.first ? ['chrt', '--rr', '5'] : [];
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 interface Batch {
@@ -75,7 +73,7 @@ async function upgrade(nodes: AgentNodes, flows: Flows, first: NodeAgent, values
   const all: Batch[] = [];
   for (let i = 0; i < upgrades; i++) {
     const old = agent;
-    agent = await nodes.startReady('west', values, under);
+    agent = await nodes.startReady('west', values);
     const told = given(old);
     process.kill(old.pid, 'SIGTERM');
     const handed = await told;
@@ -122,7 +120,7 @@ const flows = await Flows.open(nodes, { plainOut: kills === 0, far: 'far' });
 await nodes.startReady('east', { plainTraffic: 'agent' });
 await nodes.startReady('north', { plainTraffic: 'agent' });
 for (const gateway of ['entry', 'exit']) await nodes.startGateway(gateway);
-const agent = await nodes.startReady('west', values, under);
+const agent = await nodes.startReady('west', values);
 await nodes.untilTunnelled('west', nodes.mesh.pod('client'), 'peer');
 await nodes.untilTunnelled('east', nodes.mesh.pod('peer'), 'server');
 await nodes.untilReached(nodes.mesh.pod('client'), 'far');
