@@ -32,6 +32,8 @@ export const isWhole = (view: ClusterView | undefined): boolean => view?.complet
 /** A table and a member never change, so neither does what was made of them. */
 const made = new WeakMap<ClusterTable, ClusterView>();
 const madeOfState = new WeakMap<PeerState, ReadonlyMap<string, ClusterView>>();
+/** The last one of each member. */
+const last = new WeakMap<Member, Last>();
 
 /** One for each member that is not revoked, also for one that has said nothing yet, and for this cluster itself. */
 export function views(state: PeerState): ReadonlyMap<string, ClusterView> {
@@ -53,30 +55,72 @@ export function views(state: PeerState): ReadonlyMap<string, ClusterView> {
   return result;
 }
 
+/** What records say, apart from their versions. */
+type Said = Pick<ClusterView, 'meta' | 'services' | 'endpoints' | 'records'>;
+
+interface Last extends Said {
+  readonly of: ClusterTable['records'];
+}
+
 function makeView(member: Member, table: ClusterTable): ClusterView {
   const complete = table.floor !== undefined;
+  const before = last.get(member);
+  const said = (before === undefined ? undefined : sayAgain(before, table.records)) ?? sayAll(table.records);
+  last.set(member, { ...said, of: table.records });
+  return {
+    cluster: member.cluster,
+    member,
+    ...said,
+    complete,
+    counts: complete || table.isRead,
+    ...(complete || !table.isRead ? {} : { isProvisional: true }),
+    overflow: table.overflow,
+    changedAt: table.changedAt,
+  };
+}
+
+function sayAll(all: ClusterTable['records']): Said {
   let meta: MetaRecord | undefined;
   const services: [string, ServiceRecord][] = [];
   const shards: [string, EndpointsRecord][] = [];
-  for (const [, { body }] of table.records.entries()) {
+  for (const [, { body }] of all.entries()) {
     if (body === null) continue;
     if (body.kind === 'meta') meta = body;
     else if (body.kind === 'svc') services.push([`${body.namespace}/${body.name}`, body]);
     else shards.push([`${body.namespace}/${body.name}`, body]);
   }
-  return {
-    cluster: member.cluster,
-    member,
-    meta,
-    services: new Map(services.sort(byName)),
-    endpoints: joinShards(shards),
-    complete,
-    counts: complete || table.isRead,
-    ...(complete || !table.isRead ? {} : { isProvisional: true }),
-    overflow: table.overflow,
-    records: (meta === undefined ? 0 : 1) + services.length + shards.length,
-    changedAt: table.changedAt,
-  };
+  return { meta, services: new Map(services.sort(byName)), endpoints: joinShards(shards), records: (meta === undefined ? 0 : 1) + services.length + shards.length };
+}
+
+/** As {@link sayAll}, from what was said before: few records differ at a time. Undefined where that does not do, as with a name that comes and has its place among the others. */
+function sayAgain(before: Last, all: ClusterTable['records']): Said | undefined {
+  let { meta, records } = before;
+  const [services, endpoints] = [new Map(before.services), new Map(before.endpoints)];
+  let [sameServices, sameEndpoints] = [true, true];
+  for (const key of all.differing(before.of)) {
+    const [old, body] = [before.of.get(key)?.body ?? null, all.get(key)?.body ?? null];
+    if (body === old) continue;
+    records += Number(body !== null) - Number(old !== null);
+    const { kind } = body ?? old as Exclude<typeof old, null>;
+    if (kind === 'meta') {
+      meta = body?.kind === 'meta' ? body : undefined;
+      continue;
+    }
+    if (old === null || old.kind === 'meta') return undefined;
+    const name = `${old.namespace}/${old.name}`;
+    if (old.kind === 'svc') {
+      sameServices = false;
+      if (body?.kind === 'svc') services.set(name, body);
+      else services.delete(name);
+    } else {
+      // Otherwise it is not the only shard.
+      if (endpoints.get(name) !== old.endpoints) return undefined;
+      sameEndpoints = false;
+      if (body?.kind === 'eps') endpoints.set(name, body.endpoints);
+      else endpoints.delete(name);
+    }
+  }
+  return { meta, services: sameServices ? before.services : services, endpoints: sameEndpoints ? before.endpoints : endpoints, records };
 }
 
 function joinShards(shards: [string, EndpointsRecord][]): ReadonlyMap<string, readonly Endpoint[]> {

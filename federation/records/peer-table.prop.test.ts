@@ -3,7 +3,7 @@ import type { Version } from '@landbridge/wire/record.ts';
 import test from 'ava';
 import fc from 'fast-check';
 import type { BusEvent } from '../bus/bus.ts';
-import { endpoint, endpoints, exampleAuthority, exampleKeys, exampleMemberBytes, service } from './example-records.ts';
+import { endpoint, endpoints, exampleAuthority, exampleKeys, exampleMemberBytes, meta, service } from './example-records.ts';
 import { emptyPeers, type PeerState, reducePeers, views } from './peer-table.ts';
 import { signRecord } from './record-signature.ts';
 import { snapshotSync } from './snapshot-digest.ts';
@@ -16,7 +16,8 @@ type Step = { readonly kind: 'set'; readonly body: RecordBody } | { readonly kin
 const name = fc.constantFrom('a', 'b', 'c');
 const body: fc.Arbitrary<RecordBody> = fc.oneof(
   fc.record({ name, port: fc.integer({ min: 1, max: 3 }) }).map((x) => service(x.name, x.port)),
-  fc.record({ name, shard: fc.nat({ max: 1 }), workload: fc.constantFrom('x', 'y') }).map((x) => endpoints(x.name, x.shard, endpoint(x.workload))),
+  fc.record({ name, shard: fc.nat({ max: 1 }), workloads: fc.subarray(['x', 'y']) }).map((x) => endpoints(x.name, x.shard, ...x.workloads.map((workload) => endpoint(workload)))),
+  fc.constantFrom('0.1.0', '0.2.0').map((version) => ({ ...meta, version })),
 );
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: body.map((b): Step => ({ kind: 'set', body: b })) },
@@ -106,6 +107,23 @@ test('of each key only the last value need arrive, as from a bucket with history
       t.deepEqual(summary(run([...events.slice(0, joinAt), ...last.values()])), summary(run([...last.values()])));
     }),
     { numRuns: 60 },
+  );
+});
+
+test('a view made of the one before is the one that all records make, in the same order', (t) => {
+  const whole = (state: PeerState): unknown => [...views(state).values()].map(({ cluster, meta, services, endpoints, records }) => ({ cluster, meta, services: [...services], endpoints: [...endpoints], records }));
+  fc.assert(
+    fc.property(deliveries, ([all, order]) => {
+      for (const events of [all, order]) {
+        let state = run([]);
+        for (const [i, event] of events.entries()) {
+          state = reducePeers(state, event, 1);
+          // Whoever looks now and then has several changes at once.
+          if (i % 3 === 2 || i === events.length - 1) t.deepEqual(whole(state), whole(run(events.slice(0, i + 1))));
+        }
+      }
+    }),
+    { numRuns: 15 },
   );
 });
 

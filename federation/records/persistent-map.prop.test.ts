@@ -34,6 +34,9 @@ test('behaves as a Map that is copied before each change', (t) => {
         t.deepEqual([...old.entries()], before);
         t.deepEqual(new Map([...mine.entries()].sort(byKey)), new Map([...plain].sort(byKey)));
         t.is(mine.size, plain.size);
+        const differing = new Set([...old.entries(), ...mine.entries()].flatMap(([name]) => (old.get(name) === mine.get(name) ? [] : [name])));
+        for (const found of [mine.differing(old), old.differing(mine)]) t.deepEqual([...found].sort(), [...differing].sort());
+        t.deepEqual([...mine.differing(PersistentMap.empty())].sort(), [...plain.keys()].sort());
         for (const [name, value] of plain) t.is(mine.get(name), value);
       }
     }),

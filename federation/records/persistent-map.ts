@@ -45,6 +45,16 @@ export class PersistentMap<V> {
     for (const bucket of this.#buckets) if (bucket !== undefined) yield* bucket;
   }
 
+  /** Keys that have another value in one of the two than in the other: what both share is not looked at. */
+  *differing(other: PersistentMap<V>): Generator<string> {
+    for (let index = 0; index < BUCKETS; index += 1) {
+      const [here, there] = [this.#buckets[index], other.#buckets[index]];
+      if (here === there) continue;
+      for (const [key, value] of here ?? []) if (there?.get(key) !== value) yield key;
+      for (const key of there?.keys() ?? []) if (here?.has(key) !== true) yield key;
+    }
+  }
+
   #replaced(index: number, bucket: ReadonlyMap<string, V>): (ReadonlyMap<string, V> | undefined)[] {
     const buckets = this.#buckets.slice();
     while (buckets.length < BUCKETS) buckets.push(undefined);
