@@ -158,6 +158,8 @@ export class NatsLink implements AsyncDisposable {
       maxReconnectAttempts: -1,
       // The hub may get to know this user only later, or again after it was set up anew.
       ignoreAuthErrorAbort: true,
+      // Two stacks for each write, in case that it fails: a fifth of what a record takes of its owner.
+      noAsyncTraces: true,
       pingInterval: PING_INTERVAL_MS,
       maxPingOut: MAX_PINGS_OUT,
       // Addresses that a server tells of itself are not in the certificate, nor in what the user allowed.
