@@ -35,6 +35,7 @@ export const metrics = {
   outputWrites: new Counter({ name: 'landbridge_output_writes_total', help: 'Objects written to or deleted from the API server.', labelNames: ['kind', 'verb'], registers }),
   outputFailures: new Counter({ name: 'landbridge_output_failures_total', help: 'Writes that the API server refused.', labelNames: ['kind'], registers }),
   outputsWaiting: new Gauge({ name: 'landbridge_outputs_waiting', help: 'Imports and exports of which something is to be written to the API server, or is being written.', registers }),
+  outputsWaitingSeconds: new Gauge({ name: 'landbridge_outputs_waiting_seconds', help: 'Since when that import waits to be written that waits longest: of objects that change all the time, how old they are.', registers }),
   agents: new Gauge({ name: 'landbridge_discovery_streams', help: 'Agents that follow this service.', registers }),
   discoveryResources: new Gauge({ name: 'landbridge_discovery_resources', help: 'Resources told to agents, by type.', labelNames: ['type'], registers }),
   discoveryCut: new Counter({ name: 'landbridge_discovery_cut_total', help: 'Streams of agents that were ended because an answer was not confirmed in time, or too much had changed since.', registers }),

@@ -2,10 +2,11 @@ import { waitFor } from '@landbridge/core/retry-delay.ts';
 import type { Logger } from 'pino';
 import { exportConditions, type Publication } from '../conditions/export-conditions.ts';
 import { importConditions } from '../conditions/import-conditions.ts';
+import { DueTimer } from '../consent/due-timer.ts';
 import { type Leadership, whileLeading } from '../leadership/leadership.ts';
 import { isOurs, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
 import type { Constituent } from '../merge/merge.ts';
-import { changes, covers, type Knowledge } from '../outputs/changes.ts';
+import { changes, covers, identity, type Knowledge } from '../outputs/changes.ts';
 import { desiredObjects, type ExistingObjects } from '../outputs/desired.ts';
 import type { IstioShape } from '../outputs/istio/istio-context.ts';
 import { SERVICE_ENTRY_VERSION } from '../outputs/istio/service-entry.ts';
@@ -42,13 +43,15 @@ export interface ImportOutputsOptions {
 /**
  * Writes what follows from imports and exports, a few of them at a time, beside everything else: an API server that takes its
  * time makes nobody wait but those who look there. What is to be written is known by its key only, and looked up when its
- * turn comes: what changes again before that is written once. One that changes again meanwhile has its next turn after all others.
+ * turn comes: what changes again before that is written once. One that changes again meanwhile has its next turn after all others,
+ * and one that does so all the time in its time.
  * What agents wait for is written first, what only people read last ({@link OutputTurns}).
  * A replica that does not lead writes nothing, and looks at everything once it does.
  */
 export class ImportOutputs {
   readonly #options: ImportOutputsOptions;
-  readonly #due = new OutputTurns((key) => this.#lacksAddress(key));
+  readonly #due = new OutputTurns({ lacksAddress: (key) => this.#lacksAddress(key), isGone: (key) => !this.#options.registry.imports.has(key) });
+  readonly #timer = new DueTimer(() => this.#added.resolve());
   /** Those that are being written: two writes of one import could arrive the other way round. */
   readonly #writing = new Map<string, Promise<void>>();
   #added = Promise.withResolvers<void>();
@@ -60,7 +63,8 @@ export class ImportOutputs {
   /** Something about these changed. */
   add(keys: Iterable<string>): void {
     if (!this.#options.leadership.isLeading) return;
-    for (const key of keys) this.#due.add(key);
+    const nowMs = performance.now();
+    for (const key of keys) this.#due.add(key, nowMs);
     this.#count();
     if (this.#due.size > 0) this.#added.resolve();
   }
@@ -92,9 +96,11 @@ export class ImportOutputs {
         until = performance.now() + SLICE_MS;
         continue;
       }
-      const next = this.#writing.size < writer.writesAtOnce ? this.#due.take(this.#writing) : undefined;
+      const next = this.#writing.size < writer.writesAtOnce ? this.#due.take(this.#writing, performance.now()) : undefined;
       if (next === undefined) {
         this.#count();
+        // While all are busy that may write, whoever ends wakes this.
+        this.#timer.set(this.#writing.size < writer.writesAtOnce ? this.#due.dueMs(this.#writing) : undefined, performance.now(), signal);
         await this.#added.promise;
         this.#added = Promise.withResolvers();
         continue;
@@ -112,6 +118,8 @@ export class ImportOutputs {
 
   #count(): void {
     metrics.outputsWaiting.set(this.#due.size + this.#writing.size);
+    const nowMs = performance.now();
+    metrics.outputsWaitingSeconds.set((nowMs - (this.#due.sinceMs ?? nowMs)) / 1000);
   }
 
   /** Its name leads nowhere yet. */
@@ -132,7 +140,8 @@ export class ImportOutputs {
         return written.every((isWritten) => isWritten);
       }
       const isExported = await this.#writeLabelExport(key);
-      const { isComplete, count } = await this.#writeObjects(key);
+      const { isComplete, count, rewrites } = await this.#writeObjects(key);
+      this.#due.rewrote(key, rewrites, performance.now());
       // One that has just been made says that it has no address yet, and soon that it has.
       if (!isComplete || count === 0 || !this.#lacksAddress(key)) this.#due.addStatus(key);
       return isExported && isComplete;
@@ -147,20 +156,24 @@ export class ImportOutputs {
     return change === undefined || (await this.#options.writer.write(change));
   }
 
-  /** `count`: of writes that were tried. */
-  async #writeObjects(key: string): Promise<{ readonly isComplete: boolean; readonly count: number }> {
+  /** `count`: of writes that were tried; `rewrites`: of those that were not to make an object. */
+  async #writeObjects(key: string): Promise<{ readonly isComplete: boolean; readonly count: number; readonly rewrites: number }> {
     const { registry, writer, knowledge, log } = this.#options;
     const imported = registry.imports.get(key);
     const { objects: desired, skipped } = desiredObjects(imported === undefined ? [] : [imported], this.#existing());
     for (const [each, reason] of skipped) log.debug({ import: each, reason }, 'not imported');
     let isComplete = true;
     let count = 0;
-    for (const change of changes(desired, registry.own.of(key), knowledge())) {
+    let rewrites = 0;
+    const own = registry.own.of(key);
+    const there = new Set(own.map(identity));
+    for (const change of changes(desired, own, knowledge())) {
       if (isHeld(change, registry.held)) continue;
       isComplete = (await writer.write(change)) && isComplete;
       count += 1;
+      if (there.has(identity(change.object))) rewrites += 1;
     }
-    return { isComplete, count };
+    return { isComplete, count, rewrites };
   }
 
   /** For Istio, which has its own definition: agents are told of imports without. */
