@@ -42,6 +42,8 @@ const MAX_STRANGERS = 50_000;
 export class OwnRecords {
   readonly #options: OwnRecordsOptions;
   readonly #records = new Map<string, OwnRecord>();
+  /** The `sync` that names all of them, once somebody has asked for it: it is a hash of all. */
+  #closing: RecordBody | undefined;
   /** Keys on the bus with a record that this process has not signed. */
   readonly #strangers = new Set<string>();
   /** Bodies that can not be signed. */
@@ -112,7 +114,7 @@ export class OwnRecords {
     if (epoch > this.#epoch) this.#begin(epoch);
     this.#gen = Math.max(this.#gen, gen);
     this.#strangers.delete(key);
-    this.#records.set(key, { signed: { key, epoch, gen, body, bytes }, text: textOf(body), bus: 'has', notBefore: 0 });
+    this.#set(key, { signed: { key, epoch, gen, body, bytes }, text: textOf(body), bus: 'has', notBefore: 0 });
   }
 
   /** The bus lost its entries. What was signed stays valid and is written again as it is. */
@@ -129,6 +131,9 @@ export class OwnRecords {
   *toWrite(desired: ReadonlyMap<string, RecordBody>): Generator<SignedRecord> {
     const again: SignedRecord[] = [];
     for (const [key, body] of this.#wishes(desired)) {
+      // Most are as they were, and this is asked for each change.
+      const known = this.#records.get(key);
+      if (known?.bus === 'has' && known.signed.body === body) continue;
       const next = this.#due(key, body);
       if (next === undefined) continue;
       if (this.#records.get(key)?.bus === 'lost') again.push(next);
@@ -235,9 +240,16 @@ export class OwnRecords {
   }
 
   #sync(): RecordBody {
+    if (this.#closing !== undefined) return this.#closing;
     const live: (readonly [string, Version])[] = [];
     for (const [key, { signed }] of this.#records) if (key !== 'sync' && signed.body !== null) live.push([key, signed]);
-    return snapshotSync(live);
+    this.#closing = snapshotSync(live);
+    return this.#closing;
+  }
+
+  #set(key: string, record: OwnRecord): void {
+    this.#records.set(key, record);
+    if (key !== 'sync') this.#closing = undefined;
   }
 
   #due(key: string, body: RecordBody | null): SignedRecord | undefined {
@@ -266,7 +278,7 @@ export class OwnRecords {
     this.#refused.delete(key);
     this.#strangers.delete(key);
     const signed: SignedRecord = { key, ...version, body, bytes };
-    this.#records.set(key, { signed, text: textOf(body), bus: 'never-had', notBefore: 0 });
+    this.#set(key, { signed, text: textOf(body), bus: 'never-had', notBefore: 0 });
     return signed;
   }
 
@@ -290,6 +302,7 @@ export class OwnRecords {
   #begin(epoch: number): void {
     for (const [key, own] of this.#records) if (own.signed.body !== null) this.#addStranger(key);
     this.#records.clear();
+    this.#closing = undefined;
     this.#epoch = epoch;
     this.#gen = 0;
     this.#before = 0;

@@ -86,6 +86,7 @@ export class Publisher {
   /** The records that the cluster shall have, by their key, without `sync`. The latest call wins; nothing is written before the first one. */
   publish(desired: ReadonlyMap<string, RecordBody>): void {
     for (const [key, body] of desired) {
+      if (this.#desired?.get(key) === body) continue;
       if (body.kind === 'sync' || recordKey(body) !== key) throw new LandbridgeError('internal', `${key} is not the key of this ${body.kind} record`);
     }
     this.#desired = new Map(desired);
