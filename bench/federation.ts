@@ -16,6 +16,7 @@ import { buildTools, toolPath } from '@landbridge/lab/tools.ts';
 import { now } from './control-plane/clock.ts';
 import { follow } from './control-plane/follow.ts';
 import { BenchProcess } from './control-plane/process.ts';
+import type { Changed } from './federation/members.ts';
 import { memoryMiB, processorSeconds } from './federation/processor.ts';
 import { HOME, type MeshSize, NAMESPACES, SERVICE_RANGE } from './federation/shared-services.ts';
 import { Told } from './federation/told.ts';
@@ -122,7 +123,9 @@ async function measure(factor: number): Promise<readonly Row[]> {
   await sleep(IDLE_MS, undefined, { signal });
   const idleBytes = (traffic(pid, hubPort) - before) * (60_000 / IDLE_MS);
 
-  members.on(({ changed, address, atMs }: { changed: string; address: string; atMs: number }) => told.sent(changed, address, atMs));
+  members.on((changed: readonly Changed[]) => {
+    for (const { uid, address, atMs } of changed) told.sent(uid, address, atMs);
+  });
   service.send('reset');
   const [serviceBefore, apiBefore, changesMs] = [seconds('service'), apiSeconds(), now()];
   members.send(CHANGES);

@@ -16,16 +16,15 @@ test('services, those that have an address, and workloads are counted once each'
   t.deepEqual([told.services, told.addressed, told.workloads], [1, 1, 1]);
 });
 
-test('a change is told once its agent has what it became, however the messages come', (t) => {
+test('a change is told once its agent has what it became, or what a later one made of it, however the messages come', (t) => {
   const told = new Told();
   told.take(UID, 0, workload(1));
-  told.sent(UID, '10.1.1.2', 10);
-  told.sent(UID, '10.1.1.3', 20);
-  told.take(UID, 30, workload(2));
-  t.is(told.underWay, 1, 'it is behind');
+  for (const [last, atMs] of [[2, 10], [3, 20], [4, 30]] as const) told.sent(UID, `10.1.1.${last}`, atMs);
   told.take(UID, 40, workload(3));
-  t.deepEqual([told.underWay, told.latency(0.5)], [0, 30]);
-  told.take(UID, 60, workload(4));
-  told.sent(UID, '10.1.1.4', 50);
-  t.deepEqual([told.underWay, told.latency(0)], [0, 10]);
+  t.deepEqual([told.underWay, told.latency(0), told.latency(1)], [1, 20, 30], 'one is behind');
+  told.take(UID, 50, workload(4));
+  t.deepEqual([told.underWay, told.latency(0), told.latency(1)], [0, 20, 30]);
+  told.take(UID, 70, workload(5));
+  told.sent(UID, '10.1.1.5', 60);
+  t.deepEqual([told.underWay, told.changes, told.latency(0)], [0, 4, 10]);
 });

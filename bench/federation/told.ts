@@ -9,8 +9,8 @@ export class Told {
   readonly #addressed = new Set<string>();
   /** The address of each workload that has changed, once it was told of it, and when. */
   readonly #last = new Map<string, { readonly address: string; readonly atMs: number }>();
-  /** What each workload is to be that is not told yet, and since when. */
-  readonly #sent = new Map<string, { readonly address: string; readonly atMs: number }>();
+  /** What each workload has become that is not told yet, and when, in this order. */
+  readonly #sent = new Map<string, { readonly address: string; readonly atMs: number }[]>();
   readonly #latencies: number[] = [];
   #since = 0;
   #mostUnderWay = 0;
@@ -23,15 +23,15 @@ export class Told {
     else this.#workloads.add(name);
   }
 
-  /** One that changes again before it was told is told once, and late since the first time. */
+  /** A change is told once its agent has what the workload became by it, or by a later one: what changes faster than it is told would never be. */
   sent(name: string, address: string, atMs: number): void {
     this.#changes += 1;
-    const last = this.#last.get(name);
+    const waiting = this.#sent.get(name);
+    if (waiting === undefined) this.#sent.set(name, [{ address, atMs }]);
+    else waiting.push({ address, atMs });
     // Messages of processes may overtake each other.
-    if (last?.address === address) {
-      this.#latencies.push(Math.max(0, last.atMs - (this.#sent.get(name)?.atMs ?? atMs)));
-      this.#sent.delete(name);
-    } else this.#sent.set(name, { address, atMs: this.#sent.get(name)?.atMs ?? atMs });
+    const last = this.#last.get(name);
+    if (last?.address === address) this.#tell(name, address, last.atMs);
     this.#mostUnderWay = Math.max(this.#mostUnderWay, this.#sent.size);
   }
 
@@ -47,6 +47,7 @@ export class Told {
     return this.#addressed.size;
   }
 
+  /** Workloads of which a change is not told yet. */
   get underWay(): number {
     return this.#sent.size;
   }
@@ -74,10 +75,14 @@ export class Told {
     const { type } = fromBinary(AddressSchema, bytes);
     const address = type.case === 'workload' ? (type.value.addresses[0] ?? new Uint8Array()).join('.') : '';
     this.#last.set(name, { address, atMs });
-    const sent = this.#sent.get(name);
-    if (sent?.address !== address) return;
-    this.#latencies.push(atMs - sent.atMs);
-    this.#sent.delete(name);
+    this.#tell(name, address, atMs);
+  }
+
+  #tell(name: string, address: string, atMs: number): void {
+    const waiting = this.#sent.get(name) ?? [];
+    const told = waiting.splice(0, waiting.findIndex((sent) => sent.address === address) + 1);
+    for (const sent of told) this.#latencies.push(Math.max(0, atMs - sent.atMs));
+    if (waiting.length === 0) this.#sent.delete(name);
   }
 
   #takeService(name: string, bytes: Uint8Array): void {
