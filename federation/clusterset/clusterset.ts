@@ -56,7 +56,7 @@ import { bundleDigest, membersBehind, type OwnTrust, type TrustBundle, TrustDist
 /** Changes that come close together are handled as one; the first is not made to wait longer than this. */
 const GATHER_MS = 15;
 /** Nor longer than the pass before has taken, up to this: where much changes all the time, fewer passes have more each. */
-const MAX_GATHER_MS = 100;
+const MAX_GATHER_MS = 250;
 const RETRY_MS = 1000;
 
 export interface ClustersetOptions {
