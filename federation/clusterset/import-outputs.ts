@@ -6,7 +6,7 @@ import { DueTimer } from '../consent/due-timer.ts';
 import { type Leadership, whileLeading } from '../leadership/leadership.ts';
 import { isOurs, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
 import type { Constituent } from '../merge/merge.ts';
-import { changes, covers, identity, type Knowledge } from '../outputs/changes.ts';
+import { changes, covers, type Knowledge } from '../outputs/changes.ts';
 import { desiredObjects, type ExistingObjects } from '../outputs/desired.ts';
 import type { IstioShape } from '../outputs/istio/istio-context.ts';
 import { SERVICE_ENTRY_VERSION } from '../outputs/istio/service-entry.ts';
@@ -19,7 +19,7 @@ import { exportValidity } from '../registry/exports.ts';
 import type { ClusterRegistry } from './cluster-registry.ts';
 import { isHeld } from './held-imports.ts';
 import type { ObjectSources } from './object-sources.ts';
-import { OutputTurns, type Turn } from './output-turns.ts';
+import { OutputTurns, rewritesOf, type Turn } from './output-turns.ts';
 
 const RETRY_MS = 1000;
 /** As long as what waits for its turn has nothing to write, nothing else of this process has its own. */
@@ -156,24 +156,18 @@ export class ImportOutputs {
     return change === undefined || (await this.#options.writer.write(change));
   }
 
-  /** `count`: of writes that were tried; `rewrites`: of those that were not to make an object. */
+  /** `count`: of writes that were tried; `rewrites`: those of them that count as {@link rewritesOf} says. */
   async #writeObjects(key: string): Promise<{ readonly isComplete: boolean; readonly count: number; readonly rewrites: number }> {
     const { registry, writer, knowledge, log } = this.#options;
     const imported = registry.imports.get(key);
     const { objects: desired, skipped } = desiredObjects(imported === undefined ? [] : [imported], this.#existing());
     for (const [each, reason] of skipped) log.debug({ import: each, reason }, 'not imported');
-    let isComplete = true;
-    let count = 0;
-    let rewrites = 0;
     const own = registry.own.of(key);
-    const there = new Set(own.map(identity));
-    for (const change of changes(desired, own, knowledge())) {
-      if (isHeld(change, registry.held)) continue;
-      isComplete = (await writer.write(change)) && isComplete;
-      count += 1;
-      if (there.has(identity(change.object))) rewrites += 1;
-    }
-    return { isComplete, count, rewrites };
+    const due = changes(desired, own, knowledge()).filter((change) => !isHeld(change, registry.held));
+    const rewrites = due.length === 0 ? 0 : rewritesOf(due, own, this.#lacksAddress(key));
+    let isComplete = true;
+    for (const change of due) isComplete = (await writer.write(change)) && isComplete;
+    return { isComplete, count: due.length, rewrites };
   }
 
   /** For Istio, which has its own definition: agents are told of imports without. */

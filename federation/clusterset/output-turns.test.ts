@@ -1,5 +1,5 @@
 import test from 'ava';
-import { OutputTurns, REWRITES } from './output-turns.ts';
+import { OutputTurns, REWRITES, rewritesOf } from './output-turns.ts';
 
 const NOBODY: ReadonlySet<string> = new Set();
 
@@ -91,4 +91,15 @@ test('how long the one waits that waits longest is told, wherever it waits', (t)
   t.is(turns.sinceMs, 5);
   t.deepEqual(taken(turns), ['b', 'a']);
   t.is(turns.sinceMs, undefined);
+});
+
+test('what is written to make an import does not count, what changes or removes its objects does', (t) => {
+  const named = (name: string) => ({ apiVersion: 'v1', kind: 'Service', metadata: { namespace: 'shop', name } });
+  const [there, other, fresh] = [named('there'), named('other'), named('fresh')];
+  const apply = (object: ReturnType<typeof named>) => ({ verb: 'apply', object }) as const;
+  const remove = (object: ReturnType<typeof named>) => ({ verb: 'delete', object }) as const;
+  t.is(rewritesOf([apply(there), remove(other)], [there, other], false), 2);
+  t.is(rewritesOf([apply(there), apply(fresh)], [there], false), 0, 'its address, and the slices that follow it');
+  t.is(rewritesOf([apply(there)], [there], true), 0);
+  t.is(rewritesOf([apply(fresh), remove(there)], [there], false), 1, 'slices that come and go');
 });

@@ -1,4 +1,6 @@
 /** Which import is written next, and what of it. No effects; times are of any clock that does not go back. */
+import type { KubernetesObject } from '@kubernetes/client-node';
+import { type Change, identity } from '../outputs/changes.ts';
 
 /** What is written of an import at one turn: its objects, or what conditions say of it and of its export. */
 export interface Turn {
@@ -10,12 +12,23 @@ export interface Turn {
 const STATUS_EVERY = 8;
 /**
  * Within this time of having been rewritten an import is one that changes again and again. So old its objects may become
- * before their turn comes all the same; long enough that 2,000 services that change all the time are some 30 writes a second.
+ * before their turn comes all the same: up to 2,400 services may change all the time before more is rewritten than {@link REWRITES}.
  */
-export const REST_MS = 60_000;
+export const REST_MS = 120_000;
 /** Objects of such imports that are rewritten for ever: what a kube-controller-manager asks for in all, by its defaults (--kube-api-qps, --kube-api-burst). */
 export const REWRITES = { perSecond: 20, burst: 100 } as const;
 const SPACING_MS = 1000 / REWRITES.perSecond;
+
+/**
+ * How many of a turn's changes give objects that are there another content, or remove them. Of an import that is still being made, which
+ * is given its address in two steps, only those count that remove something: one of which slices come and go has nothing else.
+ */
+export function rewritesOf(changes: readonly Change[], existing: readonly KubernetesObject[], lacksAddress: boolean): number {
+  const known = new Set(existing.map(identity));
+  const removed = changes.filter(({ verb }) => verb === 'delete').length;
+  const isMade = lacksAddress || changes.some(({ object }) => !known.has(identity(object)));
+  return isMade ? removed : changes.length;
+}
 
 export interface Looks {
   /** Whether nothing of the import leads anywhere yet, at this moment. */
