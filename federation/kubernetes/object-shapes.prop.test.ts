@@ -1,6 +1,9 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
 import test from 'ava';
 import fc from 'fast-check';
+import { changes } from '../outputs/changes.ts';
+import { desiredObjects } from '../outputs/desired.ts';
+import { ExampleApiServer, importsArbitrary } from '../outputs/example-imports.ts';
 import { objectParser } from './object-shapes.ts';
 
 const KINDS = ['Pod', 'Service', 'EndpointSlice', 'Node', 'Namespace', 'ServiceExport', 'ServiceImport', 'CustomResourceDefinition', 'AuthorizationPolicy', 'Other'] as const;
@@ -20,6 +23,23 @@ test('whatever comes for an object is refused, or becomes one that has a name an
     const created = parsed.value.metadata?.creationTimestamp;
     t.true(created === undefined || !Number.isNaN(created.getTime()));
   }));
+});
+
+test('of what is written all is read: otherwise it would be written again at each look', (t) => {
+  fc.assert(fc.property(importsArbitrary, (imports) => {
+    const server = new ExampleApiServer();
+    let objects: readonly KubernetesObject[] = [];
+    // The import, its Service, and what the Service leads to.
+    for (let pass = 0; pass < 3; pass++) {
+      objects = desiredObjects(imports, server.existing(true)).objects;
+      for (const object of objects) server.write({ verb: 'apply', object });
+    }
+    const read = objects.flatMap((object) => {
+      const parsed = objectParser({ apiVersion: object.apiVersion ?? '', kind: object.kind ?? '', plural: '' })(JSON.parse(JSON.stringify(object)));
+      return parsed.ok ? [parsed.value] : [];
+    });
+    t.deepEqual(changes(objects, read, { isComplete: () => true, all: true }), []);
+  }), { numRuns: 50 });
 });
 
 test('of lists and members only what has the right type is left', (t) => {

@@ -66,6 +66,7 @@ const SHAPES: Readonly<Record<string, Shape<object>>> = {
       clusterIP: text,
       clusterIPs: list(text),
       ipFamilies: list(text),
+      ipFamilyPolicy: text,
       ports: list(object({ name: text, protocol: text, port: portNumber, appProtocol: text, targetPort, nodePort: portNumber })),
       selector: texts(),
       ...sessionAffinity,
