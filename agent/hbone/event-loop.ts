@@ -22,6 +22,11 @@ export interface Deadlines {
   expire(nowMs: number): void;
 }
 
+/** A word that a thread and its main thread share. */
+export type Interrupt = Int32Array<SharedArrayBuffer>;
+
+export const makeInterrupt = (): Interrupt => new Int32Array(new SharedArrayBuffer(4));
+
 /** Messages of the main thread handled in one round, so that traffic goes on between them. */
 const MESSAGES_PER_ROUND = 64;
 /** A peer that has taken nothing for so long is looked at, and has as long again to take anything. */
@@ -33,7 +38,8 @@ const MAX_WAIT_MS = 1000;
 
 /**
  * The loop of one data thread. A round: events, then messages, then tasks, then deadlines. Between two rounds no
- * connection is in the middle of anything: the one point where their state may be frozen.
+ * connection is in the middle of anything: the one point where their state may be frozen. Messages that interrupt are
+ * heard between two events, or tasks: what they are about is not frozen by them.
  */
 export class EventLoop implements Disposable {
   readonly #epoll = new Epoll();
@@ -44,6 +50,9 @@ export class EventLoop implements Disposable {
   /** Whose bytes the kernel does not take. */
   readonly stalls = new DeadlineList<{ onStalled(): void }>(STALL_MS, (each) => each.onStalled());
   #tasks: Task[] = [];
+  /** Where nobody is followed it is never set. */
+  #interrupt: Interrupt = makeInterrupt();
+  #hear: Task | undefined;
   #isStopped = false;
   /** Monotonic, of the current round. */
   nowMs = performance.now();
@@ -98,11 +107,15 @@ export class EventLoop implements Disposable {
     this.#deadlines.push(deadlines);
   }
 
-  /** Calls `handle` for each message of a port, whose sender wakes the loop by an eventfd after posting. */
-  follow(port: MessagePort, waker: number, handle: (message: unknown) => void): void {
+  /**
+   * Calls `handle` for each message of a port, whose sender wakes the loop by an eventfd after posting. Where it has set
+   * the word of `interrupt` before, the messages that wait are heard as soon as what is being handled has been.
+   */
+  follow(port: MessagePort, waker: number, interrupt: Interrupt, handle: (message: unknown) => void): void {
     const round: Task = {
       isScheduled: false,
       run: () => {
+        Atomics.store(interrupt, 0, 0);
         for (let i = 0; i < MESSAGES_PER_ROUND; i++) {
           const received = receiveMessageOnPort(port);
           if (received === undefined) return;
@@ -111,6 +124,8 @@ export class EventLoop implements Disposable {
         this.schedule(round);
       },
     };
+    this.#interrupt = interrupt;
+    this.#hear = round;
     this.add(waker, 'listener', {
       onEvents: () => {
         takeWakes(waker);
@@ -155,6 +170,7 @@ export class EventLoop implements Disposable {
         const task = tasks[i] as Task;
         task.isScheduled = false;
         task.run();
+        this.#listen();
       }
     }
     for (let i = 0; i < this.#deadlines.length; i++) (this.#deadlines[i] as Deadlines).expire(this.nowMs);
@@ -166,7 +182,12 @@ export class EventLoop implements Disposable {
       const fd = epoll.fd(i);
       // The descriptor may have been closed, and given to another socket, earlier in this round.
       if (this.#tags[fd] === epoll.tag(i)) this.#handlers[fd]?.onEvents(epoll.events(i));
+      this.#listen();
     }
+  }
+
+  #listen(): void {
+    if (Atomics.load(this.#interrupt, 0) !== 0) this.#hear?.run();
   }
 
   #waitMs(longestMs: number): number {

@@ -8,7 +8,8 @@ import type { SpiffeId } from '@landbridge/core/identity.ts';
 import { type RoutePlan, threadShare } from '@landbridge/core/route-plan.ts';
 import { createWaker, wake } from '@landbridge/native/epoll.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
-import { setPrecedence } from '@landbridge/native/thread-precedence.ts';
+import { type Precedence, setPrecedence } from '@landbridge/native/thread-precedence.ts';
+import { type Interrupt, makeInterrupt } from '../hbone/event-loop.ts';
 import type { CollectGarbage, ThreadSetup } from './data-thread-main.ts';
 import type { ConnectionTuning, ConnectionView, FromThread, InboundAnswer, PodSpec, RouteDestination, ToThread, TrafficReport } from './thread-messages.ts';
 
@@ -38,7 +39,10 @@ export interface ListenerSets {
 const POLL_MS = 100;
 const COUNT_MS = 1000;
 
-export const DEFAULT_TUNING: ConnectionTuning = { sameNode: 'relay', maxStreamsPerConnection: 100, poolIdleMs: 60_000, dialTimeoutMs: 10_000, resolveTimeoutMs: 5000, accessLog: 'all' };
+/** Of a tunnel: the more it has, the longer all of them stand still while it moves to the next agent. ztunnel opens 100. */
+const MAX_STREAMS_OPENED = 50;
+
+export const DEFAULT_TUNING: ConnectionTuning = { sameNode: 'relay', maxStreamsPerConnection: MAX_STREAMS_OPENED, poolIdleMs: 60_000, dialTimeoutMs: 10_000, resolveTimeoutMs: 5000, accessLog: 'all' };
 
 /** Of each data thread: what connections hold for a moment must not reach the old generation. Four times as much was no faster at 9,000 connections a second, and took 8 MiB more. */
 /** A thread that hangs is not to keep a processor from everybody else. */
@@ -53,11 +57,20 @@ type Counts = Extract<FromThread, { readonly kind: 'counts' }>;
 interface Thread {
   readonly worker: Worker;
   readonly waker: number;
+  readonly interrupt: Interrupt;
   /** Plans that the thread has, by key. */
   readonly routes: Map<string, { readonly uid: string; readonly destination: RouteDestination; told: string }>;
   lastSeenMs: number;
   /** The kernel's, once it runs. */
   id?: number;
+}
+
+/** Of a question to a data thread. */
+export interface Urgency {
+  /** Until it has answered the thread comes first on the processors, where the kernel allows it. */
+  readonly first?: boolean;
+  /** It hears the question, and what it was told before, in the middle of a round: between any two connections. */
+  readonly interrupts?: boolean;
 }
 
 /** The data threads as the main thread sees them: tells them what holds, and answers what they ask. */
@@ -81,9 +94,9 @@ export class DataPlane implements AsyncDisposable {
   }
 
   #start(index: number, tuning: ConnectionTuning): Thread {
-    const waker = createWaker();
-    const worker = new Worker(new URL(`./data-thread-main${path.extname(import.meta.url)}`, import.meta.url), { workerData: { tuning, waker } satisfies ThreadSetup, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } });
-    const thread: Thread = { worker, waker, routes: new Map(), lastSeenMs: performance.now() };
+    const [waker, interrupt] = [createWaker(), makeInterrupt()];
+    const worker = new Worker(new URL(`./data-thread-main${path.extname(import.meta.url)}`, import.meta.url), { workerData: { tuning, waker, interrupt } satisfies ThreadSetup, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } });
+    const thread: Thread = { worker, waker, interrupt, routes: new Map(), lastSeenMs: performance.now() };
     worker.on('message', (message: FromThread) => this.#handle(thread, message));
     worker.on('error', (error) => {
       if (!this.#isStopped) this.#questions.died(index, LandbridgeError.from(error));
@@ -100,8 +113,9 @@ export class DataPlane implements AsyncDisposable {
     return this.#ready;
   }
 
-  #send(thread: Thread, message: ToThread | CollectGarbage): void {
+  #send(thread: Thread, message: ToThread | CollectGarbage, interrupts = false): void {
     thread.worker.postMessage(message);
+    if (interrupts) Atomics.store(thread.interrupt, 0, 1);
     wake(thread.waker);
   }
 
@@ -241,17 +255,14 @@ export class DataPlane implements AsyncDisposable {
     return (await Promise.all(asked)).flat();
   }
 
-  /**
-   * Asks one thread, however long it takes. `first`: until it answers it comes first on the processors, where the kernel
-   * allows it. @throws LandbridgeError `internal` where the threads are ending
-   */
-  async askThread(index: number, question: (id: number) => ToThread, { first = false }: { readonly first?: boolean } = {}): Promise<FromThread> {
+  /** Asks one thread, however long it takes. @throws LandbridgeError `internal` where the threads are ending */
+  async askThread(index: number, question: (id: number) => ToThread, { first = false, interrupts = false }: Urgency = {}): Promise<FromThread> {
     const thread = this.#threadAt(index);
     const id = this.#nextReply++;
     const { promise, resolve } = Promise.withResolvers<FromThread>();
     this.#replies.set(id, resolve);
-    using _first = first ? comeFirst(thread) : undefined;
-    this.#send(thread, question(id));
+    using _first = first ? comeFirst(thread, this.#threads) : undefined;
+    this.#send(thread, question(id), interrupts);
     return await promise;
   }
 
@@ -323,12 +334,16 @@ export class DataPlane implements AsyncDisposable {
 }
 
 /** Until it is disposed of, but no longer than a thread may take whose answer is waited for. */
-function comeFirst({ id }: Thread): Disposable {
+function comeFirst(thread: Thread, all: readonly Thread[]): Disposable {
+  const set = (precedenceOf: (each: Thread) => Precedence): void => {
+    for (const each of all) if (each.id !== undefined) setPrecedence(each.id, precedenceOf(each));
+  };
   const end = (): void => {
     clearTimeout(timer);
-    if (id !== undefined) setPrecedence(id, 'usual');
+    set(() => 'usual');
   };
   const timer = setTimeout(end, MAX_FIRST_MS);
-  if (id !== undefined) setPrecedence(id, 'first');
+  // Others may hold what it waits for, such as a lock of V8's.
+  set((each) => (each === thread ? 'first' : 'helping'));
   return { [Symbol.dispose]: end };
 }

@@ -1,17 +1,19 @@
 /** A hand-over as the main thread sees it: the batches of all data threads, one after the other. */
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, Prepared, PreparedBatch, Staying, StayReason, Taken, TakeWord } from '../handover/handed-batch.ts';
-import type { DataPlane } from './data-plane.ts';
+import type { DataPlane, Urgency } from './data-plane.ts';
 import type { HandoverOutcome, ToThread } from './thread-messages.ts';
 
-async function ask(plane: DataPlane, thread: number, question: (id: number) => ToThread, priority: { readonly first?: boolean } = {}): Promise<{ readonly id: number; readonly outcome: HandoverOutcome }> {
-  const reply = await plane.askThread(thread, question, priority);
+async function ask(plane: DataPlane, thread: number, question: (id: number) => ToThread, urgency: Urgency = {}): Promise<{ readonly id: number; readonly outcome: HandoverOutcome }> {
+  const reply = await plane.askThread(thread, question, urgency);
   if (reply.kind !== 'handover') throw new LandbridgeError('internal', `a data thread answered with ${reply.kind}`);
   return reply;
 }
 
-/** What is asked while connections wait for the answer: those of a batch, or all of a thread that rehearses. */
-const STANDING_STILL = { first: true } as const;
+/** What is asked while connections wait for the answer: those of a batch, or all of a thread that rehearses. Their state is whole at the end of a round only. */
+const LEAVING: Urgency = { first: true };
+/** What comes is no part of the round yet. */
+const ARRIVING: Urgency = { first: true, interrupts: true };
 
 /** Connections that this process gives away. */
 export class PlaneSource implements HandoverSource {
@@ -35,7 +37,7 @@ export class PlaneSource implements HandoverSource {
   /** Of one thread after the other. */
   async rehearse(sockets: number): Promise<HandedBatch | undefined> {
     for (; this.#rehearsing < this.#plane.threads; this.#rehearsing++) {
-      const { outcome } = await ask(this.#plane, this.#rehearsing, (id) => ({ kind: 'handover-rehearse', id, sockets }), STANDING_STILL);
+      const { outcome } = await ask(this.#plane, this.#rehearsing, (id) => ({ kind: 'handover-rehearse', id, sockets }), LEAVING);
       if (outcome.kind === 'failed') throw new LandbridgeError('bad-handover', outcome.reason);
       if (outcome.kind !== 'rehearsal') continue;
       const { memory, bytes, fds, connections } = outcome;
@@ -48,7 +50,7 @@ export class PlaneSource implements HandoverSource {
     let isAnyUnsettled = false;
     for (let i = 0; i < this.#plane.threads; i++) {
       const thread = (this.#giving + i) % this.#plane.threads;
-      const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-next', id, limit, sockets }), STANDING_STILL);
+      const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-next', id, limit, sockets }), LEAVING);
       if (outcome.kind === 'batch') {
         this.#giving = thread;
         const { memory, bytes, fds, connections, tunnels, frozenAtMs } = outcome;
@@ -111,20 +113,20 @@ export class PlaneSink implements HandoverSink {
 
   async prepare({ memory, fds }: HandedBatch): Promise<Prepared> {
     const thread = this.#turn++ % this.#plane.threads;
-    const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-prepare', id: question, memory, fds }), STANDING_STILL);
+    const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-prepare', id: question, memory, fds }), ARRIVING);
     return outcome.kind === 'prepared' ? { kind: 'prepared', prepared: threadBatch(thread, id, outcome) } : refusedBy(outcome);
   }
 
   async take({ memory, fds }: HandedBatch, word: TakeWord): Promise<Taken> {
     const thread = this.#turn++ % this.#plane.threads;
-    const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-take', id: question, memory, fds, word }), STANDING_STILL);
+    const { id, outcome } = await ask(this.#plane, thread, (question) => ({ kind: 'handover-take', id: question, memory, fds, word }), ARRIVING);
     if (outcome.kind === 'taken') return { kind: 'started', batch: threadBatch(thread, id, outcome), atMs: outcome.atMs };
     return outcome.kind === 'prepared' ? { kind: 'unsaid', prepared: threadBatch(thread, id, outcome) } : refusedBy(outcome);
   }
 
   async start(prepared: PreparedBatch): Promise<number> {
     const { thread, id: of } = prepared as ThreadBatch;
-    const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-start', id, prepared: of }), STANDING_STILL);
+    const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-start', id, prepared: of }), ARRIVING);
     if (outcome.kind !== 'started') throw new LandbridgeError('internal', `a data thread answered with ${outcome.kind}`);
     return outcome.atMs;
   }
