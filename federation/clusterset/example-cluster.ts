@@ -45,6 +45,9 @@ export function exampleView(cluster: string, more: Partial<Pick<ClusterView, 'se
   return { cluster, member: exampleMember(cluster, exampleKeys(), { network: '' }), meta: undefined, services: new Map(), endpoints: new Map(), complete: true, counts: more.complete ?? true, overflow: 0, records: 0, changedAt: 1, ...more };
 }
 
+/** The resources of a snapshot are the registry's, which change in the next pass, one after the other. */
+const asOfNow = (snapshot: Snapshot): Snapshot => ({ ...snapshot, types: new Map([...snapshot.types].map(([type, resources]) => [type, new Map(resources)])) });
+
 export class ExampleCluster implements AsyncDisposable {
   readonly membership: ExampleMembership = { views: new Map(), allListed: true, published: new Map(), publication: { kind: 'stored' }, standings: new Map(), phases: new Map() };
   /** `<verb> <kind> <name>` of all that was written. */
@@ -187,7 +190,7 @@ export class ExampleCluster implements AsyncDisposable {
       sourceOf: (kind) => this.#sourceOf(kind),
       membership: this.#real ?? (fake as Membership),
       writer: writer as Writer,
-      ads: (this.agents?.ads ?? { publish: (snapshot) => void this.told.push(snapshot), confirmation: () => this.confirmation }) as AdsService,
+      ads: (this.agents?.ads ?? { publish: (snapshot) => void this.told.push(asOfNow(snapshot)), confirmation: () => this.confirmation }) as AdsService,
       roots: () => this.roots,
       version: '0.1.0',
       leadership: this.leadership,
