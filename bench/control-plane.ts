@@ -9,12 +9,10 @@ import { parseArgs } from 'node:util';
 import { percentile } from './control-plane/clock.ts';
 import { follow } from './control-plane/follow.ts';
 import { PODS_PER_SERVICE } from './control-plane/mesh-objects.ts';
-import { BenchProcess } from './control-plane/process.ts';
+import { asInTheChart, BenchProcess } from './control-plane/process.ts';
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { kubernetes: { type: 'boolean', default: false } } });
 const [base = 10_000, ...times] = positionals.map(Number);
-/** What Node.js gives V8 in a container of 768 MiB, the limit in charts/federation/values.yaml: half of it, and a small young generation. Of so many Services. */
-const asInTheChart = (services: number): readonly string[] => [`--max-old-space-size=${384 * Math.max(1, services / 10_000)}`, '--max-semi-space-size=4'];
 const CHANGES = { perSecond: 200, count: 2000 };
 const PART_MS = options.kubernetes ? 1_800_000 : 600_000;
 const SETTLE_MS = 3000;
@@ -33,7 +31,7 @@ async function measure(services: number): Promise<readonly string[]> {
   const signal = AbortSignal.timeout(PART_MS);
   using objects = new BenchProcess(options.kubernetes ? 'kubernetes-server.ts' : 'object-server.ts', [String(services)]);
   const { server, roots } = await objects.next<{ server: string; roots: string }>(signal);
-  using service = new BenchProcess('service.ts', [server, roots, String(services * (PODS_PER_SERVICE + 1))], asInTheChart(services));
+  using service = new BenchProcess('service.ts', [server, roots, String(services * (PODS_PER_SERVICE + 1))], asInTheChart(services / 10_000));
   const { port, roots: serviceRoots } = await service.next<{ port: number; roots: string }>(signal);
   const synced = await service.next<Report>(signal);
   await sleep(SETTLE_MS, undefined, { signal });

@@ -15,7 +15,7 @@ import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import { buildTools, toolPath } from '@landbridge/lab/tools.ts';
 import { now } from './control-plane/clock.ts';
 import { follow } from './control-plane/follow.ts';
-import { BenchProcess } from './control-plane/process.ts';
+import { asInTheChart, BenchProcess } from './control-plane/process.ts';
 import type { Changed } from './federation/members.ts';
 import { memoryMiB, processorSeconds } from './federation/processor.ts';
 import { HOME, type MeshSize, NAMESPACES, SERVICE_RANGE } from './federation/shared-services.ts';
@@ -30,8 +30,7 @@ const PART_MS = 3_600_000;
 const PROGRESS_MS = 5000;
 /** After changes the last ones have to come within this time. */
 const DRAIN_MS = 120_000;
-/** As in control-plane.ts, of so many times the size. */
-const asInTheChart = (factor: number): readonly string[] => [`--max-old-space-size=${384 * Math.max(1, factor)}`, '--max-semi-space-size=4', ...(options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`])];
+const profiling: readonly string[] = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`];
 
 interface Report {
   readonly ms: number;
@@ -72,7 +71,7 @@ async function measure(factor: number): Promise<readonly Row[]> {
   say(`${size.members} members have published ${records} records`);
 
   const startedMs = now();
-  using service = new BenchProcess('../federation/service.ts', [kubeconfig, String(size.endpoints + size.services)], asInTheChart(factor));
+  using service = new BenchProcess('../federation/service.ts', [kubeconfig, String(size.endpoints + size.services)], asInTheChart(factor, ...profiling));
   service.send(credentials);
   const { pid, port, roots } = await service.next<{ pid: number; port: number; roots: string }>(signal);
   const told = new Told();
