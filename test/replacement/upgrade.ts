@@ -68,7 +68,7 @@ async function upgrade(nodes: AgentNodes, flows: Flows, first: NodeAgent, values
   // What all send at once in the beginning is not what an upgrade is to be compared with.
   await flows.failed();
   await flows.longestMs();
-  await flows.failed();
+  const early = await flows.failed();
   const quietMs = await flows.longestMs();
   const all: Batch[] = [];
   for (let i = 0; i < upgrades; i++) {
@@ -91,7 +91,7 @@ async function upgrade(nodes: AgentNodes, flows: Flows, first: NodeAgent, values
     say(`${report.bytes} bytes received at all ends`);
   }
   const broken = brokenOf(report);
-  say(`${report.flows} flows, ${broken} broken${broken > 0 ? ` ${JSON.stringify(report.faults)}` : ''}, longest pause ${Math.round(shareOf(all, 1))} ms of ${all.length} batches in ${upgrades} upgrades, longest answer ${Math.round(longestMs)} ms (${Math.round(quietMs)} ms without)`);
+  say(`${report.flows} flows, ${broken} broken${broken > 0 ? `, ${early} of them before the first upgrade ${JSON.stringify(report.faults)}` : ''}, longest pause ${Math.round(shareOf(all, 1))} ms of ${all.length} batches in ${upgrades} upgrades, longest answer ${Math.round(longestMs)} ms (${Math.round(quietMs)} ms without)`);
   return broken;
 }
 
