@@ -1,9 +1,6 @@
-import koffi from 'koffi';
-import { libc, openForReading } from './libc.ts';
+import { SystemCallError } from './errno.ts';
+import { duplicate, libc, openForReading } from './libc.ts';
 
-const fcntl = koffi.load('libc.so.6').func('int fcntl(int fd, int command, ...)');
-
-const F_DUPFD_CLOEXEC = 1030;
 /** What the kernel begins with. */
 const LEAST = 64;
 
@@ -16,10 +13,13 @@ const LEAST = 64;
 export function makeRoomForDescriptors(wanted: number): number {
   using any = openForReading('/');
   for (let room = wanted; room > LEAST; room = Math.floor(room / 2)) {
-    const highest = fcntl(any.number, F_DUPFD_CLOEXEC, 'int', room - 1) as number;
-    if (highest < 0) continue;
-    libc.close(highest);
-    return room;
+    try {
+      libc.close(duplicate(any.number, room - 1));
+      return room;
+    } catch (thrown) {
+      // More than it may have (RLIMIT_NOFILE): half of it may do.
+      if (!(thrown instanceof SystemCallError)) throw thrown;
+    }
   }
   return LEAST;
 }

@@ -6,6 +6,7 @@ const library = koffi.load('libc.so.6');
 export const libc = {
   open: library.func('int open(const char *path, int flags)'),
   close: library.func('int close(int fd)'),
+  fcntl: library.func('int fcntl(int fd, int command, int64_t argument)'),
   socket: library.func('int socket(int domain, int type, int protocol)'),
   bind: library.func('int bind(int fd, const void *address, uint32_t length)'),
   listen: library.func('int listen(int fd, int backlog)'),
@@ -17,6 +18,13 @@ export const libc = {
 
 const O_RDONLY = 0;
 const O_CLOEXEC = 0o2000000;
+
+const F_DUPFD_CLOEXEC = 1030;
+
+/** Another descriptor of the same file, with the lowest free number that is not below `least`. @throws SystemCallError */
+export function duplicate(fd: number, least = 0): number {
+  return checkLibc('fcntl F_DUPFD_CLOEXEC', libc.fcntl(fd, F_DUPFD_CLOEXEC, least));
+}
 
 /** A file descriptor that is closed when it is disposed of. */
 export class FileDescriptor implements Disposable {

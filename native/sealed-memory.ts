@@ -3,12 +3,11 @@ import { fstatSync, writevSync } from 'node:fs';
 import koffi from 'koffi';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { checkLibc } from './errno.ts';
-import { FileDescriptor } from './libc.ts';
+import { FileDescriptor, libc } from './libc.ts';
 import { viewMemory } from './memory.ts';
 
 const library = koffi.load(null);
 const callCreate = library.func('int memfd_create(const char *name, unsigned int flags)');
-const callControl = library.func('int fcntl(int fd, int command, int64_t argument)');
 const callMap = library.func('int64_t mmap(uintptr_t address, uint64_t length, int protection, int flags, int fd, int64_t offset)');
 const callUnmap = library.func('int munmap(uintptr_t address, uint64_t length)');
 
@@ -29,7 +28,7 @@ export function sealedMemory(parts: readonly Uint8Array[]): FileDescriptor {
   const memory = new FileDescriptor(checkLibc('memfd_create', callCreate('landbridge', MFD_CLOEXEC | MFD_ALLOW_SEALING) as number));
   try {
     writeParts(memory.number, parts);
-    checkLibc('fcntl F_ADD_SEALS', callControl(memory.number, F_ADD_SEALS, SEALS) as number);
+    checkLibc('fcntl F_ADD_SEALS', libc.fcntl(memory.number, F_ADD_SEALS, SEALS));
     return memory;
   } catch (thrown) {
     memory[Symbol.dispose]();
@@ -60,7 +59,7 @@ export class MappedMemory implements Disposable {
 
   /** The descriptor may be closed while this lives. @throws SystemCallError, LandbridgeError `bad-handover` for what is not sealed, or longer than allowed */
   constructor(memory: number, maxBytes: number) {
-    const seals = checkLibc('fcntl F_GET_SEALS', callControl(memory, F_GET_SEALS, 0) as number);
+    const seals = checkLibc('fcntl F_GET_SEALS', libc.fcntl(memory, F_GET_SEALS, 0));
     if ((seals & SEALS) !== SEALS) throw new LandbridgeError('bad-handover', 'memory that came is not sealed: its sender could change it still');
     const { size } = fstatSync(memory);
     if (size > maxBytes) throw new LandbridgeError('bad-handover', `memory that came has ${size} bytes, more than ${maxBytes}`);

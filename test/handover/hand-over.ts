@@ -6,7 +6,7 @@ import { PlaneSink, PlaneSource } from '@landbridge/agent/proxy/plane-handover.t
 import type { Received } from '@landbridge/native/seqpacket.ts';
 import { MappedMemory, sealedMemory } from '@landbridge/native/sealed-memory.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
-import { duplicate } from '@landbridge/native/test-descriptors.ts';
+import { duplicate } from '@landbridge/native/libc.ts';
 import type { TestEngine } from '../engine/engine.ts';
 import { connectedChannel } from './connected-channel.ts';
 
