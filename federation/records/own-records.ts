@@ -131,9 +131,6 @@ export class OwnRecords {
   *toWrite(desired: ReadonlyMap<string, RecordBody>): Generator<SignedRecord> {
     const again: SignedRecord[] = [];
     for (const [key, body] of this.#wishes(desired)) {
-      // Most are as they were, and this is asked for each change.
-      const known = this.#records.get(key);
-      if (known?.bus === 'has' && known.signed.body === body) continue;
       const next = this.#due(key, body);
       if (next === undefined) continue;
       if (this.#records.get(key)?.bus === 'lost') again.push(next);
@@ -253,9 +250,11 @@ export class OwnRecords {
   }
 
   #due(key: string, body: RecordBody | null): SignedRecord | undefined {
+    const own = this.#records.get(key);
+    // Most are as they were, and all are asked for at each change.
+    if (own?.bus === 'has' && own.signed.body === body) return undefined;
     const now = this.#options.clock();
     if (now < this.#quietUntil) return undefined;
-    const own = this.#records.get(key);
     const isRefused = body !== null && this.#refused.get(key)?.body === body;
     if (own !== undefined && (isRefused || isOf(own, body))) return own.bus === 'has' || now < own.notBefore ? undefined : own.signed;
     return isRefused ? undefined : this.#sign(key, body);
