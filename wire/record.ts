@@ -139,11 +139,15 @@ export function isSameJson(a: JsonValue | undefined, b: JsonValue | undefined): 
 
 /** What the signature covers. The leading 1 is the version of this form. `body`: the {@link canonicalJson} of the envelope's. */
 export function signedBytes(envelope: UnsignedEnvelope, body = bodyText(envelope)): Uint8Array {
-  const { cluster, key, epoch, gen } = envelope;
-  return Buffer.from(`[1,${JSON.stringify(cluster)},${JSON.stringify(key)},${epoch},${gen},${body}]`, 'utf8');
+  return Buffer.from(`${signedBegin(envelope)}${body}]`, 'utf8');
 }
 
-/** Inside of an envelope. */
+/** All before the body. */
+function signedBegin({ cluster, key, epoch, gen }: UnsignedEnvelope): string {
+  return `[1,${JSON.stringify(cluster)},${JSON.stringify(key)},${epoch},${gen},`;
+}
+
+/** The {@link canonicalJson} of an envelope's body, which is one deeper than the envelope. */
 export const bodyText = ({ body }: UnsignedEnvelope): string => canonicalJson(body, 1);
 
 /**
@@ -153,12 +157,11 @@ export const bodyText = ({ body }: UnsignedEnvelope): string => canonicalJson(bo
  * that what is signed here is what was decoded.
  */
 export function cutSignedBytes(bytes: Uint8Array, envelope: Envelope): Uint8Array | undefined {
-  const { cluster, key, epoch, gen } = envelope;
   const begin = Buffer.from(BODY_BEGIN, 'utf8');
   const end = Buffer.from(envelopeEnd(envelope), 'utf8');
   const bodyEnd = bytes.length - end.length;
   if (bodyEnd <= begin.length || !begin.equals(bytes.subarray(0, begin.length)) || !end.equals(bytes.subarray(bodyEnd))) return undefined;
-  return Buffer.concat([Buffer.from(`[1,${JSON.stringify(cluster)},${JSON.stringify(key)},${epoch},${gen},`, 'utf8'), bytes.subarray(begin.length, bodyEnd), Buffer.from(']', 'utf8')]);
+  return Buffer.concat([Buffer.from(signedBegin(envelope), 'utf8'), bytes.subarray(begin.length, bodyEnd), Buffer.from(']', 'utf8')]);
 }
 
 /** `body`: the {@link canonicalJson} of the envelope's. */
