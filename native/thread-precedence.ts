@@ -23,9 +23,25 @@ const schedulerOf = (policy: number, priority: number) => {
 const SCHEDULERS = { usual: schedulerOf(SCHED_OTHER, 0), helping: schedulerOf(SCHED_RR | SCHED_RESET_ON_FORK, 1), first: schedulerOf(SCHED_RR | SCHED_RESET_ON_FORK, 2) } as const satisfies Record<Precedence, unknown>;
 
 /** False where this process may not (CAP_SYS_NICE, or a cgroup of CONFIG_RT_GROUP_SCHED without time of its own), or there is no such thread. */
-export function setPrecedence(thread: number, precedence: Precedence): boolean {
+function setPrecedence(thread: number, precedence: Precedence): boolean {
   const { policy, parameters } = SCHEDULERS[precedence];
   return setScheduler(thread, policy, parameters) === 0;
+}
+
+export interface HeldPrecedence extends Disposable {
+  /** Whether the kernel allows it. */
+  readonly isGranted: boolean;
+}
+
+/** Gives threads their precedence until it is disposed of. Those that do not get it stay as they are. */
+export function holdPrecedence(threads: Iterable<readonly [id: number, precedence: Precedence]>): HeldPrecedence {
+  const granted = [...threads].filter(([id, precedence]) => setPrecedence(id, precedence));
+  return {
+    isGranted: granted.length > 0,
+    [Symbol.dispose]: () => {
+      for (const [id] of granted) setPrecedence(id, 'usual');
+    },
+  };
 }
 
 export interface NamedThread {

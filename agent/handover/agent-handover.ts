@@ -1,11 +1,12 @@
 import { waitFor } from '@landbridge/core/retry-delay.ts';
 import { whenAborted } from '@landbridge/core/when-aborted.ts';
+import type { HeldPrecedence } from '@landbridge/native/thread-precedence.ts';
 import type { Logger } from 'pino';
 import type { DataPlane } from '../proxy/data-plane.ts';
 import { PlaneSink, PlaneSource } from '../proxy/plane-handover.ts';
 import { handOver } from './hand-over.ts';
 import type { HandoverDoor } from './handover-door.ts';
-import { comeFirst, type HeldPrecedence } from './process-precedence.ts';
+import { comeFirst } from './process-precedence.ts';
 import { receiveHandovers } from './receive-handovers.ts';
 
 /** Beyond the grace period, for a batch that is neither taken nor refused; more than its deadline. */

@@ -1,10 +1,10 @@
 import { retryDelay, waitFor } from '@landbridge/core/retry-delay.ts';
 import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
+import type { HeldPrecedence } from '@landbridge/native/thread-precedence.ts';
 import type { Logger } from 'pino';
 import { metrics } from '../metrics.ts';
 import { type GivenBatch, giveConnections, type Giving } from './give-connections.ts';
 import type { HandoverSource } from './handed-batch.ts';
-import type { HeldPrecedence } from './process-precedence.ts';
 import { enter, type HandoverDoor } from './handover-door.ts';
 
 const RETRY = { firstMs: 100, mostMs: 2000 };

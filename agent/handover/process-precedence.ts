@@ -1,12 +1,7 @@
-import { type NamedThread, ownThreads, type Precedence, setPrecedence } from '@landbridge/native/thread-precedence.ts';
+import { type HeldPrecedence, holdPrecedence, ownThreads } from '@landbridge/native/thread-precedence.ts';
 
 /** V8's, which collect garbage and compile: others wait for them, and they need not wait for anybody. */
 const HELPERS = /^V8Worker/;
-
-export interface HeldPrecedence extends Disposable {
-  /** Whether the kernel allows it. */
-  readonly isGranted: boolean;
-}
 
 /**
  * Has this process come first on the processors, but for threads that carry traffic, which would leave applications none.
@@ -14,14 +9,5 @@ export interface HeldPrecedence extends Disposable {
  * Until it is disposed of.
  */
 export function comeFirst(carrying: ReadonlySet<number>): HeldPrecedence {
-  const threads = ownThreads().filter(({ id }) => !carrying.has(id));
-  const granted = threads.filter((thread) => setPrecedence(thread.id, precedenceOf(thread)));
-  return {
-    isGranted: granted.length > 0,
-    [Symbol.dispose]: () => {
-      for (const { id } of granted) setPrecedence(id, 'usual');
-    },
-  };
+  return holdPrecedence(ownThreads().filter(({ id }) => !carrying.has(id)).map(({ id, name }) => [id, HELPERS.test(name) ? 'helping' : 'first']));
 }
-
-const precedenceOf = ({ name }: NamedThread): Precedence => (HELPERS.test(name) ? 'helping' : 'first');

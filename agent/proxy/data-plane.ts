@@ -8,7 +8,7 @@ import type { SpiffeId } from '@landbridge/core/identity.ts';
 import { type RoutePlan, threadShare } from '@landbridge/core/route-plan.ts';
 import { createWaker, wake } from '@landbridge/native/epoll.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
-import { type Precedence, setPrecedence } from '@landbridge/native/thread-precedence.ts';
+import { holdPrecedence } from '@landbridge/native/thread-precedence.ts';
 import { type Interrupt, makeInterrupt } from '../hbone/event-loop.ts';
 import type { CollectGarbage, ThreadSetup } from './data-thread-main.ts';
 import type { ConnectionTuning, ConnectionView, FromThread, InboundAnswer, PodSpec, RouteDestination, ToThread, TrafficReport } from './thread-messages.ts';
@@ -45,9 +45,9 @@ const MAX_STREAMS_OPENED = 50;
 export const DEFAULT_TUNING: ConnectionTuning = { sameNode: 'relay', maxStreamsPerConnection: MAX_STREAMS_OPENED, poolIdleMs: 60_000, dialTimeoutMs: 10_000, resolveTimeoutMs: 5000, accessLog: 'all' };
 
 /** Of each data thread: what connections hold for a moment must not reach the old generation. Four times as much was no faster at 9,000 connections a second, and took 8 MiB more. */
+const YOUNG_GENERATION_MB = 24;
 /** A thread that hangs is not to keep a processor from everybody else. */
 const MAX_FIRST_MS = 300;
-const YOUNG_GENERATION_MB = 24;
 
 /** Of a thread without any connection: its waker. */
 const OWN_SOCKETS = 1;
@@ -335,15 +335,12 @@ export class DataPlane implements AsyncDisposable {
 
 /** Until it is disposed of, but no longer than a thread may take whose answer is waited for. */
 function comeFirst(thread: Thread, all: readonly Thread[]): Disposable {
-  const set = (precedenceOf: (each: Thread) => Precedence): void => {
-    for (const each of all) if (each.id !== undefined) setPrecedence(each.id, precedenceOf(each));
-  };
+  // Others may hold what it waits for, such as a lock of V8's.
+  const held = holdPrecedence(all.flatMap((each) => (each.id === undefined ? [] : [[each.id, each === thread ? 'first' : 'helping'] as const])));
   const end = (): void => {
     clearTimeout(timer);
-    set(() => 'usual');
+    held[Symbol.dispose]();
   };
   const timer = setTimeout(end, MAX_FIRST_MS);
-  // Others may hold what it waits for, such as a lock of V8's.
-  set((each) => (each === thread ? 'first' : 'helping'));
   return { [Symbol.dispose]: end };
 }
