@@ -174,6 +174,14 @@ export async function health(socketPath: string): Promise<string> {
   return await promise;
 }
 
+/** Reads what an agent says until it says this. */
+export async function untilSaid<T extends object>(agent: NodeAgent, message: string): Promise<T> {
+  for (;;) {
+    const line = JSON.parse(await agent.line()) as T & { readonly msg: string };
+    if (line.msg === message) return line;
+  }
+}
+
 /** Resolves once a process has ended. */
 export async function untilEnded(pid: number, timeoutMs: number): Promise<void> {
   await waitFor(() => !isRunning(pid) || undefined, { signal: never, timeoutMs, everyMs: 10, what: `process ${pid} to end` });

@@ -5,7 +5,7 @@ import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { waitFor } from '@landbridge/lab/wait.ts';
 import { SERVICE_PORT, TARGET_PORT } from '../footprint/pod-objects.ts';
 import { type Program, startProgram } from '../mesh/program.ts';
-import { AgentNodes, type NodeAgent, untilEnded } from './agent-nodes.ts';
+import { AgentNodes, type NodeAgent, untilEnded, untilSaid } from './agent-nodes.ts';
 import { echo, steadyCalls, type SteadyCalls } from './load.ts';
 import { threadPolicies } from './thread-policies.ts';
 
@@ -23,14 +23,6 @@ const values = { 'handover.enabled': true, plainTraffic: 'agent', terminationGra
 async function told(load: Program): Promise<SteadyCalls> {
   process.kill(load.pid, 'SIGTERM');
   return JSON.parse(await load.line()) as SteadyCalls;
-}
-
-/** Reads what an agent says until it has taken over what there was. */
-async function takenOver(agent: NodeAgent): Promise<{ readonly came_first: boolean }> {
-  for (;;) {
-    const line = JSON.parse(await agent.line()) as { readonly msg: string; readonly came_first: boolean };
-    if (line.msg === 'connections taken over') return line;
-  }
 }
 
 test.serial(`${UPGRADES} upgrades of an agent break no connection, in tunnels, through gateways or without`, async (t) => {
@@ -67,7 +59,7 @@ test.serial(`${UPGRADES} upgrades of an agent break no connection, in tunnels, t
     const tookMs = performance.now() - beganMs;
     t.log(`the old agent ended after ${Math.round(tookMs)} ms`);
     t.true(tookMs < GIVEN_MS, 'with nothing left to wait for');
-    t.true((await takenOver(agent)).came_first, 'on the processors, while connections stood still');
+    t.true((await untilSaid<{ readonly came_first: boolean }>(agent, 'connections taken over')).came_first, 'on the processors, while connections stood still');
     t.deepEqual(threadPolicies(agent.pid), [0], 'and no longer');
   }
   const seen = await waitFor(async () => await nodes.metrics('west').then((text) => (text.includes('landbridge_handover_connections_total{outcome="taken"} ') ? text : undefined)), { signal: never, timeoutMs: END_MS, what: 'metrics of the last agent' });

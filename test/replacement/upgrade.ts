@@ -2,14 +2,13 @@
  * Upgrades an agent under open connections of every kind, each byte of which is checked at both ends, and prints on one
  * line how many there were, how many of them broke, and how long they stood still. `--flows N` and `--upgrades N` are
  * for more than the usual ones; with more lines of what was measured. `--kills N` has as many successors killed instead,
- * at moments drawn by lot.
- * Ends with 1 where a connection broke that has to live.
+ * at moments drawn by lot. Ends with 1 where a connection broke that has to live.
  */
 import { parseArgs } from 'node:util';
 import { bundleAgent } from '@landbridge/agent/bundle.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { quantile } from '../quantile.ts';
-import { AgentNodes, type NodeAgent, untilEnded } from './agent-nodes.ts';
+import { AgentNodes, type NodeAgent, untilEnded, untilSaid } from './agent-nodes.ts';
 import { brokenOf, Flows } from './flows.ts';
 import { KILL_VALUES, killSuccessor } from './killed-successors.ts';
 
@@ -47,10 +46,9 @@ async function given(agent: NodeAgent): Promise<readonly Given[]> {
 async function taken(agent: NodeAgent, connections: number): Promise<readonly Batch[]> {
   const batches: Batch[] = [];
   for (let left = connections; left > 0; ) {
-    const line = JSON.parse(await agent.line()) as { readonly msg: string } & Batch;
-    if (line.msg !== 'batch of connections taken') continue;
-    batches.push(line);
-    left -= line.connections;
+    const batch = await untilSaid<Batch>(agent, 'batch of connections taken');
+    batches.push(batch);
+    left -= batch.connections;
   }
   return batches;
 }
