@@ -18,7 +18,9 @@ export interface TwoMembers extends AsyncDisposable {
 export async function startTwoMembers(): Promise<TwoMembers> {
   await using stack = new AsyncDisposableStack();
   const hub = stack.use(await startExampleHub());
-  const [eastServer, westServer] = (await Promise.all([TestApiServer.start(BOTH_FAMILIES), TestApiServer.start()])).map((server) => stack.use(server)) as [TestApiServer, TestApiServer];
+  // One after the other: of two at once, the one that has started would be left where the other has not.
+  const eastServer = stack.use(await TestApiServer.start(BOTH_FAMILIES));
+  const westServer = stack.use(await TestApiServer.start());
   for (const { config } of [eastServer, westServer]) await config.makeApiClient(CoreV1Api).createNamespace({ body: { metadata: { name: 'landbridge-system' } } });
   await eastServer.config.makeApiClient(CoreV1Api).createNamespacedSecret({ namespace: 'landbridge-system', body: { metadata: { name: 'landbridge-hub-authority' }, stringData: { 'hub.json': JSON.stringify(hub.authority) } } });
   const east = stack.use(await startService('east', eastServer.config));
