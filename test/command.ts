@@ -15,15 +15,20 @@ export interface LineOptions {
   /** Of the standard error, which passes through in any case. */
   readonly onErrorLine?: (line: string) => void;
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that prints nothing for so long is ended: it waits for what does not come. */
+  readonly silentMs?: number;
 }
 
-/** Runs a command in the repository and returns its exit status. */
-export async function runLines(argv: readonly [string, ...string[]], { signal, onLine, onErrorLine, env = {} }: LineOptions): Promise<number> {
+/** For a command that was told to end, to say how far it was. */
+const LAST_WORDS_MS = 30_000;
+
+/** Runs a command in the repository and returns its exit status; 1 where it was ended by a signal, or for its silence. */
+export async function runLines(argv: readonly [string, ...string[]], { signal, onLine, onErrorLine, env = {}, silentMs }: LineOptions): Promise<number> {
   const [command, ...args] = argv;
+  using over = new DisposableStack();
   const child = spawn(command, args, {
     cwd: REPOSITORY,
     stdio: ['ignore', 'pipe', 'pipe'],
-    signal,
     env: {
       ...process.env,
       ...env,
@@ -34,8 +39,26 @@ export async function runLines(argv: readonly [string, ...string[]], { signal, o
       TERM: 'dumb',
     },
   });
-  createInterface({ input: child.stdout }).on('line', onLine);
+  // As a terminal does it: ava tells then what failed, and what it was at.
+  const end = (): void => {
+    child.kill('SIGINT');
+    const killing = setTimeout(() => child.kill('SIGKILL'), LAST_WORDS_MS);
+    over.defer(() => clearTimeout(killing));
+  };
+  signal.addEventListener('abort', end, { once: true });
+  over.defer(() => signal.removeEventListener('abort', end));
+  if (signal.aborted) end();
+  const silence = silentMs === undefined ? undefined : setTimeout(() => {
+    process.stderr.write(`${path.basename(command)} ${args.join(' ')} printed nothing for ${silentMs / 1000} s, and is ended\n`);
+    end();
+  }, silentMs);
+  over.defer(() => clearTimeout(silence));
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    silence?.refresh();
+    onLine(line);
+  });
   createInterface({ input: child.stderr }).on('line', (line) => {
+    silence?.refresh();
     process.stderr.write(`${line}\n`);
     onErrorLine?.(line);
   });

@@ -2,6 +2,7 @@
 export default {
   files: ['**/*.soak.test.ts', '!**/*.waits.soak.test.ts'],
   extensions: ['ts'],
+  require: ['./test/ends-by-itself.js'],
   timeout: '180s',
   workerThreads: false,
 };

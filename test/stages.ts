@@ -32,6 +32,9 @@ const COMPILE_CACHE = path.join(REPOSITORY, 'node_modules/.cache/compiled');
 /** Files of the soak stage: of three of them one is at work, at times, and the others do next to nothing. */
 const WAITING_AT_ONCE = 3;
 
+/** Longer than any test may take without a line. On emulated processors all takes longer (lab/wait.ts). */
+const SILENT_MS = 11 * 60_000 * Number(process.env['LANDBRIDGE_PATIENCE'] || 1);
+
 export const NOTHING: Count = { passed: 0, failed: 0, failures: [] };
 const PASSED: Count = { ...NOTHING, passed: 1 };
 const FAILED: Count = { ...NOTHING, failed: 1 };
@@ -156,6 +159,7 @@ async function runAva(options: AvaOptions, { signal, print }: StageContext): Pro
   const lastWords = new LastWords();
   const status = await runLines([process.execPath, program('ava'), ...options.args], {
     signal,
+    silentMs: SILENT_MS,
     ...(options.env === undefined ? {} : { env: options.env }),
     onErrorLine: (line) => lastWords.hear(line),
     onLine: (line) => {
