@@ -44,7 +44,7 @@ const containerd: ToolSet = {
   ldflags: `-s -w -X ${CONTAINERD}/version.Version=v2.4.2`,
   tags: 'no_btrfs no_devmapper no_zfs no_aufs',
 };
-const coredns: ToolSet = { module: 'tools/coredns', commands: { coredns: { package: 'github.com/coredns/coredns', minutes: 1.8 } }, ldflags: '-s -w' };
+const coredns: ToolSet = { module: 'tools/coredns', commands: { coredns: { package: '.', minutes: 0.5 } }, ldflags: '-s -w' };
 const nats: ToolSet = { module: 'tools/nats-server', commands: { 'nats-server': { package: 'github.com/nats-io/nats-server/v2', minutes: 0.2 } }, ldflags: '-s -w' };
 const helm: ToolSet = { module: 'tools/helm', commands: { helm: { package: 'helm.sh/helm/v4/cmd/helm', minutes: 1.5 } }, ldflags: '-s -w' };
 /** Tries HTTP/2 servers; for tests. */
