@@ -29,6 +29,9 @@ const MAX_FAILURE_LINES = 80;
 /** Each file of tests is a process, and hundreds of them would strip and compile the same sources. Goes with `npm ci`. */
 const COMPILE_CACHE = path.join(REPOSITORY, 'node_modules/.cache/compiled');
 
+/** Files of the kernel stage, each with namespaces and control groups of its own: most of the time they wait for the kernel and for certificates. */
+const KERNEL_FILES_AT_ONCE = 3;
+
 /** Files of the soak stage: of three of them one is at work, at times, and the others do next to nothing. */
 const WAITING_AT_ONCE = 3;
 
@@ -70,7 +73,7 @@ export const STAGES: readonly Stage[] = [
     what: 'BPF programs and sockets in network namespaces of the running kernel',
     needsRoot: true,
     needsTools: true,
-    run: async (context) => await runKernelTests(context),
+    run: async (context) => await runKernelTests(context, { atOnce: KERNEL_FILES_AT_ONCE }),
   },
   {
     name: 'soak',
@@ -88,9 +91,23 @@ export const STAGES: readonly Stage[] = [
   },
 ];
 
-/** `files`: of the tests, where not all are meant. */
-export async function runKernelTests(context: StageContext, files: readonly string[] = []): Promise<Count> {
-  return await runAvaOn('*/**/*.kernel.test.ts', 'test/kernel.ava.mjs', context, { only: files });
+/** `only`: of the files, where not all are meant. */
+export async function runKernelTests(context: StageContext, { only = [], atOnce }: { readonly only?: readonly string[]; readonly atOnce: number }): Promise<Count> {
+  const files = only.length > 0 ? only : filesOf('*/**/*.kernel.test.ts').sort((a, b) => b.localeCompare(a));
+  let total = NOTHING;
+  const next = files.values();
+  // To ava the tests of a file are one after the other only where its files are.
+  const lane = async (): Promise<void> => {
+    for (const file of next) {
+      const lines: string[] = [];
+      const count = await runAva({ args: ['--config', 'test/kernel.ava.mjs', '--serial', file], showsPasses: true }, { ...context, print: (line) => lines.push(line) });
+      // Told together: those of several files would be mixed.
+      for (const line of [`   ${file}`, ...lines]) context.print(line);
+      total = add(total, { ...count, failures: count.failures.map((line) => `${file}: ${line}`) });
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, lane));
+  return total;
 }
 
 /**
@@ -133,9 +150,10 @@ interface Files {
   readonly atOnce?: number;
 }
 
+const filesOf = (pattern: string): string[] => globSync(pattern, { cwd: REPOSITORY, exclude: (name) => name === 'node_modules' });
+
 async function runAvaOn(pattern: string, config: string, context: StageContext, { only = [], atOnce = 1 }: Files = {}): Promise<Count> {
-  const files = globSync(pattern, { cwd: REPOSITORY, exclude: (name) => name === 'node_modules' });
-  if (files.length === 0) {
+  if (filesOf(pattern).length === 0) {
     context.print(`   no file matches ${pattern}`);
     return NOTHING;
   }
