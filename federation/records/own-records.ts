@@ -42,8 +42,14 @@ const MAX_STRANGERS = 50_000;
 export class OwnRecords {
   readonly #options: OwnRecordsOptions;
   readonly #records = new Map<string, OwnRecord>();
+  /** What was wished for last: the records that are not as it has it are found by what has changed, not among all of them. */
+  #desired: ReadonlyMap<string, RecordBody> = new Map();
+  /** Keys of which something has changed: all are among them of which the bus may not have what is desired. */
+  readonly #open = new Set<string>();
   /** The `sync` that names all of them, once somebody has asked for it: it is a hash of all. */
   #closing: RecordBody | undefined;
+  /** Whether a record was signed here since that was asked for, which no `sync` on the bus names. */
+  #isUnclosed = false;
   /** Keys on the bus with a record that this process has not signed. */
   readonly #strangers = new Set<string>();
   /** Bodies that can not be signed. */
@@ -79,6 +85,7 @@ export class OwnRecords {
   /** Another process may write from now on. */
   follow(): void {
     this.#follows = true;
+    this.#isUnclosed = false;
   }
 
   /** An entry under our prefix was read. True when the bus now differs from what was signed. */
@@ -121,7 +128,16 @@ export class OwnRecords {
   lost(): void {
     this.#losses += 1;
     this.#strangers.clear();
-    for (const own of this.#records.values()) if (own.bus === 'has') own.bus = 'lost';
+    for (const [key, own] of this.#records) if (own.bus === 'has') this.#lose(key, own);
+  }
+
+  #lose(key: string, own: OwnRecord): void {
+    own.bus = 'lost';
+    this.#reopen(key);
+  }
+
+  #reopen(key: string): void {
+    if (key !== 'sync') this.#open.add(key);
   }
 
   /**
@@ -129,9 +145,10 @@ export class OwnRecords {
    * everything takes that readers have asked for again.
    */
   *toWrite(desired: ReadonlyMap<string, RecordBody>): Generator<SignedRecord> {
+    this.#turnTo(desired);
     const again: SignedRecord[] = [];
-    for (const [key, body] of this.#wishes(desired)) {
-      const next = this.#due(key, body);
+    for (const key of this.#openInTurn()) {
+      const next = this.#due(key, this.#desired.get(key) ?? null);
       if (next === undefined) continue;
       if (this.#records.get(key)?.bus === 'lost') again.push(next);
       else yield next;
@@ -140,19 +157,28 @@ export class OwnRecords {
     for (const record of again) if (this.#records.get(record.key)?.signed === record) yield record;
   }
 
+  #turnTo(desired: ReadonlyMap<string, RecordBody>): void {
+    const before = this.#desired;
+    if (before === desired) return;
+    this.#desired = desired;
+    for (const [key, body] of desired) if (before.get(key) !== body) this.#open.add(key);
+    for (const key of before.keys()) if (!desired.has(key)) this.#open.add(key);
+  }
+
   /** What is to be, then what is not to be any more. */
-  *#wishes(desired: ReadonlyMap<string, RecordBody>): Generator<readonly [key: string, body: RecordBody | null]> {
-    yield* desired;
-    for (const key of [...this.#records.keys(), ...this.#strangers]) if (key !== 'sync' && !desired.has(key)) yield [key, null];
+  #openInTurn(): readonly string[] {
+    const open = [...this.#open].filter((key) => !this.#isSettled(key, isOnBus));
+    return [...open.filter((key) => this.#desired.has(key)), ...open.filter((key) => !this.#desired.has(key))];
   }
 
   /** The record that closes the snapshot, when all others are on the bus and it is not; or, where `early`, when all are signed, and may be on their way before it. */
   syncToWrite(desired: ReadonlyMap<string, RecordBody>, early = false): SignedRecord | undefined {
-    return (early ? this.#isAsDesired(desired, () => true) : this.#isStored(desired)) ? this.#due('sync', this.#sync()) : undefined;
+    return (early ? this.#isSigned(desired) : this.#isStored(desired)) ? this.#due('sync', this.#sync()) : undefined;
   }
 
+  /** Whether the bus has all that is desired, and a `sync` that names it; false also where nobody has asked yet for the one that names what was signed last. */
   isDone(desired: ReadonlyMap<string, RecordBody>): boolean {
-    return this.#isStored(desired) && this.#holds('sync', this.#sync());
+    return this.#isStored(desired) && !this.#isUnclosed && this.#holds('sync', this.#sync());
   }
 
   /** What a heartbeat says of them. `digest` is that of the newest `sync`; undefined before there is one in the epoch. */
@@ -172,7 +198,7 @@ export class OwnRecords {
     for (const [key, version] of keys) {
       const own = this.#records.get(key);
       if (own === undefined || own.signed !== version || own.bus !== 'has') continue;
-      own.bus = 'lost';
+      this.#lose(key, own);
       count += 1;
     }
     return count;
@@ -217,18 +243,26 @@ export class OwnRecords {
   }
 
   #isStored(desired: ReadonlyMap<string, RecordBody>): boolean {
-    return this.#isAsDesired(desired, ({ bus }) => bus === 'has');
+    this.#turnTo(desired);
+    for (const key of this.#open) {
+      if (!this.#isSettled(key, isOnBus)) return false;
+      this.#open.delete(key);
+    }
+    return true;
   }
 
-  /** Whether there is a record of all that is to be, and one that takes back what is not; those count of which `counts` says so. */
-  #isAsDesired(desired: ReadonlyMap<string, RecordBody>, counts: (own: OwnRecord) => boolean): boolean {
-    for (const [key, body] of desired) {
-      const own = this.#records.get(key);
-      if (!(own !== undefined && counts(own) && isOf(own, body)) && this.#refused.get(key)?.body !== body) return false;
-    }
-    for (const [key, own] of this.#records) if (key !== 'sync' && !desired.has(key) && !(counts(own) && own.signed.body === null)) return false;
-    for (const key of this.#strangers) if (!desired.has(key)) return false;
+  #isSigned(desired: ReadonlyMap<string, RecordBody>): boolean {
+    this.#turnTo(desired);
+    for (const key of this.#open) if (!this.#isSettled(key, () => true)) return false;
     return true;
+  }
+
+  /** Whether there is a record of what is to be under a key, or one that takes back what is not; it counts where `counts` says so. */
+  #isSettled(key: string, counts: (own: OwnRecord) => boolean): boolean {
+    const own = this.#records.get(key);
+    const body = this.#desired.get(key);
+    if (body === undefined) return !this.#strangers.has(key) && (own === undefined || (counts(own) && own.signed.body === null));
+    return (own !== undefined && counts(own) && isOf(own, body)) || this.#refused.get(key)?.body === body;
   }
 
   #holds(key: string, body: RecordBody): boolean {
@@ -237,6 +271,7 @@ export class OwnRecords {
   }
 
   #sync(): RecordBody {
+    this.#isUnclosed = false;
     if (this.#closing !== undefined) return this.#closing;
     const live: (readonly [string, Version])[] = [];
     for (const [key, { signed }] of this.#records) if (key !== 'sync' && signed.body !== null) live.push([key, signed]);
@@ -246,13 +281,13 @@ export class OwnRecords {
 
   #set(key: string, record: OwnRecord): void {
     this.#records.set(key, record);
-    if (key !== 'sync') this.#closing = undefined;
+    if (key === 'sync') return;
+    this.#open.add(key);
+    this.#closing = undefined;
   }
 
   #due(key: string, body: RecordBody | null): SignedRecord | undefined {
     const own = this.#records.get(key);
-    // Most are as they were, and all are asked for at each change.
-    if (own?.bus === 'has' && own.signed.body === body) return undefined;
     const now = this.#options.clock();
     if (now < this.#quietUntil) return undefined;
     const isRefused = body !== null && this.#refused.get(key)?.body === body;
@@ -278,17 +313,20 @@ export class OwnRecords {
     this.#strangers.delete(key);
     const signed: SignedRecord = { key, ...version, body, bytes };
     this.#set(key, { signed, text: textOf(body), bus: 'never-had', notBefore: 0 });
+    if (key !== 'sync') this.#isUnclosed = true;
     return signed;
   }
 
   #repair(own: OwnRecord): void {
     if (own.bus !== 'has') return;
     own.notBefore = this.#options.clock() + REPAIR_DELAY_MS;
-    own.bus = 'lost';
+    this.#lose(own.signed.key, own);
   }
 
   #addStranger(key: string): void {
-    if (key !== 'sync' && isRecordKey(key) && this.#strangers.size < MAX_STRANGERS) this.#strangers.add(key);
+    if (key === 'sync' || !isRecordKey(key) || this.#strangers.size >= MAX_STRANGERS) return;
+    this.#strangers.add(key);
+    this.#reopen(key);
   }
 
   /** Everything is signed anew: peers must find our records newer than the one that was found. */
@@ -300,6 +338,7 @@ export class OwnRecords {
   /** What is of the epoch before is to be taken back, unless it is signed in this one. */
   #begin(epoch: number): void {
     for (const [key, own] of this.#records) if (own.signed.body !== null) this.#addStranger(key);
+    for (const key of this.#desired.keys()) this.#open.add(key);
     this.#records.clear();
     this.#closing = undefined;
     this.#epoch = epoch;
@@ -307,6 +346,8 @@ export class OwnRecords {
     this.#before = 0;
   }
 }
+
+const isOnBus = ({ bus }: OwnRecord): boolean => bus === 'has';
 
 function isOf(own: OwnRecord, body: RecordBody | null): boolean {
   return own.signed.body === body || own.text === textOf(body);
