@@ -1,24 +1,21 @@
 /**
- * A process of its own that is all other members: each with its keys, its connection to the hub and its publisher, so that
- * every record is one that a member would write. Talks with its parent by messages.
+ * A process of its own that is all other members: each with its keys and its connection to the hub, so that every record is
+ * one that a member would write. Talks with its parent by messages.
  */
 import { createPrivateKey } from 'node:crypto';
 import type { Endpoint, RecordBody } from '@landbridge/core/records.ts';
-import { recordKey } from '@landbridge/core/records.ts';
-import { waitFor } from '@landbridge/core/retry-delay.ts';
 import { busKey, MEMBERS } from '@landbridge/federation/bus/bus.ts';
-import { type NatsBus, openNatsBus } from '@landbridge/federation/bus/nats-bus.ts';
+import { openNatsBus } from '@landbridge/federation/bus/nats-bus.ts';
 import { startExampleHub } from '@landbridge/federation/hub/example-hub.ts';
 import type { HubCredentials } from '@landbridge/federation/join/credentials.ts';
 import { makeEd25519Keys } from '@landbridge/federation/join/ed25519.ts';
 import { makeRoot } from '@landbridge/federation/join/example-founder.ts';
-import { beatSubject, issueFounderUser, issueMemberUser, makeUserKeys } from '@landbridge/federation/join/hub-users.ts';
-import { signBeat } from '@landbridge/federation/peers/beat-signature.ts';
+import { issueFounderUser, issueMemberUser, makeUserKeys } from '@landbridge/federation/join/hub-users.ts';
 import { beatInterval, DEFAULT_TIMES } from '@landbridge/federation/peers/peer-times.ts';
 import { signMember } from '@landbridge/federation/records/members.ts';
-import { Publisher } from '@landbridge/federation/records/publisher.ts';
-import { INTERVAL_STEP_MS, NO_DIGEST } from '@landbridge/wire/beat.ts';
+import { INTERVAL_STEP_MS } from '@landbridge/wire/beat.ts';
 import { pino } from 'pino';
+import { GeneratedMember } from './generated-member.ts';
 import { exporters, HOME, type MeshSize, NAMESPACES, serviceNames, workloadUid } from './shared-services.ts';
 
 const [members = 0, services = 0, endpoints = 0] = process.argv.slice(2).map(Number);
@@ -45,13 +42,7 @@ async function admit({ cluster, recordPublicKey }: HubCredentials): Promise<void
   await founder.put(busKey(MEMBERS, cluster), signMember(authorityKey, member, { epoch: Date.now(), gen: 0 }), signal);
 }
 
-interface Exporter {
-  readonly cluster: string;
-  readonly publisher: Publisher;
-  readonly records: Map<string, RecordBody>;
-}
-
-function recordsOf(member: number): Map<string, RecordBody> {
+function recordsOf(member: number): readonly RecordBody[] {
   const cluster = `member-${member}`;
   const bodies: RecordBody[] = [{ kind: 'meta', trustDomain: `${cluster}.landbridge`, network: '', version: '0.1.0', beats: true }];
   for (let service = 0; service < services; service++) {
@@ -61,7 +52,7 @@ function recordsOf(member: number): Map<string, RecordBody> {
     bodies.push({ kind: 'svc', namespace, name, exportedAt: 1_700_000_000_000 + service, type: 'ClusterSetIP', ports: [{ name: 'http', protocol: 'TCP', port: 80 }], sessionAffinity: 'None', ipFamilies: ['IPv4'] });
     bodies.push({ kind: 'eps', namespace, name, shard: 0, endpoints: Array.from({ length: endpoints / services / 2 }, (_, i) => endpointOf(member, service, i, 0)) });
   }
-  return new Map(bodies.map((body) => [recordKey(body), body]));
+  return bodies;
 }
 
 /** `turn` makes another pod of it, by another address. */
@@ -72,31 +63,19 @@ function endpointOf(member: number, service: number, number: number, turn: numbe
 
 const BEAT_MS = Math.ceil(beatInterval(members + 2, DEFAULT_TIMES) / INTERVAL_STEP_MS) * INTERVAL_STEP_MS;
 
-/** As a member does, which listens to the others besides. */
-async function beat(bus: NatsBus, publisher: Publisher, { cluster, recordPrivateKeyPem }: HubCredentials): Promise<void> {
-  const privateKey = createPrivateKey(recordPrivateKeyPem);
-  while (!signal.aborted) {
-    const { epoch, digest } = publisher.summary;
-    bus.publishNow(beatSubject(cluster), signBeat(privateKey, cluster, { epoch, sequence: Date.now(), intervalMs: BEAT_MS, digest: digest?.slice(0, NO_DIGEST.length) ?? NO_DIGEST, asks: [] }));
-    await waitFor(BEAT_MS, signal);
-  }
-}
-
-const exporting: Exporter[] = [];
+const exporting: GeneratedMember[] = [];
 for (let member = 0; member < members; member++) {
   const credentials = await credentialsOf(`member-${member}`);
   await admit(credentials);
   const bus = await openNatsBus({ credentials, createBucket: false, clusterName: credentials.cluster, log, signal });
-  const publisher = new Publisher(bus, { cluster: credentials.cluster, privateKey: createPrivateKey(credentials.recordPrivateKeyPem), clock: Date.now, log });
-  const records = recordsOf(member);
-  exporting.push({ cluster: credentials.cluster, publisher, records });
-  void publisher.run(signal);
-  publisher.publish(records);
-  void beat(bus, publisher, credentials);
+  const exporter = new GeneratedMember(bus, credentials, recordsOf(member));
+  await exporter.publish(signal);
+  exporting.push(exporter);
+  void exporter.close(signal);
+  void exporter.beat(BEAT_MS, signal);
 }
 const home = await credentialsOf(HOME);
 await admit(home);
-while (exporting.some(({ publisher }) => publisher.status().pending)) await new Promise((resolve) => setTimeout(resolve, 100));
 
 /** Changes of a longer time are not made up for. */
 const MOST_BEHIND_MS = 100;
@@ -109,17 +88,17 @@ export interface Changed {
 }
 
 /** Replaces one endpoint of one service of one member. */
-function update(number: number): { readonly exporter: Exporter; readonly changed: Changed } {
+function update(number: number): Changed {
   const service = (number * 7919) % services;
   const [member] = exporters(size, service);
-  const exporter = exporting[member] as Exporter;
+  const exporter = exporting[member] as GeneratedMember;
   const { namespace, name } = serviceNames(service);
   const key = `eps.${namespace}.${name}.0`;
   const before = exporter.records.get(key);
   if (before?.kind !== 'eps') throw new RangeError(`${key} is not there`);
   const endpoint = endpointOf(member, service, 0, 1 + Math.floor(number / services));
-  exporter.records.set(key, { ...before, endpoints: before.endpoints.with(0, endpoint) });
-  return { exporter, changed: { uid: workloadUid(exporter.cluster, service, 0), address: endpoint.addresses[0] ?? '', atMs: performance.timeOrigin + performance.now() } };
+  exporter.change({ ...before, endpoints: before.endpoints.with(0, endpoint) });
+  return { uid: workloadUid(exporter.cluster, service, 0), address: endpoint.addresses[0] ?? '', atMs: performance.timeOrigin + performance.now() };
 }
 
 process.on('message', ({ perSecond, count }: { perSecond: number; count: number }) => {
@@ -127,18 +106,12 @@ process.on('message', ({ perSecond, count }: { perSecond: number; count: number 
   let changed = 0;
   let due = 0;
   const timer = setInterval(() => {
-    const touched = new Set<Exporter>();
     const nowMs = performance.now();
     // On a machine that has no time for this process there are fewer in a second, and not all of them at once later.
     due += (Math.min(nowMs - lastMs, MOST_BEHIND_MS) / 1000) * perSecond;
     lastMs = nowMs;
     const all: Changed[] = [];
-    for (; changed < count && due >= 1; changed++, due--) {
-      const updated = update(changed);
-      touched.add(updated.exporter);
-      all.push(updated.changed);
-    }
-    for (const { publisher, records } of touched) publisher.publish(records);
+    for (; changed < count && due >= 1; changed++, due--) all.push(update(changed));
     // One message for all of them: each takes as much of this process as a signature.
     if (all.length > 0) process.send?.(all);
     if (changed === count) clearInterval(timer);
