@@ -123,7 +123,8 @@ export class BucketDelivery {
     if (info === undefined) return this.#end('a message without delivery information');
     if (info.sequence !== this.#sequence + 1) return this.#end('a message was lost');
     this.#sequence = info.sequence;
-    const value = message.headers?.has(OPERATION_HEADER) ? undefined : message.data;
+    // What the socket read at once is one piece of memory, and would be kept for as long as one message of it waits.
+    const value = message.headers?.has(OPERATION_HEADER) ? undefined : new Uint8Array(message.data);
     this.#queue.push({ key: message.subject.slice(SUBJECT_PREFIX.length), value, revision: info.revision });
     this.#queuedBytes += value?.length ?? 0;
     if (info.pending === 0) this.#isCurrent = true;
