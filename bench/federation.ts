@@ -17,6 +17,7 @@ import { now } from './control-plane/clock.ts';
 import { follow } from './control-plane/follow.ts';
 import { asInTheChart, BenchProcess } from './control-plane/process.ts';
 import type { Changed } from './federation/members.ts';
+import type { Row } from './federation/picture.ts';
 import { memoryMiB, processorSeconds } from './federation/processor.ts';
 import { HOME, type MeshSize, NAMESPACES, SERVICE_RANGE } from './federation/shared-services.ts';
 import { Told } from './federation/told.ts';
@@ -37,13 +38,6 @@ interface Report {
   readonly cpuMs: number;
   readonly stallP99Ms: number;
   readonly stallMaxMs: number;
-}
-
-interface Row {
-  readonly path: string;
-  readonly case: string;
-  readonly value: number;
-  readonly unit: string;
 }
 
 /** Bytes that a process has sent to a port and received from it, headers apart. */

@@ -15,6 +15,8 @@ import { toolPath } from './tools.ts';
 import { waitFor } from './wait.ts';
 
 const READY_TIMEOUT_MS = 120_000;
+/** A storage that is not ready yet has whoever asks come again, also where the server itself says that it is ready. */
+const LATER: ReadonlySet<number> = new Set([429, 503]);
 const DEFINITIONS = path.join(REPOSITORY, 'charts/federation/crds');
 
 interface Ports {
@@ -139,8 +141,18 @@ export class TestApiServer implements AsyncDisposable {
 
   /** Makes an object as it stands: a typed client leaves out what its version of the API does not know, and renames `x-kubernetes-…`. */
   async create(collection: string, object: object): Promise<void> {
-    const { status, body } = await this.#ask('POST', collection, JSON.stringify(object));
-    if (status !== 201) throw new Error(`the test's API server answered ${status} to a POST of ${collection}: ${body}`);
+    const content = JSON.stringify(object);
+    let mayBeThere = false;
+    const { status, body } = await waitFor(
+      async () => {
+        this.#throwIfEnded();
+        const answer = await this.#ask('POST', collection, content).catch(() => undefined);
+        mayBeThere ||= answer === undefined;
+        return answer === undefined || LATER.has(answer.status ?? 0) ? undefined : answer;
+      },
+      { signal: new AbortController().signal, timeoutMs: READY_TIMEOUT_MS, everyMs: 200, what: () => `a POST of ${collection} that the test's API server takes: ${this.#lastWords()}` },
+    );
+    if (status !== 201 && !(status === 409 && mayBeThere)) throw new Error(`the test's API server answered ${status} to a POST of ${collection}: ${body}`);
   }
 
   /** Objects of a collection. */
@@ -160,11 +172,15 @@ export class TestApiServer implements AsyncDisposable {
   async #until(at: string): Promise<void> {
     await waitFor(
       async () => {
-        for (const child of [this.#etcd, this.#apiServer]) if (child !== undefined && hasEnded(child)) throw new Error(`a server ended early: ${this.#lastWords()}`);
+        this.#throwIfEnded();
         return (await this.#ask('GET', at).catch(() => undefined))?.status === 200 ? true : undefined;
       },
       { signal: new AbortController().signal, timeoutMs: READY_TIMEOUT_MS, everyMs: 50, what: () => `${at} of the test's API server: ${this.#lastWords()}` },
     );
+  }
+
+  #throwIfEnded(): void {
+    for (const child of [this.#etcd, this.#apiServer]) if (child !== undefined && hasEnded(child)) throw new Error(`a server ended early: ${this.#lastWords()}`);
   }
 
   #ask(method: string, at: string, content?: string): Promise<{ readonly status: number | undefined; readonly body: string }> {

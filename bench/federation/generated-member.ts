@@ -25,7 +25,9 @@ const SYNC_MS = 1000;
 
 export class GeneratedMember {
   readonly cluster: string;
-  readonly records: Map<string, RecordBody>;
+  readonly #records: Map<string, RecordBody>;
+  /** The canonical JSON of endpoints, by the key of their record: of all of them one changes at a time. */
+  readonly #texts = new Map<string, readonly string[]>();
   readonly #bus: NatsBus;
   readonly #privateKey: KeyObject;
   readonly #versions = new Map<string, Version>();
@@ -36,14 +38,14 @@ export class GeneratedMember {
 
   constructor(bus: NatsBus, { cluster, recordPrivateKeyPem }: HubCredentials, records: readonly RecordBody[]) {
     this.cluster = cluster;
-    this.records = new Map(records.map((body) => [recordKey(body), body]));
+    this.#records = new Map(records.map((body) => [recordKey(body), body]));
     this.#bus = bus;
     this.#privateKey = createPrivateKey(recordPrivateKeyPem);
   }
 
   /** Writes all of it; resolves once the hub has it. */
   async publish(signal: AbortSignal): Promise<void> {
-    const rest = this.records.entries();
+    const rest = this.#records.entries();
     const lane = async (): Promise<void> => {
       for (const [key, body] of rest) await this.#bus.put(busKey(this.cluster, key), this.#sign(key, body), signal);
     };
@@ -51,10 +53,18 @@ export class GeneratedMember {
     await this.#bus.put(busKey(this.cluster, 'sync'), this.#close(), signal);
   }
 
-  change(body: RecordBody): void {
-    const key = recordKey(body);
-    this.records.set(key, body);
+  /** Replaces one endpoint of a record. */
+  change(key: string, at: number, endpoint: Endpoint): void {
+    const before = this.#records.get(key);
+    if (before?.kind !== 'eps') throw new RangeError(`${key} is not there`);
+    const body: RecordBody = { ...before, endpoints: before.endpoints.with(at, endpoint) };
+    this.#records.set(key, body);
+    this.#texts.set(key, (this.#texts.get(key) ?? before.endpoints.map(json)).with(at, json(endpoint)));
     this.#send(key, this.#sign(key, body));
+  }
+
+  get size(): number {
+    return this.#records.size;
   }
 
   /** Closes the snapshot where it is open, each second. */
@@ -83,7 +93,12 @@ export class GeneratedMember {
       this.#versions.set(key, version);
       this.#isClosed = false;
     }
-    return signRecord(this.#privateKey, { cluster: this.cluster, key, ...version, body }, textOf(body));
+    return signRecord(this.#privateKey, { cluster: this.cluster, key, ...version, body }, this.#textOf(key, body));
+  }
+
+  #textOf(key: string, body: RecordBody): string {
+    const texts = this.#texts.get(key);
+    return texts === undefined ? json(body) : json({ ...body, endpoints: [] }).replace(NONE, () => `"endpoints":[${texts.join(',')}]`);
   }
 
   #close(): Uint8Array {
@@ -95,18 +110,4 @@ export class GeneratedMember {
 }
 
 const NONE = '"endpoints":[]';
-const texts = new WeakMap<Endpoint, string>();
-
-/** The canonical JSON of a body: of a record's endpoints all are as they were but one. */
-function textOf(body: RecordBody): string {
-  if (body.kind !== 'eps') return json(body);
-  return json({ ...body, endpoints: [] }).replace(NONE, () => `"endpoints":[${body.endpoints.map(endpointText).join(',')}]`);
-}
-
-function endpointText(endpoint: Endpoint): string {
-  let text = texts.get(endpoint);
-  if (text === undefined) texts.set(endpoint, (text = json(endpoint)));
-  return text;
-}
-
 const json = (value: object): string => canonicalJson(value as JsonValue);

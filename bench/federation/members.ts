@@ -94,10 +94,8 @@ function update(number: number): Changed {
   const exporter = exporting[member] as GeneratedMember;
   const { namespace, name } = serviceNames(service);
   const key = `eps.${namespace}.${name}.0`;
-  const before = exporter.records.get(key);
-  if (before?.kind !== 'eps') throw new RangeError(`${key} is not there`);
   const endpoint = endpointOf(member, service, 0, 1 + Math.floor(number / services));
-  exporter.change({ ...before, endpoints: before.endpoints.with(0, endpoint) });
+  exporter.change(key, 0, endpoint);
   return { uid: workloadUid(exporter.cluster, service, 0), address: endpoint.addresses[0] ?? '', atMs: performance.timeOrigin + performance.now() };
 }
 
@@ -117,6 +115,6 @@ process.on('message', ({ perSecond, count }: { perSecond: number; count: number 
     if (changed === count) clearInterval(timer);
   }, 5);
 });
-process.send?.({ credentials: home, namespaces: NAMESPACES, records: exporting.reduce((sum, { records }) => sum + records.size + 1, 0) });
+process.send?.({ credentials: home, namespaces: NAMESPACES, records: exporting.reduce((sum, { size }) => sum + size + 1, 0) });
 await new Promise((resolve) => process.once('disconnect', resolve));
 stop.abort();
