@@ -10,6 +10,7 @@ import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { kubeConfigAccess } from '@landbridge/federation/kubernetes/kube-config-access.ts';
 import type { HubCredentials } from '@landbridge/federation/join/credentials.ts';
 import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import { buildTools, toolPath } from '@landbridge/lab/tools.ts';
@@ -19,6 +20,7 @@ import { asInTheChart, BenchProcess } from './control-plane/process.ts';
 import type { Changed } from './federation/members.ts';
 import type { Row } from './federation/picture.ts';
 import { memoryMiB, processorSeconds } from './federation/processor.ts';
+import type { AccessFile } from './federation/service.ts';
 import { HOME, type MeshSize, NAMESPACES, SERVICE_RANGE } from './federation/shared-services.ts';
 import { Told } from './federation/told.ts';
 
@@ -58,14 +60,16 @@ async function measure(factor: number): Promise<readonly Row[]> {
   using _directory = { [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }) };
   await using api = await TestApiServer.start(SERVICE_RANGE);
   for (let i = 0; i < NAMESPACES; i++) await api.create('/api/v1/namespaces', { metadata: { name: `team-${i}` } });
-  const kubeconfig = path.join(directory, 'kubeconfig');
-  writeFileSync(kubeconfig, api.config.exportConfig(), { mode: 0o600 });
+  const access = path.join(directory, 'access.json');
+  const { server, roots: serverRoots, certificate } = kubeConfigAccess(api.config, 'bench/1');
+  const file: AccessFile = { server: server.href, roots: String(serverRoots()), certificate: { cert: String(certificate?.cert), key: String(certificate?.key) } };
+  writeFileSync(access, JSON.stringify(file), { mode: 0o600 });
   using members = new BenchProcess('../federation/members.ts', [size.members, size.services, size.endpoints].map(String));
   const { credentials, records } = await members.next<{ credentials: HubCredentials; records: number }>(signal);
   say(`${size.members} members have published ${records} records`);
 
   const startedMs = now();
-  using service = new BenchProcess('../federation/service.ts', [kubeconfig, String(size.endpoints + size.services)], asInTheChart(factor, ...profiling));
+  using service = new BenchProcess('../federation/service.ts', [access, String(size.endpoints + size.services)], asInTheChart(factor, ...profiling));
   service.send(credentials);
   const { pid, port, roots } = await service.next<{ pid: number; port: number; roots: string }>(signal);
   const told = new Told();

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { KubeConfig } from '@kubernetes/client-node';
 import { fatalLine } from '@landbridge/core/errors.ts';
 import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { startAdminServer } from './admin/admin-server.ts';
@@ -20,10 +19,10 @@ import { makeLog } from './log.ts';
 import { Membership } from './hub/membership.ts';
 import { KubernetesSecretStore } from './kubernetes/kubernetes-secret-store.ts';
 import type { ObjectSource, ResourceKind } from './kubernetes/object-source.ts';
-import { kubeConfigAccess } from './kubernetes/kube-config-access.ts';
 import { KubernetesObjectSource } from './kubernetes/kubernetes-object-source.ts';
 import { podLookUp } from './kubernetes/pod-look-up.ts';
 import { SecretTokenStore } from './kubernetes/secret-token-store.ts';
+import { serviceAccess } from './kubernetes/service-access.ts';
 import { tokenReviewer } from './kubernetes/token-review.ts';
 import { podOf } from './leadership/election.ts';
 import { Elector } from './leadership/elector.ts';
@@ -41,6 +40,8 @@ import { AdsService } from './xds/ads-service.ts';
 
 /** The leader looks at the roots within five seconds, where nobody tells it before. */
 const TOLD_MS = 10_000;
+/** To the API server, for Secrets, and for tokens and pods that agents name. */
+const ASKING_CONNECTIONS = 8;
 /** Of requests for certificates, to the API server. */
 const SIGNING_CONNECTIONS = 8;
 const VERSION = '0.1.0';
@@ -53,11 +54,10 @@ async function main(): Promise<void> {
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   const { signal } = stop;
-  const kubernetes = new KubeConfig();
-  kubernetes.loadFromDefault();
-  const secrets = new KubernetesSecretStore(kubernetes, config.namespace);
-  const access = kubeConfigAccess(kubernetes, `${SERVICE}/${VERSION}`);
+  const access = await serviceAccess(process.env, `${SERVICE}/${VERSION}`);
   const apiServer = new ApiServerClient(access);
+  const asking = new ApiServerClient(access, { connections: ASKING_CONNECTIONS });
+  const secrets = new KubernetesSecretStore(asking, config.namespace);
 
   const leases = { namespace: config.namespace, labels: { 'app.kubernetes.io/name': SERVICE, 'app.kubernetes.io/managed-by': 'landbridge' } };
   const leaseWatch = new LeaseWatch(apiServer, leases, log.child({ scope: 'leadership' }));
@@ -68,10 +68,10 @@ async function main(): Promise<void> {
 
   const names = [SERVICE, `${SERVICE}.${config.namespace}`, `${SERVICE}.${config.namespace}.svc`, `${SERVICE}.${config.namespace}.svc.cluster.local`];
   const requests = new CertificateRequests({ watches: apiServer, writes: new ApiServerClient(access, { connections: SIGNING_CONNECTIONS }), signerName: config.ca.signerName, approves: config.ca.approves, me: { pod: me.pod, run: randomBytes(4).toString('hex') }, clock: Date.now, log: log.child({ scope: 'ca' }) });
-  const asking = config.ca.source === 'csr' ? requests.run(signal) : undefined;
+  const signing = config.ca.source === 'csr' ? requests.run(signal) : undefined;
   const keeper = await AuthorityKeeper.open({ source: caSource(config.ca, secrets, requests, Date.now), secrets, leadership: elector, demand: { trustDomain: config.trustDomain, dnsNames: names }, clock: Date.now, log: log.child({ scope: 'ca' }) });
   const { authority } = keeper;
-  const authenticator = new Authenticator(tokenReviewer(kubernetes), config.namespace, () => performance.now());
+  const authenticator = new Authenticator(tokenReviewer(asking), config.namespace, () => performance.now());
   const evidence = new DialEvidence({ isPeer: (cluster) => cluster !== config.cluster && config.peers.stalePolicy !== 'keep' && membership.views().has(cluster), onChange: () => clusterset.notify(), log: log.child({ scope: 'peers' }) }, signal);
   const ads = new AdsService(authenticator, log.child({ scope: 'discovery' }), { clusterDomain: config.domain, onDials: (node, report) => evidence.report(node, report) });
   const membership = new Membership({
@@ -90,8 +90,8 @@ async function main(): Promise<void> {
     peers: { times: peerTimes(config.peers), stalePolicy: config.peers.stalePolicy },
   });
   const sourceOf = (kind: ResourceKind): ObjectSource => new KubernetesObjectSource(apiServer, kind, log.child({ scope: 'kubernetes' }));
-  const clusterset = new Clusterset({ config, sourceOf, membership, writer: new Writer(kubernetes, log.child({ scope: 'output' }), elector), leadership: elector, replicas, evidence, ads, roots: () => authority.roots, version: VERSION, events: new MemberEvents(apiServer, me.pod, log.child({ scope: 'peers' })), log });
-  const lookUp = podLookUp(kubernetes);
+  const clusterset = new Clusterset({ config, sourceOf, membership, writer: new Writer(access, log.child({ scope: 'output' }), elector), leadership: elector, replicas, evidence, ads, roots: () => authority.roots, version: VERSION, events: new MemberEvents(apiServer, me.pod, log.child({ scope: 'peers' })), log });
+  const lookUp = podLookUp(asking);
   const identities = new LookedUpIdentities({ known: (node) => clusterset.identitiesOn(node), ask: async (node, namespace, asked) => podIdentities(await lookUp(node, namespace, asked), node, config.trustDomain) }, Date.now);
   const certificates = new CertificateService({ authority, authenticator, identities, clock: Date.now, log: log.child({ scope: 'ca' }) });
 
@@ -120,7 +120,7 @@ async function main(): Promise<void> {
     // Another one has taken up roots that this one has not seen.
     if (clusterset.rootsToldTo().agents.replicasBehind.length > 0) void keeper.look();
   };
-  await Promise.all([asking, leaseWatch.run(sawLeases, signal), replicas.run(signal), membership.run(signal), clusterset.run(signal), keeper.run(signal), renewServerCertificate({ authority, dnsNames: names, first, clock: Date.now, log: log.child({ scope: 'ca' }) }, (certificate) => agents.replaceCertificate(certificate), signal)]);
+  await Promise.all([signing, leaseWatch.run(sawLeases, signal), replicas.run(signal), membership.run(signal), clusterset.run(signal), keeper.run(signal), renewServerCertificate({ authority, dnsNames: names, first, clock: Date.now, log: log.child({ scope: 'ca' }) }, (certificate) => agents.replaceCertificate(certificate), signal)]);
   log.info('federation service stops');
 }
 

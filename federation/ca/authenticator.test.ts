@@ -1,7 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { KubeConfig } from '@kubernetes/client-node';
 import { Metadata } from '@grpc/grpc-js';
 import test from 'ava';
 import { tokenReviewer } from '../kubernetes/token-review.ts';
@@ -119,21 +115,12 @@ test('many tokens do not fill the memory, and none is mistaken for another', asy
 test('of what the API server reviews only what is valid for the audience counts', async (t) => {
   let answer: object = {};
   const bodies: unknown[] = [];
-  const server = createServer((request, response) => {
-    let body = '';
-    request.on('data', (part) => (body += part)).on('end', () => {
-      bodies.push(JSON.parse(body));
-      response.setHeader('content-type', 'application/json').end(JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', status: answer }));
-    });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const config = new KubeConfig();
-  config.loadFromClusterAndUser({ name: 'test', server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, skipTLSVerify: true }, { name: 'test' });
-  const review = tokenReviewer(config);
+  const create = async (path: string, body: object): Promise<unknown> => {
+    t.is(path, '/apis/authentication.k8s.io/v1/tokenreviews');
+    bodies.push(body);
+    return { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', status: answer };
+  };
+  const review = tokenReviewer({ create });
   const user = { username: 'u', extra: { 'authentication.kubernetes.io/node-name': ['node-1'], 'authentication.kubernetes.io/pod-name': ['p'] } };
   answer = { authenticated: true, audiences: ['istio-ca'], user };
   t.deepEqual(await review('tok', 'istio-ca'), { username: 'u', node: 'node-1', pod: 'p' });

@@ -41,7 +41,7 @@ test('the API server takes what is understood, refuses what is not, and shows th
     }
   };
   await until(() => source.list().length === SPECS.right.length);
-  t.true(await new ImportPolicyStatuses(new Writer(server.config, silent)).write(readImportPolicies(source.list()), new Map(), new Date(), 0));
+  t.true(await new ImportPolicyStatuses(new Writer(kubeConfigAccess(server.config, 'test'), silent)).write(readImportPolicies(source.list()), new Map(), new Date(), 0));
   const accepted = (): number => source.list().filter((object) => JSON.stringify(object).includes('"reason":"Accepted"')).length;
   await until(() => accepted() === SPECS.right.length);
   t.is(accepted(), SPECS.right.length);

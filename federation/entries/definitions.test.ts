@@ -79,7 +79,7 @@ test.serial('an automatic address is kept by the API server beside what others s
   const object = (): EntryObject | undefined => source.at('shop/found');
   await until('the entry to be seen', () => object() !== undefined);
   t.true(source.isOurs);
-  const writer = new Writer(server.config, silent);
+  const writer = new Writer(kubeConfigAccess(server.config, 'test'), silent);
   const theirs = { type: 'Theirs', status: 'True' };
   t.true(await writer.writeStatus('serviceentries', object() as EntryObject, { conditions: [theirs] }, { asRead: true }));
   await until('the status of others', () => JSON.stringify(object()?.status ?? {}).includes('Theirs'));

@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { CoreV1Api } from '@kubernetes/client-node';
+import { CoreV1Api, type KubeConfig } from '@kubernetes/client-node';
+import { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
 import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import test from 'ava';
 import { tokenStoreContract } from '../join/token-store.contract.ts';
 import type { StoredToken } from '../join/token-store.ts';
+import { kubeConfigAccess } from './kube-config-access.ts';
 import { KubernetesSecretStore } from './kubernetes-secret-store.ts';
 import { MemorySecretStore } from './memory-secret-store.ts';
 import { secretStoreContract, throwsRetryable } from './secret-store.contract.ts';
 import { SecretTokenStore } from './secret-token-store.ts';
+
+const storeOf = (config: KubeConfig, namespace: string): KubernetesSecretStore => new KubernetesSecretStore(new ApiServerClient(kubeConfigAccess(config, 'test')), namespace);
 
 let server: TestApiServer;
 let core: CoreV1Api;
@@ -27,7 +31,7 @@ secretStoreContract(test.serial, 'kubernetes', async () => {
   const namespace = `t-${randomUUID().slice(0, 8)}`;
   await core.createNamespace({ body: { metadata: { name: namespace } } });
   return {
-    store: new KubernetesSecretStore(server.config, namespace),
+    store: storeOf(server.config, namespace),
     remove: async (name) => void (await core.deleteNamespacedSecret({ name, namespace })),
     configMap: async (name) => (await core.readNamespacedConfigMap({ name, namespace }).catch(() => undefined))?.data,
   };
@@ -36,21 +40,21 @@ secretStoreContract(test.serial, 'kubernetes', async () => {
 tokenStoreContract(test.serial, 'kubernetes', async () => {
   const namespace = `t-${randomUUID().slice(0, 8)}`;
   await core.createNamespace({ body: { metadata: { name: namespace } } });
-  return new SecretTokenStore(new KubernetesSecretStore(server.config, namespace));
+  return new SecretTokenStore(storeOf(server.config, namespace));
 }, 1000);
 
 test.serial('kubernetes: what the service writes says whose it is', async (t) => {
-  await new KubernetesSecretStore(server.config, 'default').write('labelled', {}, undefined);
+  await storeOf(server.config, 'default').write('labelled', {}, undefined);
   t.is((await core.readNamespacedSecret({ namespace: 'default', name: 'labelled' })).metadata?.labels?.['app.kubernetes.io/managed-by'], 'landbridge');
 });
 
 test.serial('kubernetes: a namespace that is not there is no conflict', async (t) => {
-  const error = await throwsRetryable(t, new KubernetesSecretStore(server.config, 'nowhere').write('a', {}, undefined), 'kubernetes');
+  const error = await throwsRetryable(t, storeOf(server.config, 'nowhere').write('a', {}, undefined), 'kubernetes');
   t.regex(error?.message ?? '', /404/);
 });
 
 test.serial('kubernetes: an API server out of reach is told without what was to be written', async (t) => {
-  const store = new KubernetesSecretStore(server.gatedConfig, 'default');
+  const store = storeOf(server.gatedConfig, 'default');
   server.gate.close();
   for (const attempt of [store.read('a'), store.write('a', { key: 'confidential' }, undefined), store.writeConfigMap('a', {})]) {
     const error = await throwsRetryable(t, attempt, 'kubernetes');

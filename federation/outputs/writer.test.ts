@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import pino from 'pino';
 import { withCondition } from '../kubernetes/conditions.ts';
+import { kubeConfigAccess } from '../kubernetes/kube-config-access.ts';
 import { isOurs, keyOf, MCS_VERSION, type ServiceExport, type ServiceImport } from '../kubernetes/types.ts';
 import type { ImportedService } from '../merge/merge.ts';
 import { endpoint } from '../records/example-records.ts';
@@ -26,7 +27,7 @@ const refusals: string[] = [];
 test.before(async () => {
   server = await TestApiServer.start();
   client = KubernetesObjectApi.makeApiClient(server.config);
-  writer = new Writer(server.config, pino({ level: 'warn' }, { write: (line: string) => void refusals.push(line) }));
+  writer = new Writer(kubeConfigAccess(server.config, 'test'), pino({ level: 'warn' }, { write: (line: string) => void refusals.push(line) }));
   for (const name of ['shop', 'bank']) await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   const schema = { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } } };
   for (const [kind, plural] of [['ServiceEntry', 'serviceentries'], ['WorkloadEntry', 'workloadentries']] as const) {

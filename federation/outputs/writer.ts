@@ -1,8 +1,8 @@
-import type { KubeConfig, KubernetesObject } from '@kubernetes/client-node';
+import type { KubernetesObject } from '@kubernetes/client-node';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
+import type { ApiServerAccess } from '@landbridge/kubernetes/api-server-access.ts';
 import { ApiServerClient, ApiServerError } from '@landbridge/kubernetes/api-server-client.ts';
 import type { Logger } from 'pino';
-import { kubeConfigAccess } from '../kubernetes/kube-config-access.ts';
 import { objectPath, objectsPath } from '../kubernetes/object-paths.ts';
 import { keyOf } from '../kubernetes/types.ts';
 import { ALONE, type Leadership } from '../leadership/leadership.ts';
@@ -30,8 +30,8 @@ export class Writer {
   readonly #busy = new BusyTime();
   #window: WriteWindow = FIRST_WINDOW;
 
-  constructor(config: KubeConfig, log: Logger, leadership: Leadership = ALONE) {
-    this.#client = new ApiServerClient(kubeConfigAccess(config, FIELD_MANAGER), { connections: MOST_WRITES });
+  constructor(access: ApiServerAccess, log: Logger, leadership: Leadership = ALONE) {
+    this.#client = new ApiServerClient({ ...access, userAgent: FIELD_MANAGER }, { connections: MOST_WRITES });
     this.#log = log;
     this.#leadership = leadership;
   }

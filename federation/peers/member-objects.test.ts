@@ -30,7 +30,7 @@ test('objects and events are taken by a real API server, once each', async (t) =
   using _stop = { [Symbol.dispose]: () => stop.abort() };
   const objects = new MemberObjects({
     objects: { versionOf: () => MEMBER_VERSION, at: ((_: unknown, key: string) => members.get(key)) as never, list: (() => [...members.values()]) as never },
-    writer: new Writer(server.config, log),
+    writer: new Writer(kubeConfigAccess(server.config, 'test'), log),
     reports: () => names.map(report),
     isWhole: () => true,
     leadership: ALONE,

@@ -102,7 +102,7 @@ test.serial('what became of a policy is written once, beside what others say of 
   const conditions = (): readonly V1Condition[] => (source.get('shop', 'judged') as { status?: { conditions?: V1Condition[] } } | undefined)?.status?.conditions ?? [];
   await until('the policy to be seen', () => source.get('shop', 'judged') !== undefined);
   const theirs = { type: 'Theirs', status: 'True', reason: 'Why', message: 'x', lastTransitionTime: new Date(0) };
-  const writer = new Writer(server.config, silent);
+  const writer = new Writer(kubeConfigAccess(server.config, 'test'), silent);
   t.true(await writer.writeStatus('authorizationpolicies', source.get('shop', 'judged') as PolicyObject, { conditions: [theirs] }, { asRead: true }));
   await until('its condition', () => conditions().length === 1);
   const pass = async (): Promise<number> => {
@@ -126,7 +126,7 @@ test.serial('what became of a DestinationRule is written too, with what agents d
   await until('the policy to be seen', () => source.get('shop', 'judged') !== undefined);
   const { judged, policyOf } = new TrafficConverter({ rootNamespace: 'root', domain: 'cluster.local' }).view([source.get('shop', 'judged') as PolicyObject]);
   t.is(policyOf('shop', 'cart.shop.svc.cluster.local').limits.maxConnections, 5);
-  t.deepEqual(await writePolicyStatuses(judged, new Writer(server.config, silent), new Date()), { isWritten: true, hasMore: false });
+  t.deepEqual(await writePolicyStatuses(judged, new Writer(kubeConfigAccess(server.config, 'test'), silent), new Date()), { isWritten: true, hasMore: false });
   const conditions = (): readonly V1Condition[] => (source.get('shop', 'judged') as { status?: { conditions?: V1Condition[] } } | undefined)?.status?.conditions ?? [];
   await until('its condition', () => conditions().length === 1);
   t.deepEqual(conditions().map(({ type, status, reason, message }) => `${type}=${status} ${reason}: ${message}`), ['Accepted=True UnsupportedValue: In force, but for what agents do not act upon: subsets.']);

@@ -31,12 +31,12 @@ test('with the rights of its chart, and no more, the service has requests signed
   const elsewhere = authorityElsewhere();
   for (const name of ['mesh-roots', 'others']) await admin.create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: NAMESPACE }, data: { 'ca.crt': elsewhere.root.pem } } as never);
   const service = await asService(server);
-  const store = new KubernetesSecretStore(service, NAMESPACE);
+  const client = new ApiServerClient(kubeConfigAccess(service, 'landbridge-test/1'));
+  const store = new KubernetesSecretStore(client, NAMESPACE);
   t.deepEqual(await store.readConfigMap('mesh-roots'), { 'ca.crt': elsewhere.root.pem });
   await t.throwsAsync(store.readConfigMap('others'), { message: /answered 403/ });
 
   const stop = new AbortController();
-  const client = new ApiServerClient(kubeConfigAccess(service, 'landbridge-test/1'));
   const of = (signerName: string): CertificateRequests => new CertificateRequests({ watches: client, writes: client, signerName, approves: true, me: { pod: `pod-${signerName.replace('/', '-')}`, run: 'r1' }, clock: Date.now, log: pino({ level: process.env['LANDBRIDGE_TEST_LOG'] ?? 'silent' }) });
   const [own, other] = [of(SIGNER), of('example.com/other')];
   const running = Promise.all([own.run(stop.signal), other.run(stop.signal), ...[SIGNER, 'example.com/other'].map(async (signerName) => await new ExampleSigningController(server.config, elsewhere.signer, { signerName }).run(stop.signal))]);
