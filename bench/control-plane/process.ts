@@ -10,9 +10,9 @@ export interface NodeSettings {
 
 /**
  * What the federation service has in its container: of the limit of 768 MiB in charts/federation/values.yaml Node.js gives
- * V8 half, and a small young generation; malloc keeps no memory for each thread apart. `times`: the size of what is served.
+ * V8 half, and a small young generation; malloc keeps no memory for each thread apart, nor what is large. `times`: the size of what is served.
  */
-export const asInTheChart = (times: number, ...more: readonly string[]): NodeSettings => ({ execArgv: [`--max-old-space-size=${384 * Math.max(1, times)}`, '--max-semi-space-size=4', ...more], env: { MALLOC_ARENA_MAX: '2' } });
+export const asInTheChart = (times: number, ...more: readonly string[]): NodeSettings => ({ execArgv: [`--max-old-space-size=${384 * Math.max(1, times)}`, '--max-semi-space-size=4', ...more], env: { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '262144' } });
 
 /** A process of the benchmark that talks by messages. It ends with its parent. */
 export class BenchProcess implements Disposable {
