@@ -14,7 +14,7 @@ const EMPTY_PCAP_BYTES = 24;
 const HBONE_PORT = 15008;
 /** Reports come each second. */
 const LOG_MS = 15_000;
-const NOBODY_THERE: ReadonlySet<Destination> = new Set(['metadata', 'elsewhere']);
+const NOBODY_THERE: ReadonlySet<Destination> = new Set(['metadata', 'automatic', 'elsewhere']);
 
 /** Why a row of the table is begun in network namespaces only. */
 function whyNot({ origin, family, destination, port }: Row): string | undefined {
