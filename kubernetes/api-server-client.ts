@@ -53,6 +53,12 @@ export class ApiServerError extends LandbridgeError {
   }
 }
 
+/** What the API server answered: 0 where it did not; undefined where something else was thrown. */
+export const statusOf = (thrown: unknown): number | undefined => (thrown instanceof ApiServerError ? thrown.status : undefined);
+
+/** For whoever waits as long as the client does, which gives up by itself. */
+export const NEVER = new AbortController().signal;
+
 /**
  * The few things that a reflector and an agent ask of an API server. @kubernetes/client-node would do, at the price of more memory
  * than all the rest of the agent (docs/adr/0012-a-small-client-of-the-api-server.md). Each request has its own connection: they are few. Who has

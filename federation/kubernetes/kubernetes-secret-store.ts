@@ -1,12 +1,10 @@
 import type { V1ConfigMap, V1Secret } from '@kubernetes/client-node';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { type ApiServerClient, ApiServerError } from '@landbridge/kubernetes/api-server-client.ts';
+import { type ApiServerClient, NEVER, statusOf } from '@landbridge/kubernetes/api-server-client.ts';
 import { secretConflict, type SecretStore, type StoredSecret } from './secret-store.ts';
 
 const CONFLICT = 409;
 const NOT_FOUND = 404;
-/** The client gives up by itself. */
-const NEVER = new AbortController().signal;
 
 /** Secrets and ConfigMaps of a namespace of the API server. */
 export class KubernetesSecretStore implements SecretStore {
@@ -73,10 +71,8 @@ export class KubernetesSecretStore implements SecretStore {
   }
 }
 
-const statusOf = (thrown: unknown): number => (thrown instanceof ApiServerError ? thrown.status : 0);
-
 /** What the API server says may hold what it was told, and that a Secret's content. */
 function unreadable(what: string, thrown: unknown): LandbridgeError {
-  const status = statusOf(thrown);
+  const status = statusOf(thrown) ?? 0;
   return new LandbridgeError('kubernetes', `${what}: ${status === 0 ? 'the API server could not be reached' : `the API server answered ${status}`}`, { retryable: true });
 }

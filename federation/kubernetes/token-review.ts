@@ -1,12 +1,10 @@
 import type { V1TokenReview } from '@kubernetes/client-node';
-import type { ApiServerClient } from '@landbridge/kubernetes/api-server-client.ts';
+import { type ApiServerClient, NEVER } from '@landbridge/kubernetes/api-server-client.ts';
 import type { TokenReviewer } from '../ca/token-reviews.ts';
 
 /** Extra claims of bound service account tokens (KEP-4193). */
 const NODE_NAME = 'authentication.kubernetes.io/node-name';
 const POD_NAME = 'authentication.kubernetes.io/pod-name';
-/** The client gives up by itself. */
-const NEVER = new AbortController().signal;
 
 export function tokenReviewer(client: Pick<ApiServerClient, 'create'>): TokenReviewer {
   return async (token, audience) => {

@@ -1,5 +1,5 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import { type ApiServerClient, ApiServerError } from '@landbridge/kubernetes/api-server-client.ts';
+import { type ApiServerClient, statusOf } from '@landbridge/kubernetes/api-server-client.ts';
 import { type Lease, parseLease } from './lease.ts';
 import { leaseConflict, type LeaseChange, type LeaseStore } from './lease-store.ts';
 
@@ -55,8 +55,6 @@ export class KubernetesLeaseStore implements LeaseStore {
     return lease.value;
   }
 }
-
-const statusOf = (thrown: unknown): number | undefined => (thrown instanceof ApiServerError ? thrown.status : undefined);
 
 /** RFC 3339 with microseconds, as MicroTime of meta/v1 is written. */
 const microTime = (date: Date): string => date.toISOString().replace('Z', '000Z');

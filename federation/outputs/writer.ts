@@ -1,7 +1,7 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { ApiServerAccess } from '@landbridge/kubernetes/api-server-access.ts';
-import { ApiServerClient, ApiServerError } from '@landbridge/kubernetes/api-server-client.ts';
+import { ApiServerClient, NEVER, statusOf } from '@landbridge/kubernetes/api-server-client.ts';
 import type { Logger } from 'pino';
 import { objectPath, objectsPath } from '../kubernetes/object-paths.ts';
 import { keyOf } from '../kubernetes/types.ts';
@@ -12,8 +12,6 @@ import { BusyTime } from './busy-time.ts';
 import { type Answer, answered, FIRST_WINDOW, MOST_WRITES, type WriteWindow, writesAtOnce } from './write-window.ts';
 
 const FIELD_MANAGER = 'landbridge-federation';
-/** The client gives up by itself, and what was not written is tried again. */
-const NEVER = new AbortController().signal;
 const NOT_FOUND = 404;
 const CONFLICT = 409;
 const INVALID = 422;
@@ -128,5 +126,3 @@ export class Writer {
 
 /** No answer, too many requests, or a fault of the server. */
 const isOverload = (status: number | undefined): boolean => status === undefined || status === 0 || status === TOO_MANY_REQUESTS || status >= 500;
-
-const statusOf = (thrown: unknown): number | undefined => (thrown instanceof ApiServerError ? thrown.status : undefined);
