@@ -128,16 +128,12 @@ export class OwnRecords {
   lost(): void {
     this.#losses += 1;
     this.#strangers.clear();
-    for (const [key, own] of this.#records) if (own.bus === 'has') this.#lose(key, own);
+    for (const own of this.#records.values()) if (own.bus === 'has') this.#lose(own);
   }
 
-  #lose(key: string, own: OwnRecord): void {
+  #lose(own: OwnRecord): void {
     own.bus = 'lost';
-    this.#reopen(key);
-  }
-
-  #reopen(key: string): void {
-    if (key !== 'sync') this.#open.add(key);
+    if (own.signed.key !== 'sync') this.#open.add(own.signed.key);
   }
 
   /**
@@ -198,7 +194,7 @@ export class OwnRecords {
     for (const [key, version] of keys) {
       const own = this.#records.get(key);
       if (own === undefined || own.signed !== version || own.bus !== 'has') continue;
-      this.#lose(key, own);
+      this.#lose(own);
       count += 1;
     }
     return count;
@@ -320,13 +316,13 @@ export class OwnRecords {
   #repair(own: OwnRecord): void {
     if (own.bus !== 'has') return;
     own.notBefore = this.#options.clock() + REPAIR_DELAY_MS;
-    this.#lose(own.signed.key, own);
+    this.#lose(own);
   }
 
   #addStranger(key: string): void {
     if (key === 'sync' || !isRecordKey(key) || this.#strangers.size >= MAX_STRANGERS) return;
     this.#strangers.add(key);
-    this.#reopen(key);
+    this.#open.add(key);
   }
 
   /** Everything is signed anew: peers must find our records newer than the one that was found. */
