@@ -1,5 +1,6 @@
 import { globSync } from 'node:fs';
 import path from 'node:path';
+import { patient } from '@landbridge/lab/wait.ts';
 import { type AvaPart, LastWords, readAvaLine } from './ava-output.ts';
 import { REPOSITORY, runLines } from './command.ts';
 
@@ -35,8 +36,8 @@ const KERNEL_FILES_AT_ONCE = 3;
 /** Files of the soak stage: of three of them one is at work, at times, and the others do next to nothing. */
 const WAITING_AT_ONCE = 3;
 
-/** Longer than any test may take without a line. On emulated processors all takes longer (lab/wait.ts). */
-const SILENT_MS = 11 * 60_000 * Number(process.env['LANDBRIDGE_PATIENCE'] || 1);
+/** Longer than any test may take without a line. */
+const SILENT_MS = patient(11 * 60_000);
 
 export const NOTHING: Count = { passed: 0, failed: 0, failures: [] };
 const PASSED: Count = { ...NOTHING, passed: 1 };
