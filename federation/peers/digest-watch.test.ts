@@ -32,3 +32,12 @@ test('of whom nothing can be said, nothing is remembered', (t) => {
   const [first] = steps(0);
   t.is(nextDifferences(first?.differences ?? new Map(), new Map(), 1, DEFAULT_DIGEST_TIMES).differences.size, 0);
 });
+
+test('while records of it are about to be looked at, a difference neither begins nor ends nor is acted on', (t) => {
+  const unknown = new Map([['west', undefined]]);
+  t.is(nextDifferences(new Map(), unknown, 0, DEFAULT_DIGEST_TIMES).differences.size, 0);
+  const [first] = steps(0);
+  const meanwhile = nextDifferences(first?.differences ?? new Map(), unknown, graceMs, DEFAULT_DIGEST_TIMES);
+  t.deepEqual(meanwhile.reread, []);
+  t.deepEqual(nextDifferences(meanwhile.differences, new Map([['west', false]]), graceMs + 1, DEFAULT_DIGEST_TIMES).reread, ['west']);
+});

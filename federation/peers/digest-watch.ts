@@ -32,15 +32,19 @@ export interface DigestStep {
   readonly asks: readonly string[];
 }
 
-/** `agrees` has each peer of which it can be said. `nowMs` by a clock that does not go back. */
-export function nextDifferences(differences: Differences, agrees: ReadonlyMap<string, boolean>, nowMs: number, times: DigestTimes): DigestStep {
+/**
+ * `agrees` has each peer of which it can be said, and undefined of one of which it can not at this moment, since records of it
+ * are about to be looked at: with it no difference begins or ends. `nowMs` by a clock that does not go back.
+ */
+export function nextDifferences(differences: Differences, agrees: ReadonlyMap<string, boolean | undefined>, nowMs: number, times: DigestTimes): DigestStep {
   const next = new Map<string, Difference>();
   const reread: string[] = [];
   const asks: string[] = [];
   for (const [cluster, agree] of agrees) {
-    if (agree) continue;
-    const known = differences.get(cluster) ?? { sinceMs: nowMs, rereadMs: undefined };
-    const isDue = nowMs - known.sinceMs >= times.graceMs && (known.rereadMs === undefined || nowMs - known.rereadMs >= times.againMs);
+    const before = differences.get(cluster);
+    if (agree === true || (agree === undefined && before === undefined)) continue;
+    const known = before ?? { sinceMs: nowMs, rereadMs: undefined };
+    const isDue = agree === false && nowMs - known.sinceMs >= times.graceMs && (known.rereadMs === undefined || nowMs - known.rereadMs >= times.againMs);
     if (isDue) reread.push(cluster);
     if (known.rereadMs !== undefined && nowMs - known.sinceMs >= times.graceMs + times.rereadMs) asks.push(cluster);
     next.set(cluster, isDue ? { ...known, rereadMs: nowMs } : known);

@@ -23,6 +23,8 @@ interface Running extends AsyncDisposable {
   readonly watch: PeerWatch;
   readonly publisher: Publisher;
   readonly services: () => string[];
+  /** As with a queue in which records of west wait. */
+  isBehind: boolean;
   /** What it was warned of. */
   readonly warnings: readonly string[];
 }
@@ -34,7 +36,7 @@ function start(cluster: string, bus: MemoryBus, beats: MemoryBeats, { leadership
   const publisher = new Publisher(bus, { cluster, privateKey, clock: Date.now, log, leadership, minAuditMs: 200, syncMs });
   const warnings: string[] = [];
   const take = (key: string, value: Uint8Array): void => void (state = reducePeers(state, { kind: 'entry', key, value, revision: 0 }, Date.now()));
-  const watch = new PeerWatch({ cluster, privateKey, channel: beats.channel(cluster), bus, publisher, peers: () => state, take, leadership, times: TIMES, stalePolicy: 'deprioritize', digestTimes: { graceMs: 600, rereadMs: 600, againMs: 5000 }, clock: Date.now, onChange: () => {}, log: { info: () => {}, warn: (what: object) => void warnings.push(JSON.stringify(what)) } as never });
+  const watch = new PeerWatch({ cluster, privateKey, channel: beats.channel(cluster), bus, publisher, peers: () => state, isBehind: () => running.isBehind, take, leadership, times: TIMES, stalePolicy: 'deprioritize', digestTimes: { graceMs: 600, rereadMs: 600, againMs: 5000 }, clock: Date.now, onChange: () => {}, log: { info: () => {}, warn: (what: object) => void warnings.push(JSON.stringify(what)) } as never });
   const read = async (): Promise<void> => {
     for await (const event of bus.watch('>', stop.signal)) {
       if (event.kind !== 'entry' || (deaf && event.key.endsWith('.lost'))) continue;
@@ -43,17 +45,19 @@ function start(cluster: string, bus: MemoryBus, beats: MemoryBeats, { leadership
       if (place?.recordKey === 'sync') watch.sawSync(place.cluster);
     }
   };
-  const running = Promise.all([read(), publisher.run(stop.signal), watch.run(stop.signal)]);
-  return {
+  const ended = Promise.all([read(), publisher.run(stop.signal), watch.run(stop.signal)]);
+  const running: Running = {
+    isBehind: false,
     watch,
     publisher,
     warnings,
     services: () => [...(views(state).get('west')?.services.keys() ?? [])].sort(),
     async [Symbol.asyncDispose]() {
       stop.abort();
-      await running;
+      await ended;
     },
   };
+  return running;
 }
 
 async function clusterset(): Promise<{ readonly bus: MemoryBus; readonly beats: MemoryBeats }> {
@@ -99,6 +103,21 @@ test('a record that did not arrive is found by the digest, and read again', asyn
   west.publisher.publish(wish(beating, service('cart'), service('lost')));
   await until('it is there', () => east.services().includes('shop/lost'));
   t.pass();
+});
+
+test('while records of it are about to be looked at, nobody takes them for lost', async (t) => {
+  const { bus, beats } = await clusterset();
+  await using west = start('west', bus, beats);
+  west.publisher.publish(wish(beating, service('cart')));
+  await using east = start('east', bus, beats, { deaf: true });
+  east.publisher.publish(wish(beating));
+  await until('the snapshot is whole', () => east.services().length === 1);
+  east.isBehind = true;
+  west.publisher.publish(wish(beating, service('cart'), service('lost')));
+  await sleep(2000);
+  t.deepEqual([east.warnings, east.services()], [[], ['shop/cart']]);
+  east.isBehind = false;
+  await until('it is there', () => east.services().includes('shop/lost'));
 });
 
 /** Changes a record of it all the time, for so long. */

@@ -29,6 +29,8 @@ export interface PeerWatchOptions {
   readonly publisher: Pick<Publisher, 'summary' | 'ask' | 'remind'>;
   /** All that the bus has said, of this moment. */
   readonly peers: () => PeerState;
+  /** Whether a peer has written something that has come and was not looked at: what is known of it is not what it had written by then. */
+  readonly isBehind: (cluster: string) => boolean;
   /** Takes what another reading of a peer's records found. */
   readonly take: (key: string, value: Uint8Array) => void;
   readonly leadership: Pick<Leadership, 'isLeading'>;
@@ -177,7 +179,7 @@ export class PeerWatch {
   sawSync(cluster: string): void {
     const table = this.#options.peers().tables.get(cluster);
     const nowMs = performance.now();
-    if (table === undefined || !this.#differences.has(cluster) || nowMs - (this.#judgedMs.get(cluster) ?? 0) < this.#digestTimes.graceMs / LOOKS_IN_GRACE) return;
+    if (table === undefined || !this.#differences.has(cluster) || this.#options.isBehind(cluster) || nowMs - (this.#judgedMs.get(cluster) ?? 0) < this.#digestTimes.graceMs / LOOKS_IN_GRACE) return;
     this.#judgedMs.set(cluster, nowMs);
     if (matchesSync(table) === true) this.#matchedMs.set(cluster, nowMs);
   }
@@ -245,13 +247,14 @@ export class PeerWatch {
   }
 
   #compareDigests(signal: AbortSignal): void {
-    const { peers, log } = this.#options;
-    const agrees = new Map<string, boolean>();
+    const { peers, isBehind, log } = this.#options;
+    const agrees = new Map<string, boolean | undefined>();
     const nowMs = performance.now();
     for (const { cluster, table, matches } of this.#judgeTables(peers().tables)) {
       const heard = this.#digests.get(cluster) ?? NO_DIGEST;
       // Its beats mean a `sync` that may not have arrived.
       if (nowMs - (this.#matchedMs.get(cluster) ?? Number.NEGATIVE_INFINITY) < this.#digestTimes.graceMs) agrees.set(cluster, true);
+      else if (isBehind(cluster)) agrees.set(cluster, undefined);
       else if (heard !== NO_DIGEST) agrees.set(cluster, matches === true && table.sync?.body?.digest.startsWith(heard) === true);
       else if (matches !== undefined) agrees.set(cluster, matches);
     }

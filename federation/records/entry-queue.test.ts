@@ -80,3 +80,15 @@ test('whoever reads waits while there is no room, and no longer than that', asyn
   await running;
   t.pass();
 });
+
+test('it is told whose records wait, until the last of them is taken', async (t) => {
+  const stop = new AbortController();
+  const waiting: string[] = [];
+  const queue = new EntryQueue((event) => {
+    waiting.push(`${say(event)} ${['east', 'west'].filter((cluster) => queue.waitsFor(cluster)).join()}`);
+    if (waiting.length === 4) stop.abort();
+  });
+  for (const event of [entry('east.svc.a', '1'), entry('west.svc.a', '1'), entry('east.sync', '1'), entry('east.svc.a', '2'), { kind: 'current' } as const]) queue.add(event);
+  await queue.run(stop.signal);
+  t.deepEqual(waiting, ['east.svc.a=2 east,west', 'west.svc.a=1 east', 'east.sync=1 ', 'current ']);
+});

@@ -1,5 +1,5 @@
 /** Events of the bus on their way to what is made of them: a value that is overtaken while it waits costs nothing, and nobody else is held up. */
-import type { BusEvent } from '../bus/bus.ts';
+import { type BusEvent, splitBusKey } from '../bus/bus.ts';
 import { inSlices } from '../in-slices.ts';
 
 /** Above this whoever reads the bus waits; the records of 64 clusters that have 1,500 endpoints each are about as many bytes. */
@@ -10,6 +10,8 @@ export class EntryQueue {
   readonly #maxBytes: number;
   /** Entries by their keys, which have no spaces; the others by their kinds. In the order in which they are taken. */
   readonly #waiting = new Map<string, BusEvent>();
+  /** How many entries of each cluster that is. */
+  readonly #ofCluster = new Map<string, number>();
   #bytes = 0;
   #added = Promise.withResolvers<void>();
   #roomMade = Promise.withResolvers<void>();
@@ -28,12 +30,18 @@ export class EntryQueue {
       if (before !== undefined && event.revision === 0) return;
       this.#bytes += event.value.length - lengthOf(before);
       this.#waiting.set(event.key, event);
+      if (before === undefined) this.#count(event.key, 1);
     } else {
       const id = ` ${event.kind}`;
       this.#waiting.delete(id);
       this.#waiting.set(id, event);
     }
     this.#added.resolve();
+  }
+
+  /** Whether the cluster has written something that is not taken yet. */
+  waitsFor(cluster: string): boolean {
+    return this.#ofCluster.has(cluster);
   }
 
   /** Resolves at once while there is room. Who adds without waiting for it is not refused. */
@@ -61,6 +69,7 @@ export class EntryQueue {
       if (signal.aborted) return;
       this.#waiting.delete(id);
       this.#bytes -= lengthOf(event);
+      if (event.kind === 'entry') this.#count(event.key, -1);
       this.#take(event);
       if (this.#bytes <= this.#maxBytes) {
         this.#roomMade.resolve();
@@ -68,6 +77,13 @@ export class EntryQueue {
       }
       yield;
     }
+  }
+
+  #count(key: string, by: 1 | -1): void {
+    const cluster = splitBusKey(key)?.cluster ?? '';
+    const count = (this.#ofCluster.get(cluster) ?? 0) + by;
+    if (count > 0) this.#ofCluster.set(cluster, count);
+    else this.#ofCluster.delete(cluster);
   }
 }
 

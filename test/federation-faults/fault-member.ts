@@ -62,6 +62,7 @@ export class FaultMember implements AsyncDisposable {
       bus,
       publisher: this.publisher,
       peers: () => this.#state,
+      isBehind: () => false,
       take: (key, value) => this.#take({ kind: 'entry', key, value, revision: 0 }),
       leadership,
       times: times.peers,

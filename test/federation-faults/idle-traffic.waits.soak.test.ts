@@ -43,7 +43,7 @@ test('64 members, of which nobody changes anything: within 64 KiB a minute in bo
   const { privateKey } = keys.get('cluster-0') ?? exampleKeys();
   const publisher = new Publisher(bus, { cluster: 'cluster-0', privateKey, clock: Date.now, log });
   publisher.publish(wish(meta));
-  const watch = new PeerWatch({ cluster: 'cluster-0', privateKey, channel: natsBeatChannel(bus, 'cluster-0', log), bus, publisher, peers: () => state, take: () => {}, leadership: { isLeading: true }, times: DEFAULT_TIMES, stalePolicy: 'deprioritize', clock: Date.now, onChange: () => {}, log });
+  const watch = new PeerWatch({ cluster: 'cluster-0', privateKey, channel: natsBeatChannel(bus, 'cluster-0', log), bus, publisher, peers: () => state, isBehind: () => false, take: () => {}, leadership: { isLeading: true }, times: DEFAULT_TIMES, stalePolicy: 'deprioritize', clock: Date.now, onChange: () => {}, log });
   const read = async (): Promise<void> => {
     for await (const event of bus.watch('>', stop.signal)) state = reducePeers(state, event, Date.now());
   };
