@@ -24,6 +24,8 @@ const readPolicies = (): readonly KubernetesObject[] => JSON.parse(readFileSync(
 let policies = readPolicies();
 const announced = new Set<string>();
 let version = 1;
+/** What happened to pods since the beginning, for who has listed them and watches them a moment later. */
+const events: { readonly version: number; readonly node: string; readonly line: string }[] = [];
 /** Who watches pods, with the node whose pods it asked for. */
 const watchers = new Map<ServerResponse, string>();
 
@@ -47,7 +49,9 @@ function publish(): void {
 
 function tell(type: 'ADDED' | 'MODIFIED' | 'DELETED', pod: IdlePod): void {
   version++;
-  for (const [watcher, node] of watchers) if (node === (pod.node ?? NODE)) watcher.write(`${JSON.stringify({ type, object: objectOf(pod) })}\n`);
+  const event = { version, node: pod.node ?? NODE, line: `${JSON.stringify({ type, object: objectOf(pod) })}\n` };
+  events.push(event);
+  for (const [watcher, node] of watchers) if (node === event.node) watcher.write(event.line);
 }
 
 /** What is not in the file any more is deleted, what is new in it was added. */
@@ -90,6 +94,8 @@ async function serveApi(request: IncomingMessage, response: ServerResponse): Pro
   if (url.searchParams.get('watch') === '1') {
     response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
     if (!isPods) return;
+    const since = Number(url.searchParams.get('resourceVersion') ?? version);
+    for (const event of events) if (event.version > since && event.node === nodeIn(url)) response.write(event.line);
     watchers.set(response, nodeIn(url));
     response.once('close', () => watchers.delete(response));
     return;
