@@ -1,17 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { parseProcessStat } from '@landbridge/lab/process-stat.ts';
 
-/** USER_HZ, which is 100 on every architecture that Node.js runs on. */
-const TICKS_PER_SECOND = 100;
 const PAGE_KIB = 4;
 
-/** utime and stime of a proc_pid_stat(5) text, in seconds. The name in parentheses may hold spaces and parentheses too. */
-export function parseCpuSeconds(stat: string): number {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
 export function cpuSecondsOf(pids: readonly number[]): number {
-  return sum(pids, (pid) => parseCpuSeconds(readFileSync(`/proc/${pid}/stat`, 'utf8')));
+  return sum(pids, (pid) => parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8')).seconds);
 }
 
 /** Resident memory, proc_pid_statm(5); what processes share counts for each of them. */

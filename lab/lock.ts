@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { LOCK } from './paths.ts';
+import { parseProcessStat } from './process-stat.ts';
 
 /**
  * Holds the lab's lock until it is disposed of, so that one run at a time changes the lab.
@@ -37,11 +38,10 @@ export function readHolder(): { pid: number; what: string } | undefined {
   }
 }
 
-/** Field 22 of /proc/PID/stat: tells a process from a later one with its number. */
+/** Tells a process from a later one with its number. */
 function startTime(pid: number): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return String(parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8')).startTicks);
   } catch {
     // The process is gone.
     return undefined;

@@ -1,12 +1,6 @@
 /** What of the machine goes to whom: processor time of this process and all that it has started, and the memory of one of them. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { parseCpuSeconds } from '../processes.ts';
-
-interface Stat {
-  readonly parent: number;
-  readonly program: string;
-  readonly seconds: number;
-}
+import { type ProcessStat, parseProcessStat } from '@landbridge/lab/process-stat.ts';
 
 /** Seconds by program; `names` has other names for some processes. Those that have ended are not there any more. */
 export function processorSeconds(names: ReadonlyMap<number, string>): ReadonlyMap<string, number> {
@@ -31,13 +25,9 @@ export function memoryMiB(pid: number): { readonly now: number; readonly most: n
   return { now: of('VmRSS'), most: of('VmHWM') };
 }
 
-/** proc(5): a program's name is in parentheses and may have any character. */
-function statOf(pid: number): [number, Stat][] {
+function statOf(pid: number): [number, ProcessStat][] {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const end = text.lastIndexOf(')');
-    const [, parent] = text.slice(end + 2).split(' ');
-    return [[pid, { parent: Number(parent), program: text.slice(text.indexOf('(') + 1, end), seconds: parseCpuSeconds(text) }]];
+    return [[pid, parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))]];
   } catch {
     // It has ended.
     return [];

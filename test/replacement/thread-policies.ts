@@ -1,13 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
-
-/** Of the fields of proc_pid_stat(5) behind the name, which may contain anything: `policy`, the 41st of all. */
-const POLICY = 41 - 3;
+import { parseProcessStat } from '@landbridge/lab/process-stat.ts';
 
 /** Scheduling policies of a process' threads, each once, by the numbers of sched(7): 0 is the usual one. */
 export function threadPolicies(pid: number): readonly number[] {
-  const policies = readdirSync(`/proc/${pid}/task`).map((thread) => {
-    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[POLICY]);
-  });
+  const policies = readdirSync(`/proc/${pid}/task`).map((thread) => parseProcessStat(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1')).policy);
   return [...new Set(policies)];
 }
