@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { percentile } from './control-plane/clock.ts';
 import { follow } from './control-plane/follow.ts';
 import { PODS_PER_SERVICE } from './control-plane/mesh-objects.ts';
-import { asInTheChart, BenchProcess } from './control-plane/process.ts';
+import { asInTheChart, asInTheImage, BenchProcess } from './control-plane/process.ts';
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { kubernetes: { type: 'boolean', default: false } } });
 const [base = 10_000, ...times] = positionals.map(Number);
@@ -31,7 +31,7 @@ async function measure(services: number): Promise<readonly string[]> {
   const signal = AbortSignal.timeout(PART_MS);
   using objects = new BenchProcess(options.kubernetes ? 'kubernetes-server.ts' : 'object-server.ts', [String(services)]);
   const { server, roots } = await objects.next<{ server: string; roots: string }>(signal);
-  using service = new BenchProcess('service.ts', [server, roots, String(services * (PODS_PER_SERVICE + 1))], asInTheChart(services / 10_000));
+  using service = new BenchProcess(asInTheImage('bench/control-plane/service.ts'), [server, roots, String(services * (PODS_PER_SERVICE + 1))], asInTheChart(services / 10_000));
   const { port, roots: serviceRoots } = await service.next<{ port: number; roots: string }>(signal);
   const synced = await service.next<Report>(signal);
   await sleep(SETTLE_MS, undefined, { signal });

@@ -16,7 +16,7 @@ import { TestApiServer } from '@landbridge/lab/test-api-server.ts';
 import { buildTools, toolPath } from '@landbridge/lab/tools.ts';
 import { now } from './control-plane/clock.ts';
 import { follow } from './control-plane/follow.ts';
-import { asInTheChart, BenchProcess } from './control-plane/process.ts';
+import { asInTheChart, asInTheImage, BenchProcess } from './control-plane/process.ts';
 import type { Changed } from './federation/members.ts';
 import type { Row } from './federation/picture.ts';
 import { memoryMiB, processorSeconds } from './federation/processor.ts';
@@ -69,7 +69,7 @@ async function measure(factor: number): Promise<readonly Row[]> {
   say(`${size.members} members have published ${records} records`);
 
   const startedMs = now();
-  using service = new BenchProcess('../federation/service.ts', [access, String(size.endpoints + size.services)], asInTheChart(factor, ...profiling));
+  using service = new BenchProcess(asInTheImage('bench/federation/service.ts'), [access, String(size.endpoints + size.services)], asInTheChart(factor, ...profiling));
   service.send(credentials);
   const { pid, port, roots } = await service.next<{ pid: number; port: number; roots: string }>(signal);
   const told = new Told();

@@ -17,9 +17,9 @@ export const PRODUCT_REPOSITORY = 'lab.local/landbridge';
 
 /** Workspaces that the product's image has as they are. */
 const PRODUCT_FOLDERS = ['cli', 'core', 'federation', 'kubernetes', 'wire'];
-/** What is made of the others: BPF programs, the agent's bundle, which loads them, and its CNI plugin. */
-const BUILDS = ['ebpf/build.ts', 'agent/bundle.ts', 'agent/cni/build.ts'];
-const BUILT_FILES = /^(dist\/(agent|data-thread-main|readiness-probe)\.cjs(\.map)?|dist\/landbridge-cni|ebpf\/dist\/(capture|acceleration)\.bpf\.o)$/;
+/** What is made besides: BPF programs, a file of each program, and the agent's CNI plugin. */
+const BUILDS = ['ebpf/build.ts', 'lab/program-bundles.ts', 'agent/cni/build.ts'];
+const BUILT_FILES = /^(dist\/(agent|data-thread-main|readiness-probe|federation)\.cjs(\.map)?|dist\/landbridge-cni|ebpf\/dist\/(capture|acceleration)\.bpf\.o)$/;
 const APPLETS = ['sh', 'ls', 'cat', 'ps', 'ip', 'wget', 'nslookup', 'nc', 'env', 'grep', 'head', 'tail', 'sleep', 'kill', 'id', 'hostname', 'mount', 'stat', 'find', 'top', 'vi', 'ping', 'netstat', 'df', 'du', 'mkdir', 'rm'];
 const PRODUCT_ENVIRONMENT = { PATH: '/usr/local/bin:/bin', NODE_ENV: 'production' };
 
@@ -46,7 +46,7 @@ export async function productBase(signal: AbortSignal): Promise<Image> {
   return { name: `${PRODUCT_REPOSITORY}-base:${tagOf(layers)}`, layers, entrypoint: ['/usr/local/bin/node'], env: PRODUCT_ENVIRONMENT };
 }
 
-/** The product's image, tagged with a hash of its content. Compiles the BPF programs and bundles the agent first. */
+/** The product's image, tagged with a hash of its content. Compiles the BPF programs and bundles what it starts first. */
 export async function productImage(base: Image, signal: AbortSignal): Promise<Image> {
   for (const build of BUILDS) await run([process.execPath, path.join(REPOSITORY, build)], { signal, cwd: REPOSITORY });
   const layers = [...base.layers, await makeLayer(productEntries(), signal)];

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { bundle } from '@landbridge/lab/program-bundles.ts';
 
 export interface NodeSettings {
   readonly execArgv?: readonly string[];
@@ -14,12 +15,18 @@ export interface NodeSettings {
  */
 export const asInTheChart = (times: number, ...more: readonly string[]): NodeSettings => ({ execArgv: [`--max-old-space-size=${384 * Math.max(1, times)}`, '--max-semi-space-size=4', ...more], env: { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '262144' } });
 
+/** The file that a program of the benchmark is as one of images is; `source` is a path from the repository. */
+export function asInTheImage(source: string): string {
+  const file = `bench-${path.basename(source, '.ts')}.cjs`;
+  return path.join(bundle({ [file]: source }), file);
+}
+
 /** A process of the benchmark that talks by messages. It ends with its parent. */
 export class BenchProcess implements Disposable {
   readonly #child: ChildProcess;
 
   constructor(file: string, args: readonly string[], { execArgv = ['--max-old-space-size=6144'], env = {} }: NodeSettings = {}) {
-    this.#child = fork(path.join(import.meta.dirname, file), [...args], { execArgv: [...execArgv], env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child = fork(path.resolve(import.meta.dirname, file), [...args], { execArgv: [...execArgv], env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   }
 
   get pid(): number {

@@ -30,4 +30,4 @@ function accessTo(at: string): ApiServerAccess {
 const membership = new Membership({ cluster: config.cluster, trustDomain: config.trustDomain, network: '', roots, secrets: new MemorySecretStore(), tokens: makeMemoryTokenStore(), clock: Date.now, log, onChange: () => clusterset.notify() });
 const writer: Pick<Writer, 'write' | 'writeStatus' | 'writesAtOnce'> = { writesAtOnce: 1, write: async () => true, writeStatus: async () => true };
 const clusterset = new Clusterset({ config, sourceOf: (kind) => new KubernetesObjectSource(apiServer, kind, log), membership, writer: writer as Writer, ads, roots, version: 'bench', log });
-await measured.run(membership, clusterset);
+void measured.run(membership, clusterset);

@@ -21,17 +21,21 @@ export interface AccessFile {
   readonly certificate: { readonly cert: string; readonly key: string };
 }
 
-const [accessFile = '', wanted = ''] = process.argv.slice(2);
-const credentials = await new Promise<HubCredentials>((resolve) => process.once('message', resolve));
-const config = { ...federationConfig(HOME), serviceRanges: [SERVICE_RANGE] };
-const measured = new MeasuredService(config, Number(wanted));
-const { ads, log, roots } = measured;
-// As in a pod, where no kubeconfig is read: what reads one brings clients of all APIs.
-const { server, roots: serverRoots, certificate } = JSON.parse(readFileSync(accessFile, 'utf8')) as AccessFile;
-const access: ApiServerAccess = { userAgent: 'bench/1', server: new URL(server), roots: () => serverRoots, certificate };
-const apiServer = new ApiServerClient(access);
-const secrets = new MemorySecretStore();
-await secrets.write(CREDENTIALS_SECRET, { 'credentials.json': JSON.stringify(credentials) }, undefined);
-const membership = new Membership({ cluster: HOME, trustDomain: config.trustDomain, network: '', roots, secrets, tokens: makeMemoryTokenStore(), clock: Date.now, log, onChange: () => clusterset.notify() });
-const clusterset = new Clusterset({ config, sourceOf: (kind) => new KubernetesObjectSource(apiServer, kind, log), membership, writer: new Writer(access, log), ads, roots, version: '0.1.0', log });
-await measured.run(membership, clusterset);
+async function main(): Promise<void> {
+  const [accessFile = '', wanted = ''] = process.argv.slice(2);
+  const credentials = await new Promise<HubCredentials>((resolve) => process.once('message', resolve));
+  const config = { ...federationConfig(HOME), serviceRanges: [SERVICE_RANGE] };
+  const measured = new MeasuredService(config, Number(wanted));
+  const { ads, log, roots } = measured;
+  // As in a pod, where no kubeconfig is read: what reads one brings clients of all APIs.
+  const { server, roots: serverRoots, certificate } = JSON.parse(readFileSync(accessFile, 'utf8')) as AccessFile;
+  const access: ApiServerAccess = { userAgent: 'bench/1', server: new URL(server), roots: () => serverRoots, certificate };
+  const apiServer = new ApiServerClient(access);
+  const secrets = new MemorySecretStore();
+  await secrets.write(CREDENTIALS_SECRET, { 'credentials.json': JSON.stringify(credentials) }, undefined);
+  const membership = new Membership({ cluster: HOME, trustDomain: config.trustDomain, network: '', roots, secrets, tokens: makeMemoryTokenStore(), clock: Date.now, log, onChange: () => clusterset.notify() });
+  const clusterset = new Clusterset({ config, sourceOf: (kind) => new KubernetesObjectSource(apiServer, kind, log), membership, writer: new Writer(access, log), ads, roots, version: '0.1.0', log });
+  await measured.run(membership, clusterset);
+}
+
+void main();

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Ajv } from 'ajv';
 import test from 'ava';
 import { parse } from 'yaml';
-import { bundleAgent } from '@landbridge/agent/bundle.ts';
+import { bundleAgent, bundleFederation } from '@landbridge/lab/program-bundles.ts';
 import { readEnvironment } from '@landbridge/agent/config.ts';
 import { buildAccelerationObject, buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { readConfig } from '@landbridge/federation/config.ts';
@@ -71,6 +71,7 @@ test('what the charts have the kubelet start is in the image, with what it start
   buildAccelerationObject();
   buildCaptureObject();
   bundleAgent();
+  bundleFederation();
   const files = new Set(productEntries().map((entry) => `/${entry.path}`));
   for (const [chart, kind] of [['federation', 'Deployment'], ['agent', 'DaemonSet'], ['gateway', 'Deployment']] as const) {
     const [{ args }] = only(await render(chart, EAST), kind).spec.template.spec.containers as [{ args: string[] }];

@@ -1,4 +1,4 @@
-import { bundleAgent } from '@landbridge/agent/bundle.ts';
+import { bundleAgent } from '@landbridge/lab/program-bundles.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { until } from '@landbridge/lab/until.ts';
 import test from 'ava';

@@ -166,7 +166,7 @@ export function federationProcesses(pod?: string): number[] {
   const all = findLabGroups().flatMap(processesIn);
   return [...new Set(all)].filter((pid) => {
     try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/app/federation/main.ts') && (pod === undefined || readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`POD_NAME=${pod}`));
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/app/dist/federation.cjs') && (pod === undefined || readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`POD_NAME=${pod}`));
     } catch {
       // It ended meanwhile.
       return false;

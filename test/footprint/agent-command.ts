@@ -13,7 +13,7 @@ export interface ControlPlanePorts {
 type Values = Readonly<Record<string, string | number | boolean>>;
 type Environment = Readonly<Record<string, string>>;
 
-/** What the chart would have the kubelet run, with this machine's files and the test's control plane. Takes agent/bundle.ts to have run. */
+/** What the chart would have the kubelet run, with this machine's files and the test's control plane. Takes the agent to be bundled. */
 export async function agentCommand(directory: string, { name, cgroupRoot, bpfRoot }: MeshNode, ports: ControlPlanePorts, values: Values, over: Environment = {}): Promise<readonly string[]> {
   // All agents that tests start on this machine would meet in one folder of it.
   const [container] = only(await render('agent', { 'cluster.name': 'west', 'handover.enabled': false, ...values }), 'DaemonSet').spec.template.spec.containers;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
-import { bundleAgent } from '@landbridge/agent/bundle.ts';
+import { bundleAgent } from '@landbridge/lab/program-bundles.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { waitFor } from '@landbridge/lab/wait.ts';
 import { caller, greeter } from '../mesh/applications.ts';

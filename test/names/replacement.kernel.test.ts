@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import test from 'ava';
-import { bundleAgent } from '@landbridge/agent/bundle.ts';
+import { bundleAgent } from '@landbridge/lab/program-bundles.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { packetsIn } from '../e2e/packet-capture.ts';
 import { AgentNodes, type NodeAgent, untilEnded } from '../replacement/agent-nodes.ts';

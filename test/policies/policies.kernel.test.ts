@@ -1,5 +1,5 @@
 import test from 'ava';
-import { bundleAgent } from '@landbridge/agent/bundle.ts';
+import { bundleAgent } from '@landbridge/lab/program-bundles.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { exampleAuthentication, exampleAuthorization, type PolicyObject } from '@landbridge/federation/policy/example-policies.ts';
 import { waitFor } from '@landbridge/lab/wait.ts';

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { findCgroup2 } from '@landbridge/agent/config.ts';
-import { bundleAgent } from '@landbridge/agent/bundle.ts';
+import { bundleAgent } from '@landbridge/lab/program-bundles.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { NAMESPACE, SERVICE_PORT, TARGET_PORT } from '../footprint/pod-objects.ts';
 import { caller, greeter } from '../mesh/applications.ts';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { bundleAgent } from '@landbridge/agent/bundle.ts';
+import { bundleAgent } from '@landbridge/lab/program-bundles.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { SERVICE_PORT, TARGET_PORT } from '../footprint/pod-objects.ts';
 import { caller, greeter } from '../mesh/applications.ts';

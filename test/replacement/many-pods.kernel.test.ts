@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmdirSync, rmSync, w
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
-import { bundleAgent } from '@landbridge/agent/bundle.ts';
+import { bundleAgent } from '@landbridge/lab/program-bundles.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { CAPTURE_ABI } from '@landbridge/ebpf/capture-object.ts';
 import { waitFor } from '@landbridge/lab/wait.ts';
@@ -43,7 +43,7 @@ test.after.always(async () => {
 });
 
 const tell = (pods: readonly IdlePod[]): void => writeFileSync(path.join(directory, 'pods.json'), JSON.stringify(pods));
-const until = async (what: string, is: () => boolean): Promise<void> => void (await waitFor(() => is() || undefined, { signal: new AbortController().signal, timeoutMs: WAIT_MS, everyMs: 50, what }));
+const until = async (what: string, is: () => boolean): Promise<void> => void (await waitFor(() => is() || undefined, { signal: new AbortController().signal, timeoutMs: WAIT_MS, everyMs: 50, what: () => `${what}; pods that are captured, and certificates: ${counts(node.netns)}` }));
 
 function change(pods: readonly IdlePod[]): void {
   tell(pods);

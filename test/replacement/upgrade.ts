@@ -5,7 +5,7 @@
  * at moments drawn by lot. Ends with 1 where a connection broke that has to live.
  */
 import { parseArgs } from 'node:util';
-import { bundleAgent } from '@landbridge/agent/bundle.ts';
+import { bundleAgent } from '@landbridge/lab/program-bundles.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
 import { quantile } from '../quantile.ts';
 import { AgentNodes, type NodeAgent, untilEnded, untilSaid } from './agent-nodes.ts';
