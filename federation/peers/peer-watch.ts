@@ -8,7 +8,7 @@ import type { BeatChannel } from '../bus/beat-channel.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Leadership } from '../leadership/leadership.ts';
 import { metrics } from '../metrics.ts';
-import { type ClusterTable, matchesSync } from '../records/cluster-table.ts';
+import { type ClusterTable, isAheadOfSync, matchesSync } from '../records/cluster-table.ts';
 import type { PeerState } from '../records/peer-table.ts';
 import { views } from '../records/peer-table.ts';
 import type { Publisher } from '../records/publisher.ts';
@@ -72,10 +72,12 @@ export class PeerWatch {
   readonly #rereading = new Set<string>();
   /** Whether each peer's records were those that its `sync` names, and the table that was looked at. */
   readonly #verdicts = new Map<string, { readonly table: ClusterTable; readonly matches: boolean | undefined }>();
-  /** When each peer's records were last seen to be those that its newest `sync` names. */
-  readonly #matchedMs = new Map<string, number>();
-  /** When {@link sawSync} looked at it. */
-  readonly #judgedMs = new Map<string, number>();
+  /** Peers whose records seem to be others than their `sync` names, or are further on. */
+  readonly #inDoubt = new Set<string>();
+  /** What {@link sawSync} found when it looked at a peer that is in doubt. */
+  readonly #seen = new Map<string, { readonly atMs: number; readonly matches: boolean }>();
+  /** When the newest `sync` of each peer was taken. */
+  readonly #syncMs = new Map<string, number>();
   /** Of this cluster's own beats, whichever replica sent them. */
   #sequence = 0;
   #sentMs = Number.NEGATIVE_INFINITY;
@@ -174,14 +176,17 @@ export class PeerWatch {
 
   /**
    * A `sync` of a peer was taken. Records of one that writes all the time are those that it names at this moment and soon are
-   * further on: this is looked at where they seem to be others, a few times in the time that records may be under way.
+   * further on: this is looked at where they are in doubt, a few times in the time that records may be under way. Where later
+   * values have overtaken it on their way here, nothing is to be seen.
    */
   sawSync(cluster: string): void {
-    const table = this.#options.peers().tables.get(cluster);
+    const { peers, isBehind } = this.#options;
+    const table = peers().tables.get(cluster);
     const nowMs = performance.now();
-    if (table === undefined || !this.#differences.has(cluster) || this.#options.isBehind(cluster) || nowMs - (this.#judgedMs.get(cluster) ?? 0) < this.#digestTimes.graceMs / LOOKS_IN_GRACE) return;
-    this.#judgedMs.set(cluster, nowMs);
-    if (matchesSync(table) === true) this.#matchedMs.set(cluster, nowMs);
+    this.#syncMs.set(cluster, nowMs);
+    if (table === undefined || !this.#inDoubt.has(cluster) || isBehind(cluster) || isAheadOfSync(table)) return;
+    if (nowMs - (this.#seen.get(cluster)?.atMs ?? Number.NEGATIVE_INFINITY) < this.#digestTimes.graceMs / LOOKS_IN_GRACE) return;
+    this.#seen.set(cluster, { atMs: nowMs, matches: matchesSync(table) === true });
   }
 
   async #tickOn(signal: AbortSignal): Promise<void> {
@@ -247,16 +252,19 @@ export class PeerWatch {
   }
 
   #compareDigests(signal: AbortSignal): void {
-    const { peers, isBehind, log } = this.#options;
+    const { peers, log } = this.#options;
     const agrees = new Map<string, boolean | undefined>();
     const nowMs = performance.now();
     for (const { cluster, table, matches } of this.#judgeTables(peers().tables)) {
       const heard = this.#digests.get(cluster) ?? NO_DIGEST;
+      if (matches === undefined && heard === NO_DIGEST) continue;
       // Its beats mean a `sync` that may not have arrived.
-      if (nowMs - (this.#matchedMs.get(cluster) ?? Number.NEGATIVE_INFINITY) < this.#digestTimes.graceMs) agrees.set(cluster, true);
-      else if (isBehind(cluster)) agrees.set(cluster, undefined);
-      else if (heard !== NO_DIGEST) agrees.set(cluster, matches === true && table.sync?.body?.digest.startsWith(heard) === true);
-      else if (matches !== undefined) agrees.set(cluster, matches);
+      const isSame = matches === true && (heard === NO_DIGEST || table.sync?.body?.digest.startsWith(heard) === true);
+      if (isSame) {
+        this.#inDoubt.delete(cluster);
+        this.#seen.delete(cluster);
+      } else this.#inDoubt.add(cluster);
+      agrees.set(cluster, isSame || this.#agreesInDoubt(cluster, table, nowMs));
     }
     const { differences, reread: again, asks } = nextDifferences(this.#differences, agrees, nowMs, this.#digestTimes);
     this.#differences = differences;
@@ -266,6 +274,17 @@ export class PeerWatch {
       metrics.rereads.inc();
       void this.#reread(cluster, signal);
     }
+  }
+
+  /** Of one whose records of this moment are not those that its newest `sync` names; undefined where that says nothing. */
+  #agreesInDoubt(cluster: string, table: ClusterTable, nowMs: number): boolean | undefined {
+    const { graceMs } = this.#digestTimes;
+    const isRecent = (atMs = Number.NEGATIVE_INFINITY): boolean => nowMs - atMs < graceMs;
+    const seen = this.#seen.get(cluster);
+    if (seen?.matches === true && isRecent(seen.atMs)) return true;
+    if (this.#options.isBehind(cluster)) return undefined;
+    const saysNothing = isAheadOfSync(table) && isRecent(this.#syncMs.get(cluster)) && seen?.matches !== false;
+    return saysNothing ? undefined : false;
   }
 
   /** What is known of each table. Those that changed are looked at a few at a time, first those that did not match: it costs a hash of all that is in them. */

@@ -23,8 +23,8 @@ export interface ClusterTable {
   readonly overflow: number;
   /** `bytes`: as it was signed. */
   readonly sync: (Version & { readonly body: SyncRecord | null; readonly signer: string; readonly bytes: Uint8Array | undefined }) | undefined;
-  /** The newest epoch seen from the current signer. An owner writes all its records anew in each epoch. */
-  readonly head: { readonly signer: string; readonly epoch: number; readonly live: number };
+  /** The newest epoch seen from the current signer, and the newest generation of a record in it. An owner writes all its records anew in each epoch. */
+  readonly head: { readonly signer: string; readonly epoch: number; readonly gen: number; readonly live: number };
   /** Epoch and signer of the last snapshot that was whole. Everything from before is void. */
   readonly floor: { readonly signer: string; readonly epoch: number } | undefined;
   /** Whether all that a bus had of it was read, as its owner had left it: with a snapshot that it had closed before, and perhaps newer records beside. */
@@ -38,7 +38,7 @@ export const MAX_RECORDS_PER_CLUSTER = 50_000;
 export const MAX_BYTES_PER_CLUSTER = 32 * 1024 * 1024;
 
 export function emptyTable(signer: string, now: number): ClusterTable {
-  return { records: PersistentMap.empty(), bytes: 0, overflow: 0, sync: undefined, head: { signer, epoch: 0, live: 0 }, floor: undefined, isRead: false, changedAt: now };
+  return { records: PersistentMap.empty(), bytes: 0, overflow: 0, sync: undefined, head: { signer, epoch: 0, gen: 0, live: 0 }, floor: undefined, isRead: false, changedAt: now };
 }
 
 /**
@@ -58,9 +58,13 @@ export function withSigner(table: ClusterTable, signer: string, now: number): Cl
   if (table.head.signer === signer) return table;
   let epoch = 0;
   for (const [, record] of table.records.entries()) if (record.signer === signer) epoch = Math.max(epoch, record.epoch);
-  let live = 0;
-  for (const [, record] of table.records.entries()) if (record.body !== null && isOf({ signer, epoch }, record)) live += 1;
-  return settle({ ...table, head: { signer, epoch, live } }, now);
+  let [gen, live] = [0, 0];
+  for (const [, record] of table.records.entries()) {
+    if (!isOf({ signer, epoch }, record)) continue;
+    gen = Math.max(gen, record.gen);
+    if (record.body !== null) live += 1;
+  }
+  return settle({ ...table, head: { signer, epoch, gen, live } }, now);
 }
 
 /** Whether the table holds this very version of the current signer. */
@@ -86,7 +90,7 @@ function storedVersion(table: ClusterTable, key: string): Version | undefined {
 export function withRecord(table: ClusterTable, record: VerifiedRecord, length: number, now: number, sync?: Uint8Array): ClusterTable | undefined {
   const { key, epoch, gen, body } = record;
   const { signer } = table.head;
-  const head = epoch > table.head.epoch ? { signer, epoch, live: 0 } : table.head;
+  const head = epoch > table.head.epoch ? { signer, epoch, gen: 0, live: 0 } : table.head;
   if (key === 'sync') return settle({ ...table, head, sync: { epoch, gen, signer, body: body?.kind === 'sync' ? body : null, bytes: sync } }, now);
   if (body?.kind === 'sync') return table;
   const old = table.records.get(key);
@@ -95,8 +99,9 @@ export function withRecord(table: ClusterTable, record: VerifiedRecord, length: 
   const stored: StoredRecord = { epoch, gen, signer, length, body: sharedBody(old?.body ?? null, body) };
   const counted = (entry: StoredRecord | undefined): number => (entry !== undefined && entry.body !== null && isOf(head, entry) ? 1 : 0);
   const live = head.live - counted(old) + counted(stored);
+  const newest = isOf(head, stored) ? Math.max(head.gen, gen) : head.gen;
   const changedAt = stored.body === (old?.body ?? null) ? table.changedAt : now;
-  return settle({ ...table, records: table.records.with(key, stored), bytes, head: { ...head, live }, changedAt }, now);
+  return settle({ ...table, records: table.records.with(key, stored), bytes, head: { ...head, gen: newest, live }, changedAt }, now);
 }
 
 /** Whether the record is by this signer and of this epoch. */
@@ -149,4 +154,9 @@ export function matchesSync(table: ClusterTable): boolean | undefined {
   if (!sync?.body || sync.signer !== head.signer || sync.epoch !== head.epoch) return undefined;
   if (floor?.signer !== head.signer || floor.epoch !== head.epoch) return false;
   return sync.body.count === head.live && snapshotSync(liveVersions(table.records)).digest === sync.body.digest;
+}
+
+/** Whether there are records that were signed after the newest `sync`, which it can not name. */
+export function isAheadOfSync({ sync, head }: ClusterTable): boolean {
+  return sync?.signer === head.signer && sync.epoch === head.epoch && head.gen > sync.gen;
 }
