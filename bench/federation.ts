@@ -87,6 +87,8 @@ async function measure(factor: number): Promise<readonly Row[]> {
       await sleep(PROGRESS_MS, undefined, { signal });
     }
   };
+  // Before the service ends, of which it tells.
+  using _progress = { [Symbol.dispose]: () => stop.abort() };
   progress().catch((thrown: unknown) => {
     if (!signal.aborted) say(`no progress can be told: ${String(thrown)}`);
   });
