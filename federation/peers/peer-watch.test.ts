@@ -156,15 +156,16 @@ test('a peer that changes all the time is not taken for one whose records were l
   t.deepEqual(east.warnings, []);
 });
 
-test('nor is one whose digests always come after records of a later time, until it rests', async (t) => {
+test('nor is one whose digests always come after records of a later time; when it rests what is lost is found', async (t) => {
   const { bus, beats } = await clusterset();
   await using west = start('west', bus, beats, { syncMs: 100 });
   west.publisher.publish(wish(beating, service('cart')));
   await using east = start('east', bus, beats, { deaf: true, overtaken: true });
   east.publisher.publish(wish(beating));
   await until('the snapshot is whole', () => east.services().length === 1);
-  await busy(west.publisher, [service('cart'), service('lost')], 3000);
-  t.deepEqual([east.warnings, east.services()], [[], ['shop/busy', 'shop/cart']]);
+  await busy(west.publisher, [service('cart')], 3000);
+  t.deepEqual(east.warnings, []);
+  west.publisher.publish(wish(beating, service('cart'), service('lost')));
   await until('it is there', () => east.services().includes('shop/lost'));
 });
 
