@@ -30,6 +30,13 @@ test('endpoints of another cluster, which prove an identity that no client expec
   t.deepEqual(shares(plan([ECHO, local(2, { cluster: 'north' })])), ['10.1.0.2:15008 0 1'], 'clusters of one trust domain');
 });
 
+test('endpoints that clients of this cluster are to send nothing take what comes from others', (t) => {
+  const none = (n: number): Workload => local(n, { capacity: 0 });
+  const theirs = local(3, { cluster: 'north', trustDomain: 'north.example' });
+  t.deepEqual(shares(plan([ECHO, none(1), none(2), theirs])), ['10.1.0.1:15008 0 1', '10.1.0.2:15008 0 1']);
+  t.deepEqual(shares(plan([ECHO, none(1), local(2)])), ['10.1.0.2:15008 0 1'], 'unless it has others');
+});
+
 test('endpoints near the gateway are preferred where the service wants it', (t) => {
   t.deepEqual(shares(plan([{ ...ECHO, loadBalancing: { mode: 'failover', health: 'only-healthy', preferences: ['zone'] } }, local(1, { zone: 'z2' }), local(2, { zone: 'z1' })])), ['10.1.0.2:15008 0 1', '10.1.0.1:15008 1 1']);
 });

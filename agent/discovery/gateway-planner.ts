@@ -3,8 +3,8 @@ import { type CandidateDraft, finish, idOf, labelsOf, serviceLabels } from './ca
 import type { Registry } from './registry.ts';
 import { RegistryReads } from './registry-reads.ts';
 import { type PlannedRoute, waypointsOf } from './route-planner.ts';
-import { addressesToDial, DEFAULT_HBONE_PORT, type RouteSource, type Upstream, upstreamsOfGateway, upstreamsOfService } from './upstreams.ts';
-import type { Service, Workload } from './wds-address.ts';
+import { addressesToDial, DEFAULT_HBONE_PORT, type RouteSource, type Upstream, upstreamsForOthers, upstreamsOfGateway } from './upstreams.ts';
+import type { GatewayAddress, Service, Workload } from './wds-address.ts';
 
 export interface GatewayOptions {
   /** Whether other networks may reach a service. By default all but those of one namespace. */
@@ -33,18 +33,21 @@ function plan(reads: RegistryReads, gateway: RouteSource, hostname: string, port
   const labels = serviceLabels(service);
   if (!service.ports.has(port)) return { kind: 'refuse', reason: `${hostname} has no port ${port}`, service: labels };
   const waypoints = isEdge && !service.ingressUseWaypoint ? [] : waypointsOf(service);
-  const drafts = waypoints.length > 0 ? waypoints.flatMap(({ destination, weight }) => draftsOf(reads, gateway, upstreamsOfGateway(reads, gateway, destination, gateway.address, 'waypoint'), weight)) : draftsOf(reads, gateway, upstreamsOfService(reads, gateway, service, port, gateway.address, 'standard'), undefined);
+  // Never on to a further network, from where it might come back.
+  const isNear = ({ network }: Workload): boolean => network === gateway.network;
+  // Only to what takes tunnels, and proves what is expected.
+  const isEndpoint = (workload: Workload): boolean => isNear(workload) && workload.tunnel === 'hbone' && isExpectedBehind(gateway, workload);
+  const ofWaypoint = (destination: GatewayAddress): readonly Upstream[] => upstreamsOfGateway(reads, gateway, destination, gateway.address, 'waypoint').filter(({ workload }) => isNear(workload));
+  const drafts = waypoints.length > 0 ? waypoints.flatMap(({ destination, weight }) => draftsOf(reads, ofWaypoint(destination), weight)) : draftsOf(reads, upstreamsForOthers(reads, gateway, service, port, gateway.address, isEndpoint), undefined);
   if (drafts.length === 0) return { kind: 'refuse', reason: `no healthy ${waypoints.length > 0 ? 'waypoint' : 'endpoint'} for ${hostname}:${port}`, service: labels };
   return { kind: 'balance', service: labels, candidates: finish(drafts), ...NO_TRAFFIC_POLICY };
 }
 
 /** `weight` is that of a waypoint, whose upstreams share it; others have their own. */
-function draftsOf(reads: RegistryReads, gateway: RouteSource, upstreams: readonly Upstream[], weight: number | undefined): readonly CandidateDraft[] {
-  // Never on to a further network, from where it might come back; and only to what takes tunnels, and proves what is expected.
-  const near = upstreams.filter(({ workload }) => workload.network === gateway.network && (weight !== undefined || (workload.tunnel === 'hbone' && isExpectedBehind(gateway, workload))));
-  return near.flatMap((upstream): CandidateDraft[] => {
+function draftsOf(reads: RegistryReads, upstreams: readonly Upstream[], weight: number | undefined): readonly CandidateDraft[] {
+  return upstreams.flatMap((upstream): CandidateDraft[] => {
     const { workload, rank, share } = upstream;
-    const total = near.filter((other) => other.rank === rank).reduce((sum, other) => sum + other.share, 0);
+    const total = upstreams.filter((other) => other.rank === rank).reduce((sum, other) => sum + other.share, 0);
     return addressesToDial(reads, upstream).map((ip, _, ips) => ({
       candidate: opaque(idOf(workload, ip, ips), ip, weight === undefined ? DEFAULT_HBONE_PORT : upstream.port, upstream),
       order: [rank],

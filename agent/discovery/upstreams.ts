@@ -39,12 +39,28 @@ export const DEFAULT_HBONE_PORT = 15008;
 
 /** The endpoints of a service that a client may use. */
 export function upstreamsOfService(reads: RegistryReads, source: Place, service: Service, port: number, original: IpAddress, mode: UpstreamMode): readonly Upstream[] {
+  return endpointsOfService(reads, source, service, port, original, mode, hasCapacity);
+}
+
+/**
+ * The endpoints of a service for clients of other clusters: what those here are to send to each cluster is not said of them,
+ * where it says that nobody here is to use any of these.
+ */
+export function upstreamsForOthers(reads: RegistryReads, source: Place, service: Service, port: number, original: IpAddress, isMeant: (workload: Workload) => boolean): readonly Upstream[] {
+  const used = endpointsOfService(reads, source, service, port, original, 'standard', (workload) => isMeant(workload) && hasCapacity(workload));
+  return used.length > 0 ? used : endpointsOfService(reads, source, service, port, original, 'standard', isMeant).map((upstream) => ({ ...upstream, share: 1 }));
+}
+
+const hasCapacity = ({ capacity }: Workload): boolean => capacity > 0;
+
+/** The share of one without capacity is 0. */
+function endpointsOfService(reads: RegistryReads, source: Place, service: Service, port: number, original: IpAddress, mode: UpstreamMode, isMeant: (workload: Workload) => boolean): readonly Upstream[] {
   if (mode === 'standard' && !service.ports.has(port)) return [];
   const ports = new Map<Workload, number>();
   const endpoints = reads.endpointsOf(service).filter((workload) => {
     const target = targetPort(service, workload, port, mode);
     if (target !== undefined) ports.set(workload, target);
-    return target !== undefined && workload.capacity > 0 && isReachable(workload, source);
+    return target !== undefined && isMeant(workload) && isReachable(workload, source);
   });
   return rankEndpoints(source, endpoints, service.loadBalancing).map(({ endpoint, rank }) => ({ workload: endpoint, port: ports.get(endpoint) ?? port, service, original, rank, share: endpoint.capacity }));
 }

@@ -174,6 +174,16 @@ test('where a workload with a weight stands for a pod of this cluster, the pod i
   t.false(made.has('east//Pod/shop/cart-9'));
 });
 
+test('endpoints of a cluster that is to get nothing are told without capacity: clients of other networks reach them through its gateway', (t) => {
+  const objects = clusterObjects({ services: [exampleService('cart')], slices: [exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.1')])], pods: [examplePod('cart-1')] });
+  const rules = { percents: new Map([['west', 0]]), caps: new Map<string, number>() };
+  const made = addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], trafficOf: () => NO_TRAFFIC_POLICY, pods: objects.pods, nodes: [], services: localServices(objects), imports: [{ imported: exampleImport({ clusters: [part('west', endpoint('cart-1')), part('east', endpoint('cart-9', '10.2.0.9'))] }), addresses: [], rules }] });
+  const told = (name: string): Workload => fromBinary(AddressSchema, made.get(name)?.bytes ?? new Uint8Array()).type.value as Workload;
+  const [none, all] = [told('west/landbridge.dev/Share/shop/cart/cart-1'), told('east/landbridge.dev/Share/shop/cart/cart-9')];
+  t.deepEqual([none.capacity, portsOf(none)], [0, { [setHost]: ports }]);
+  t.deepEqual([all.capacity, portsOf(all)], [1_000_000, { [setHost]: ports }]);
+});
+
 test('an endpoint of a pod that is not known yet, or has no address yet, is waited for', (t) => {
   const found = resourcesOf({ services: [exampleService('cart')], slices: [exampleSlice('cart', [exampleEndpoint('late', '10.0.0.7'), exampleEndpoint('pending', '10.0.0.8')])], pods: [examplePod('pending', [])] });
   t.deepEqual([...found.keys()], [host], 'by its address alone it would be dialled without a tunnel');

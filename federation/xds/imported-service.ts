@@ -71,7 +71,8 @@ export function importedMeshService({ imported, addresses, rules: routed = NO_RU
       found.set(uid, new ImportedEndpoint(uid, endpoint, needed));
     };
     for (const endpoint of part.endpoints) {
-      const isUsed = isUsable.has(endpoint) && weight !== 0;
+      // Where clients here are to use none of this cluster's own, those of other networks use them all the same, through its gateway.
+      const isUsed = isUsable.has(endpoint) && (isOwn || weight !== 0);
       // A weight is a workload's, whatever service it is behind: one that is only for this service is of a workload of its own.
       put(weight === undefined ? 'pod' : 'share', isUsed, endpoint);
       // Its agent knows a pod by what it is itself, and is asked for the service by name.
