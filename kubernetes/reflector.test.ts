@@ -19,7 +19,10 @@ const set = (version: string, object: unknown): WatchEvent => ({ kind: 'set', ve
 const page = (version: string, items: readonly unknown[], next = ''): ListPage => ({ version, next, items });
 const status = (code: number, retryAfterMs?: number): ApiStatus => ({ code, message: '', retryAfterMs });
 
-type Step = WatchEvent | Error | 'end' | 'stay';
+type Step = WatchEvent | Error | 'end' | 'rest' | 'stay';
+
+/** Longer than a watch that has failed. */
+const REST_MS = 1100;
 
 /** Answers from lists: pages or refusals for lists; for each watch its events, and how it ends. */
 class Script implements ListAndWatch {
@@ -48,7 +51,8 @@ class Script implements ListAndWatch {
     for (const step of this.#watches.shift() ?? ['stay']) {
       if (step instanceof Error) throw step;
       if (step === 'end') return;
-      if (step !== 'stay') yield step;
+      if (step === 'rest') await new Promise((resolve) => setTimeout(resolve, REST_MS));
+      else if (step !== 'stay') yield step;
       else if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     }
   }
@@ -154,6 +158,12 @@ test('while a server is away waits are spread, and grow up to a bound', async (t
   const script = new Script([...Array.from({ length: 9 }, () => new ApiServerError('away')), page('5', [])], []);
   const { waits } = await follow(script, 11);
   t.deepEqual(waits, [1, 2, 4, 8, 16, 32, 50, 50, 50]);
+});
+
+test('a watch that breaks off after a while is no failure, one that does so at once is', async (t) => {
+  const broken = new ApiServerError('no byte came for too long');
+  t.deepEqual((await follow(new Script([page('5', [])], [['rest', broken], ['stay']]), 3)).waits, []);
+  t.is((await follow(new Script([page('5', [])], [[broken], ['stay']]), 3)).waits.length, 1);
 });
 
 test('what is known stays while the server is away', async (t) => {

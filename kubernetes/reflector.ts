@@ -94,9 +94,13 @@ export class Reflector<T> {
       } catch (thrown) {
         if (signal.aborted) return;
         if (this.#isNotOffered(thrown)) continue;
-        if (performance.now() - watchedMs >= SHORTEST_WATCH_MS) failures = 0;
+        const hasWatched = performance.now() - watchedMs >= SHORTEST_WATCH_MS;
+        if (hasWatched) failures = 0;
         const waitMs = this.#waitMs(thrown, failures++);
-        this.#log.warn({ error: LandbridgeError.from(thrown).message, retry_ms: Math.round(waitMs) }, 'watching the API server failed');
+        const told = { path: this.#what.path, error: LandbridgeError.from(thrown).message, retry_ms: Math.round(waitMs) };
+        // Of what it has seen no event of since it began, an API server says nothing at all: not even by bookmarks that the watch is alive.
+        if (hasWatched) this.#log.info(told, 'a watch of the API server broke off, and is begun again');
+        else this.#log.warn(told, 'watching the API server failed');
         await waitFor(waitMs, signal);
       }
     }
