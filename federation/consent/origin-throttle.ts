@@ -64,10 +64,6 @@ export class OriginThrottle {
     return new Map([...this.#origins].flatMap(([cluster, { waiting, lost }]) => (waiting.size === 0 ? [] : [[cluster, { waiting: waiting.size, lost }]])));
   }
 
-  waitsFor(cluster: string): boolean {
-    return (this.#origins.get(cluster)?.waiting.size ?? 0) > 0;
-  }
-
   /** All that was there at the beginning was read. */
   settle(): void {
     this.#isFirst = false;

@@ -32,11 +32,6 @@ export class ThrottledIntake {
     return this.#throttle.throttled;
   }
 
-  /** Whether records of the cluster wait here. */
-  waitsFor(cluster: string): boolean {
-    return this.#throttle.waitsFor(cluster);
-  }
-
   offer(event: BusEvent): void {
     if (event.kind === 'current') this.#throttle.settle();
     // Member records are the founder's, and what is believed of the others follows from them.

@@ -368,7 +368,7 @@ export class Membership {
       bus,
       publisher,
       peers: () => session.peers,
-      isBehind: (name) => queue.waitsFor(name) || intake.waitsFor(name),
+      isBehind: (name) => queue.waitsFor(name) || intake.throttled.has(name),
       take: (key, value) => intake.offer({ kind: 'entry', key, value, revision: 0 }),
       leadership,
       times: this.#options.peers?.times ?? DEFAULT_TIMES,

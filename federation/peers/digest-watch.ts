@@ -34,7 +34,7 @@ export interface DigestStep {
 
 /**
  * `agrees` has each peer of which it can be said, and undefined of one of which it can not at this moment, since records of it
- * are about to be looked at: with it no difference begins or ends. `nowMs` by a clock that does not go back.
+ * are about to be looked at or are newer than its newest `sync`: with it no difference begins or ends. `nowMs` by a clock that does not go back.
  */
 export function nextDifferences(differences: Differences, agrees: ReadonlyMap<string, boolean | undefined>, nowMs: number, times: DigestTimes): DigestStep {
   const next = new Map<string, Difference>();
