@@ -5,6 +5,7 @@ import type { Image, Layer } from './image-archive.ts';
 import { PAUSE_IMAGE } from './kubernetes-config.ts';
 import { makeLayer, treeEntries } from './layers.ts';
 import { REPOSITORY } from './paths.ts';
+import { BUNDLED_FILES } from './program-bundles.ts';
 import { run } from './run.ts';
 import type { TarEntry } from './tar.ts';
 import { toolPath } from './tools.ts';
@@ -19,7 +20,7 @@ export const PRODUCT_REPOSITORY = 'lab.local/landbridge';
 const PRODUCT_FOLDERS = ['cli', 'core', 'federation', 'kubernetes', 'wire'];
 /** What is made besides: BPF programs, a file of each program, and the agent's CNI plugin. */
 const BUILDS = ['ebpf/build.ts', 'lab/program-bundles.ts', 'agent/cni/build.ts'];
-const BUILT_FILES = /^(dist\/(agent|data-thread-main|readiness-probe|federation)\.cjs(\.map)?|dist\/landbridge-cni|ebpf\/dist\/(capture|acceleration)\.bpf\.o)$/;
+const BUILT_FILES: ReadonlySet<string> = new Set([...BUNDLED_FILES.flatMap((file) => [`dist/${file}`, `dist/${file}.map`]), 'dist/landbridge-cni', 'ebpf/dist/capture.bpf.o', 'ebpf/dist/acceleration.bpf.o']);
 const APPLETS = ['sh', 'ls', 'cat', 'ps', 'ip', 'wget', 'nslookup', 'nc', 'env', 'grep', 'head', 'tail', 'sleep', 'kill', 'id', 'hostname', 'mount', 'stat', 'find', 'top', 'vi', 'ping', 'netstat', 'df', 'du', 'mkdir', 'rm'];
 const PRODUCT_ENVIRONMENT = { PATH: '/usr/local/bin:/bin', NODE_ENV: 'production' };
 
@@ -121,7 +122,7 @@ export function productEntries(): TarEntry[] {
   const links = readdirSync(path.join(modules, '@landbridge'))
     .map((name) => ({ name: `@landbridge/${name}`, target: path.relative(REPOSITORY, realpathSync(path.join(modules, '@landbridge', name))) }))
     .filter(({ target }) => PRODUCT_FOLDERS.includes(target));
-  const built = ['dist', 'ebpf/dist'].flatMap((folder) => treeEntries(path.join(REPOSITORY, folder), folder, () => false)).filter((entry) => BUILT_FILES.test(entry.path));
+  const built = ['dist', 'ebpf/dist'].flatMap((folder) => treeEntries(path.join(REPOSITORY, folder), folder, () => false)).filter((entry) => BUILT_FILES.has(entry.path));
   return [
     ...built.map((entry) => ({ ...entry, path: `app/${entry.path}` })),
     ...PRODUCT_FOLDERS.flatMap((folder) => treeEntries(path.join(REPOSITORY, folder), `app/${folder}`, unused)),

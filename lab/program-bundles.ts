@@ -7,12 +7,14 @@ import { REPOSITORY } from './paths.ts';
 /** One folder below the root, as packages are: what they find by the place of their files is found from there too. */
 const OUTPUT = path.join(REPOSITORY, 'dist');
 
-/** Sources by the files that are made of them; both are paths, the former below the folder that they lie in. */
+/** Paths of sources, by the names of the files that are made of them. */
 type Entries = Readonly<Record<string, string>>;
 
 /** The agent finds the second one by the first one's place and ending. */
 const AGENT: Entries = { 'agent.cjs': 'agent/main.ts', 'data-thread-main.cjs': 'agent/proxy/data-thread-main.ts', 'readiness-probe.cjs': 'agent/readiness-probe.ts' };
 const FEDERATION: Entries = { 'federation.cjs': 'federation/main.ts' };
+/** Each has a map beside it. */
+export const BUNDLED_FILES: readonly string[] = Object.keys({ ...AGENT, ...FEDERATION });
 /**
  * koffi finds its library beside itself; grpc-js asks for the loader only where somebody serves its own statistics; clients of
  * all APIs are loaded only where somebody names a kubeconfig, and would be in memory with the rest of the file.
