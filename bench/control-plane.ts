@@ -16,6 +16,7 @@ const [base = 10_000, ...times] = positionals.map(Number);
 const CHANGES = { perSecond: 200, count: 2000 };
 const PART_MS = options.kubernetes ? 1_800_000 : 600_000;
 const SETTLE_MS = 3000;
+const SERVICE = asInTheImage('bench/control-plane/service.ts');
 
 interface Report {
   readonly what: string;
@@ -31,7 +32,7 @@ async function measure(services: number): Promise<readonly string[]> {
   const signal = AbortSignal.timeout(PART_MS);
   using objects = new BenchProcess(options.kubernetes ? 'kubernetes-server.ts' : 'object-server.ts', [String(services)]);
   const { server, roots } = await objects.next<{ server: string; roots: string }>(signal);
-  using service = new BenchProcess(asInTheImage('bench/control-plane/service.ts'), [server, roots, String(services * (PODS_PER_SERVICE + 1))], asInTheChart(services / 10_000));
+  using service = new BenchProcess(SERVICE, [server, roots, String(services * (PODS_PER_SERVICE + 1))], asInTheChart(services / 10_000));
   const { port, roots: serviceRoots } = await service.next<{ port: number; roots: string }>(signal);
   const synced = await service.next<Report>(signal);
   await sleep(SETTLE_MS, undefined, { signal });

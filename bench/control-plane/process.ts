@@ -17,7 +17,7 @@ export const asInTheChart = (times: number, ...more: readonly string[]): NodeSet
 
 /** The file that a program of the benchmark is as one of images is; `source` is a path from the repository. */
 export function asInTheImage(source: string): string {
-  const file = `bench-${path.basename(source, '.ts')}.cjs`;
+  const file = `${source.replace(/\.ts$/, '').replaceAll('/', '-')}.cjs`;
   return path.join(bundle({ [file]: source }), file);
 }
 
