@@ -82,6 +82,29 @@ async function clusterset(): Promise<{ readonly bus: MemoryBus; readonly beats: 
   return { bus, beats: new MemoryBeats() };
 }
 
+interface Pair extends AsyncDisposable {
+  readonly west: Running;
+  readonly east: Running;
+}
+
+/** East has all that west exports. */
+async function whole(ofWest: StartOptions, ofEast: StartOptions): Promise<Pair> {
+  const { bus, beats } = await clusterset();
+  const west = start('west', bus, beats, ofWest);
+  west.publisher.publish(wish(beating, service('cart')));
+  const east = start('east', bus, beats, ofEast);
+  east.publisher.publish(wish(beating));
+  await until('the snapshot is whole', () => east.services().length === 1);
+  return {
+    west,
+    east,
+    async [Symbol.asyncDispose]() {
+      await east[Symbol.asyncDispose]();
+      await west[Symbol.asyncDispose]();
+    },
+  };
+}
+
 test('clusters hear each other, and one that ends is Stale to the other, which goes on hearing itself', async (t) => {
   const { bus, beats } = await clusterset();
   await using east = start('east', bus, beats);
@@ -110,24 +133,16 @@ test('one that is cut off knows it, and judges nobody', async (t) => {
 });
 
 test('a record that did not arrive is found by the digest, and read again', async (t) => {
-  const { bus, beats } = await clusterset();
-  await using west = start('west', bus, beats);
-  west.publisher.publish(wish(beating, service('cart')));
-  await using east = start('east', bus, beats, { deaf: true });
-  east.publisher.publish(wish(beating));
-  await until('the snapshot is whole', () => east.services().length === 1);
+  await using pair = await whole({}, { deaf: true });
+  const { west, east } = pair;
   west.publisher.publish(wish(beating, service('cart'), service('lost')));
   await until('it is there', () => east.services().includes('shop/lost'));
   t.pass();
 });
 
 test('while records of it are about to be looked at, nobody takes them for lost', async (t) => {
-  const { bus, beats } = await clusterset();
-  await using west = start('west', bus, beats);
-  west.publisher.publish(wish(beating, service('cart')));
-  await using east = start('east', bus, beats, { deaf: true });
-  east.publisher.publish(wish(beating));
-  await until('the snapshot is whole', () => east.services().length === 1);
+  await using pair = await whole({}, { deaf: true });
+  const { west, east } = pair;
   east.isBehind = true;
   west.publisher.publish(wish(beating, service('cart'), service('lost')));
   await sleep(2000);
@@ -157,12 +172,8 @@ test('a peer that changes all the time is not taken for one whose records were l
 });
 
 test('nor is one whose digests always come after records of a later time; when it rests what is lost is found', async (t) => {
-  const { bus, beats } = await clusterset();
-  await using west = start('west', bus, beats, { syncMs: 100 });
-  west.publisher.publish(wish(beating, service('cart')));
-  await using east = start('east', bus, beats, { deaf: true, overtaken: true });
-  east.publisher.publish(wish(beating));
-  await until('the snapshot is whole', () => east.services().length === 1);
+  await using pair = await whole({ syncMs: 100 }, { deaf: true, overtaken: true });
+  const { west, east } = pair;
   await busy(west.publisher, [service('cart')], 3000);
   t.deepEqual(east.warnings, []);
   west.publisher.publish(wish(beating, service('cart'), service('lost')));
@@ -170,12 +181,8 @@ test('nor is one whose digests always come after records of a later time; when i
 });
 
 test('a record that did not arrive is found while others change all the time', async (t) => {
-  const { bus, beats } = await clusterset();
-  await using west = start('west', bus, beats, { syncMs: 100 });
-  west.publisher.publish(wish(beating, service('cart')));
-  await using east = start('east', bus, beats, { deaf: true });
-  east.publisher.publish(wish(beating));
-  await until('the snapshot is whole', () => east.services().length === 1);
+  await using pair = await whole({ syncMs: 100 }, { deaf: true });
+  const { west, east } = pair;
   const changing = busy(west.publisher, [service('cart'), service('lost')], 4000);
   await until('it is there', () => east.services().includes('shop/lost'));
   await changing;

@@ -162,11 +162,17 @@ test('an endpoint of another cluster that is not ready serves nothing: its agent
   t.deepEqual([portsOf(workload), restingPortsOf(workload)], [{}, {}]);
 });
 
-test('where a workload with a weight stands for a pod of this cluster, the pod itself keeps the ports of the import', (t) => {
+/** Of an import with an endpoint of this cluster, which a route gives so many percent, and one of another. */
+function routed(percent: number) {
   const objects = clusterObjects({ services: [exampleService('cart')], slices: [exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.1')])], pods: [examplePod('cart-1')] });
-  const rules = { percents: new Map([['west', 50]]), caps: new Map<string, number>() };
+  const rules = { percents: new Map([['west', percent]]), caps: new Map<string, number>() };
   const made = addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], trafficOf: () => NO_TRAFFIC_POLICY, pods: objects.pods, nodes: [], services: localServices(objects), imports: [{ imported: exampleImport({ clusters: [part('west', endpoint('cart-1')), part('east', endpoint('cart-9', '10.2.0.9'))] }), addresses: [], rules }] });
   const told = (name: string): Workload => fromBinary(AddressSchema, made.get(name)?.bytes ?? new Uint8Array()).type.value as Workload;
+  return { made, told };
+}
+
+test('where a workload with a weight stands for a pod of this cluster, the pod itself keeps the ports of the import', (t) => {
+  const { made, told } = routed(50);
   const pod = told('west//Pod/shop/cart-1');
   t.deepEqual([portsOf(pod), restingPortsOf(pod)], [{ [host]: ports }, { [setHost]: ports }]);
   const share = told('west/landbridge.dev/Share/shop/cart/cart-1');
@@ -175,10 +181,7 @@ test('where a workload with a weight stands for a pod of this cluster, the pod i
 });
 
 test('endpoints of a cluster that is to get nothing are told without capacity: clients of other networks reach them through its gateway', (t) => {
-  const objects = clusterObjects({ services: [exampleService('cart')], slices: [exampleSlice('cart', [exampleEndpoint('cart-1', '10.0.0.1')])], pods: [examplePod('cart-1')] });
-  const rules = { percents: new Map([['west', 0]]), caps: new Map<string, number>() };
-  const made = addressResources({ cluster: 'west', trustDomain: 'w', network: '', domain: 'cluster.local', policiesOf: () => [], trafficOf: () => NO_TRAFFIC_POLICY, pods: objects.pods, nodes: [], services: localServices(objects), imports: [{ imported: exampleImport({ clusters: [part('west', endpoint('cart-1')), part('east', endpoint('cart-9', '10.2.0.9'))] }), addresses: [], rules }] });
-  const told = (name: string): Workload => fromBinary(AddressSchema, made.get(name)?.bytes ?? new Uint8Array()).type.value as Workload;
+  const { told } = routed(0);
   const [none, all] = [told('west/landbridge.dev/Share/shop/cart/cart-1'), told('east/landbridge.dev/Share/shop/cart/cart-9')];
   t.deepEqual([none.capacity, portsOf(none)], [0, { [setHost]: ports }]);
   t.deepEqual([all.capacity, portsOf(all)], [1_000_000, { [setHost]: ports }]);

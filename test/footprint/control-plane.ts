@@ -95,8 +95,9 @@ async function serveApi(request: IncomingMessage, response: ServerResponse): Pro
     response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
     if (!isPods) return;
     const since = Number(url.searchParams.get('resourceVersion') ?? version);
-    for (const event of events) if (event.version > since && event.node === nodeIn(url)) response.write(event.line);
-    watchers.set(response, nodeIn(url));
+    const node = nodeIn(url);
+    for (const event of events) if (event.version > since && event.node === node) response.write(event.line);
+    watchers.set(response, node);
     response.once('close', () => watchers.delete(response));
     return;
   }
