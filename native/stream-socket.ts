@@ -86,12 +86,18 @@ export const close = (fd: number): number => callClose(fd) as number;
 const ON = Buffer.from([1, 0, 0, 0]);
 export const setNoDelay = (fd: number): number => callSetOption(fd, IPPROTO_TCP, TCP_NODELAY, ON, 4) as number;
 
-/** struct linger {1, 0}: close() then sends RST, so that half a message does not look like a whole one. */
-const RESET = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+/** struct linger: at {1, 0} whatever closes the last descriptor, the end of the process too, sends RST. */
+const LINGER = { reset: Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]), none: Buffer.alloc(8) };
+
+/**
+ * Whether a connection is to be reset when it is closed by nobody's will, so that half a message does not look like a
+ * whole one: the kernel sends FIN for a process that is gone (socket(7), SO_LINGER). What is unsent is lost with a reset.
+ */
+export const setResetOnClose = (fd: number, resets: boolean): number => callSetOption(fd, SOL_SOCKET, SO_LINGER, resets ? LINGER.reset : LINGER.none, 8) as number;
 
 /** Closes a connection by RST. */
 export function closeByReset(fd: number): void {
-  callSetOption(fd, SOL_SOCKET, SO_LINGER, RESET, RESET.length);
+  setResetOnClose(fd, true);
   callClose(fd);
 }
 

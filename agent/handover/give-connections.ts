@@ -3,8 +3,8 @@ import { waitFor } from '@landbridge/core/retry-delay.ts';
 import { close } from '@landbridge/native/stream-socket.ts';
 import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
 import { beginGiving, type Fate, given, type GiverEvent, type GiverOutcome, type GiverState } from './giver-protocol.ts';
-import { CONNECTIONS_PER_BATCH, HANDOVER_FORMATS, type HandedBatch, type HandoverSource, machineMs, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type Staying } from './handed-batch.ts';
-import type { HandoverPacket } from './handover-packet.ts';
+import { CONNECTIONS_PER_BATCH, HANDOVER_FORMATS, type HandedBatch, type HandoverSource, machineMs, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type Staying, type Taker } from './handed-batch.ts';
+import { type HandoverPacket, HELLO } from './handover-packet.ts';
 import { closeInbox, hear, lastOf, sendPacket } from './handover-channel.ts';
 
 /** For the successor's greeting; it may be busy with its pods. */
@@ -67,8 +67,8 @@ class Giver {
   readonly #socket: SeqpacketSocket;
   readonly #source: HandoverSource;
   readonly #options: GivingOptions;
-  /** Of one batch, as the successor says. */
-  #sockets = MAX_PACKET_SOCKETS;
+  /** As it says itself. */
+  #taker: Taker = { sockets: MAX_PACKET_SOCKETS, resets: false };
   #held: Held | undefined;
   #batches = 0;
   #connections = 0;
@@ -109,7 +109,7 @@ class Giver {
   async #perform(state: Exclude<GiverState, { readonly kind: 'ended' }>): Promise<GiverEvent> {
     switch (state.kind) {
       case 'greeting': {
-        const sent = sendPacket(this.#socket.descriptor, { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS, rehearses: true });
+        const sent = sendPacket(this.#socket.descriptor, HELLO);
         // Nothing stands still yet.
         return sent.kind === 'passed' ? await this.#hear(GREETING_MS, this.#options.signal) : { kind: 'gone' };
       }
@@ -146,14 +146,14 @@ class Giver {
   async #hear(milliseconds: number, signal?: AbortSignal): Promise<GiverEvent> {
     const deadline = AbortSignal.timeout(milliseconds);
     const heard = await hear(this.#socket, signal === undefined ? deadline : AbortSignal.any([signal, deadline]));
-    if (heard.kind === 'packet' && heard.packet.kind === 'hello') this.#sockets = heard.packet.sockets;
+    if (heard.kind === 'packet' && heard.packet.kind === 'hello') this.#taker = { sockets: Math.min(heard.packet.sockets, MAX_BATCH_SOCKETS), resets: heard.packet.resets };
     return heard.kind === 'nonsense' ? { kind: 'nonsense' } : heard;
   }
 
   async #rehearse(): Promise<GiverEvent> {
     if (this.#options.signal.aborted) return { kind: 'none-left' };
     try {
-      const batch = await this.#source.rehearse(this.#mostSockets);
+      const batch = await this.#source.rehearse(this.#taker.sockets);
       if (batch === undefined) return { kind: 'none-left' };
       const { connections, bytes, fds } = batch;
       return this.#sendBatch(batch, { kind: 'rehearsal', connections, bytes, sockets: fds.length });
@@ -162,14 +162,10 @@ class Giver {
     }
   }
 
-  get #mostSockets(): number {
-    return Math.min(this.#sockets, MAX_BATCH_SOCKETS);
-  }
-
   async #ask(): Promise<GiverEvent> {
     if (this.#options.signal.aborted) return { kind: 'none-left' };
     try {
-      const next = await this.#source.next(CONNECTIONS_PER_BATCH, this.#mostSockets);
+      const next = await this.#source.next(CONNECTIONS_PER_BATCH, this.#taker);
       if (next.kind === 'batch') this.#held = { batch: next.batch, tunnels: next.tunnels, frozenAtMs: next.frozenAtMs };
       return { kind: next.kind === 'later' && this.#options.patience?.aborted === true ? 'none-left' : next.kind };
     } catch (thrown) {

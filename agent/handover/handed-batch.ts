@@ -64,6 +64,14 @@ export type NextBatch =
   /** Nothing of what is left will ever move. */
   | { readonly kind: 'none-left' };
 
+/** What is to be known of who takes. */
+export interface Taker {
+  /** Of one batch. */
+  readonly sockets: number;
+  /** Whether it knows of sockets that are reset when they are closed, and ends those in order that it ends. */
+  readonly resets: boolean;
+}
+
 /** Connections that stay, by reason. */
 export type Staying = Readonly<Partial<Record<StayReason, number>>>;
 
@@ -80,8 +88,8 @@ export interface HandoverSource {
    * @throws LandbridgeError once the data plane has ended
    */
   rehearse(sockets: number): Promise<HandedBatch | undefined>;
-  /** Takes up to `limit` connections out of the data path; a tunnel goes with all of its own, however many, up to `sockets`. @throws LandbridgeError once the data plane has ended, or where there is no memory for it */
-  next(limit: number, sockets: number): Promise<NextBatch>;
+  /** Takes up to `limit` connections out of the data path; a tunnel goes with all of its own, however many, up to the sockets that the taker takes. @throws LandbridgeError once the data plane has ended, or where there is no memory for it */
+  next(limit: number, taker: Taker): Promise<NextBatch>;
   /**
    * The new process has them: closes the copies of their sockets without a word to their peers, and erases their keys, before
    * anything that is asked of this source from now on. @throws LandbridgeError once the data plane has ended

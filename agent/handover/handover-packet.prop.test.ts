@@ -5,7 +5,7 @@ import { encodeHandoverPacket, type HandoverPacket, MAX_HANDOVER_PACKET_BYTES, p
 
 const number = fc.integer({ min: 0, max: 0xffffffff });
 const packets: fc.Arbitrary<HandoverPacket> = fc.oneof(
-  fc.record({ kind: fc.constant('hello' as const), formats: fc.array(number, { minLength: 1, maxLength: 16 }), sockets: number, rehearses: fc.boolean() }),
+  fc.record({ kind: fc.constant('hello' as const), formats: fc.array(number, { minLength: 1, maxLength: 16 }), sockets: number, rehearses: fc.boolean(), resets: fc.boolean() }),
   fc.record({ kind: fc.constant('sockets' as const), count: number }),
   fc.record({ kind: fc.constant('batch' as const), number, connections: number, bytes: number, sockets: number, frozenAtMs: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }) }),
   fc.record({ kind: fc.constant('rehearsal' as const), connections: number, bytes: number, sockets: number }),
@@ -32,7 +32,7 @@ test('a packet that is cut short is not read as another one', (t) => {
       const parsed = parseHandoverPacket(kept);
       const missing = bytes.length - kept.length;
       // That is what earlier versions say.
-      if (packet.kind === 'hello' && missing <= 8) t.deepEqual(parsed, { ok: true, value: { ...packet, rehearses: false, ...(missing > 4 ? { sockets: MAX_PACKET_SOCKETS } : {}) } });
+      if (packet.kind === 'hello' && missing <= 12) t.deepEqual(parsed, { ok: true, value: { ...packet, resets: false, ...(missing > 4 ? { rehearses: false } : {}), ...(missing > 8 ? { sockets: MAX_PACKET_SOCKETS } : {}) } });
       else if (packet.kind === 'batch' && missing <= 8) t.deepEqual(parsed, { ok: true, value: { ...packet, frozenAtMs: undefined } });
       else t.false(parsed.ok);
     }),

@@ -3,11 +3,11 @@
  * A reader takes what it knows of a packet and leaves what follows, so that later versions may say more.
  */
 import { err, ok, type Result } from '@landbridge/core/result.ts';
-import { MAX_PACKET_SOCKETS } from './handed-batch.ts';
+import { HANDOVER_FORMATS, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS } from './handed-batch.ts';
 
 export type HandoverPacket =
-  /** First, from both: the formats of batches that the sender reads; of who gives, the first one is what it writes. And how many sockets of one batch it takes, and whether it rehearses. */
-  | { readonly kind: 'hello'; readonly formats: readonly number[]; readonly sockets: number; readonly rehearses: boolean }
+  /** First, from both: the formats of batches that the sender reads; of who gives, the first one is what it writes. And how many sockets of one batch it takes, whether it rehearses, and whether it knows of sockets that are reset when they are closed (SO_LINGER). */
+  | { readonly kind: 'hello'; readonly formats: readonly number[]; readonly sockets: number; readonly rehearses: boolean; readonly resets: boolean }
   /** With as many descriptors: sockets of the next batch, which one packet has no room for. */
   | { readonly kind: 'sockets'; readonly count: number }
   /** With descriptors: sealed memory of `bytes` bytes, then those of the `sockets` sockets that have not come before. `frozenAtMs`: since when its connections stand still, of CLOCK_MONOTONIC; undefined where that is not said. */
@@ -27,6 +27,9 @@ export type HandoverPacket =
   | { readonly kind: 'bye' };
 
 type Kind = HandoverPacket['kind'];
+
+/** What this version says first. */
+export const HELLO: Extract<HandoverPacket, { readonly kind: 'hello' }> = { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS, rehearses: true, resets: true };
 
 const MAGIC = 0x3148424c; // "LBH1"
 const KINDS: readonly Kind[] = ['hello', 'batch', 'take', 'refuse', 'abort', 'done', 'bye', 'sockets', 'rehearsal', 'rehearsed'];
@@ -50,7 +53,7 @@ export function encodeHandoverPacket(packet: HandoverPacket): Buffer {
 function bodyOf(packet: HandoverPacket): readonly Buffer[] {
   switch (packet.kind) {
     case 'hello':
-      return [Buffer.from([packet.formats.length]), numbers([...packet.formats, packet.sockets, Number(packet.rehearses)])];
+      return [Buffer.from([packet.formats.length]), numbers([...packet.formats, packet.sockets, Number(packet.rehearses), Number(packet.resets)])];
     case 'sockets':
       return [numbers([packet.count])];
     case 'batch':
@@ -104,8 +107,8 @@ export function parseHandoverPacket(bytes: Buffer): Result<HandoverPacket> {
       if (count === 0 || count > MAX_FORMATS) return err(`a greeting with ${count} formats`);
       if (body.length < 1 + count * NUMBER_BYTES) return tooShort;
       const said = (index: number): number | undefined => (body.length < 1 + (index + 1) * NUMBER_BYTES ? undefined : body.readUInt32LE(1 + index * NUMBER_BYTES));
-      // Earlier versions say neither.
-      return ok({ kind, formats: Array.from({ length: count }, (_, i) => said(i) as number), sockets: said(count) ?? MAX_PACKET_SOCKETS, rehearses: said(count + 1) === 1 });
+      // Earlier versions say less.
+      return ok({ kind, formats: Array.from({ length: count }, (_, i) => said(i) as number), sockets: said(count) ?? MAX_PACKET_SOCKETS, rehearses: said(count + 1) === 1, resets: said(count + 2) === 1 });
     }
     case 'sockets':
       return body.length < NUMBER_BYTES ? tooShort : ok({ kind, count: number(0) });

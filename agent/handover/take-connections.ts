@@ -1,8 +1,9 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import type { FileDescriptor } from '@landbridge/native/libc.ts';
 import type { SeqpacketSocket } from '@landbridge/native/seqpacket.ts';
-import { HANDOVER_FORMATS, type HandedBatch, type HandoverSink, MAX_BATCH_SOCKETS, type PreparedBatch } from './handed-batch.ts';
+import { type HandedBatch, type HandoverSink, MAX_BATCH_SOCKETS, type PreparedBatch } from './handed-batch.ts';
 import { hear, sendPacket } from './handover-channel.ts';
+import { HELLO } from './handover-packet.ts';
 import { beginTaking, taken, type TakerEvent, type TakerOutcome, type TakerState } from './taker-protocol.ts';
 
 const GREETING_MS = 2000;
@@ -84,7 +85,7 @@ class Taker {
   async #perform(state: Exclude<TakerState, { readonly kind: 'ended' }>): Promise<TakerEvent> {
     switch (state.kind) {
       case 'greeting':
-        sendPacket(this.#socket.descriptor, { kind: 'hello', formats: HANDOVER_FORMATS, sockets: MAX_BATCH_SOCKETS, rehearses: true });
+        sendPacket(this.#socket.descriptor, HELLO);
         return await this.#hear(AbortSignal.timeout(GREETING_MS));
       case 'waiting':
         return await this.#hear(AbortSignal.any([this.#options.signal, AbortSignal.timeout(SILENCE_MS)]));

@@ -31,7 +31,7 @@ export interface World {
 }
 
 const FORMAT = 1;
-const hello: HandoverPacket = { kind: 'hello', formats: [FORMAT], sockets: 1, rehearses: true };
+const hello: HandoverPacket = { kind: 'hello', formats: [FORMAT], sockets: 1, rehearses: true, resets: true };
 const rehearsal: HandoverPacket = { kind: 'rehearsal', connections: 1, bytes: 1, sockets: 1 };
 
 export function newWorld(batches: number, patience: number): World {

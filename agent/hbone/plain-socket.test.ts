@@ -159,6 +159,48 @@ test('a dial that is refused fails, and one that is given up too', async (t) => 
   socket.close(true);
 });
 
+/** Joined, with a byte on its way to the server and one back. */
+async function joined(bench: Bench): Promise<{ readonly pair: RelayPair; readonly sides: readonly [Socket, Socket]; readonly sockets: readonly [PlainSocket, PlainSocket]; readonly ends: readonly (string | undefined)[] }> {
+  const sides: Socket[] = [];
+  const { port } = await bench.server((socket) => void sides.push(socket.once('data', () => socket.write('y'))));
+  const { socket, application } = await bench.accepted();
+  const server = bench.dialled(port);
+  const pair = new RelayPair(bench.loop, socket, server, () => {});
+  socket.owner = server.owner = pair;
+  pair.run();
+  application.write('x');
+  const ends: (string | undefined)[] = [undefined, undefined];
+  await Promise.all([once(application, 'data'), bench.until(() => application.bytesRead === 1)]);
+  const both = [application, sides[0] as Socket] as const;
+  for (const [i, side] of both.entries()) side.on('error', ({ code }: NodeJS.ErrnoException) => (ends[i] = code)).on('end', () => (ends[i] ??= 'end'));
+  return { pair, sides: both, sockets: [socket, server], ends };
+}
+
+test('a connection that nobody has any more is a reset for both sides, though nothing was unread', async (t) => {
+  await using bench = new Bench();
+  const { sockets, ends } = await joined(bench);
+  for (const socket of sockets) socket.freeze();
+  for (const socket of sockets) socket.leave();
+  await bench.until(() => ends.every((end) => end !== undefined));
+  t.deepEqual(ends, ['ECONNRESET', 'ECONNRESET']);
+});
+
+test('a side that has ended and reads late gets all that the other one sent before it ended', async (t) => {
+  await using bench = new Bench();
+  const { sides: [application, server], sockets: [socket] } = await joined(bench);
+  application.pause();
+  const sent = randomBytes(700_000);
+  server.end(sent);
+  application.end();
+  await bench.until(() => socket.isClosed);
+  const got: Buffer[] = [];
+  let end: string | undefined;
+  application.on('data', (chunk: Buffer) => got.push(chunk)).on('end', () => (end = 'end')).on('error', ({ code }: NodeJS.ErrnoException) => (end = code)).resume();
+  await bench.until(() => end !== undefined);
+  t.is(end, 'end');
+  t.true(Buffer.concat(got).equals(sent));
+});
+
 test('a cut is a reset for both sides', async (t) => {
   await using bench = new Bench();
   const errors: (string | undefined)[] = [];

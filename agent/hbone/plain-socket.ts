@@ -1,4 +1,4 @@
-import { close, closeByReset, EAGAIN, ECONNRESET, hasArrived, lastErrno, receive, send, shutdownWrite, takeError } from '@landbridge/native/stream-socket.ts';
+import { close, closeByReset, EAGAIN, ECONNRESET, hasArrived, lastErrno, receive, send, setResetOnClose, shutdownWrite, takeError } from '@landbridge/native/stream-socket.ts';
 import { errnoOf } from '@landbridge/native/errno.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { Event, type EventHandler, type EventLoop } from './event-loop.ts';
@@ -19,7 +19,10 @@ export interface PlainSocketState {
   readonly hasPeerEnded: boolean;
 }
 
-/** An application's connection: accepted from it or dialled to it. */
+/**
+ * An application's connection: accepted from it or dialled to it. From when it is connected until it is ended in order it is
+ * reset if this process dies: what the process had read for it and not sent would be missing without an error.
+ */
 export class PlainSocket implements Near, EventHandler {
   readonly #loop: EventLoop;
   readonly fd: number;
@@ -44,6 +47,7 @@ export class PlainSocket implements Near, EventHandler {
     this.fd = fd;
     this.isConnected = this.#mayPush = state !== 'connecting';
     if (typeof state === 'string') {
+      if (this.isConnected) setResetOnClose(fd, true);
       loop.add(fd, 'stream', this);
       return;
     }
@@ -53,7 +57,11 @@ export class PlainSocket implements Near, EventHandler {
     this.#hasPeerEnded = state.hasPeerEnded;
   }
 
-  /** Neither reads nor writes any more, nor hears of anything. */
+  #resetIfLost(resets: boolean): void {
+    if (!this.#isEnded) setResetOnClose(this.fd, resets);
+  }
+
+  /** Neither reads nor writes any more, nor hears of anything. It is reset still if all die who have it. */
   freeze(): void {
     this.#loop.remove(this.fd);
   }
@@ -61,6 +69,7 @@ export class PlainSocket implements Near, EventHandler {
   /** Goes on, or begins to: what is there to read or write is told as an event. */
   thaw(): void {
     this.mayPull = this.#mayPush = true;
+    this.#resetIfLost(true);
     this.#loop.add(this.fd, 'stream', this);
   }
 
@@ -97,7 +106,10 @@ export class PlainSocket implements Near, EventHandler {
     if ((events & Event.ERROR) !== 0) this.#fail(takeError(this.fd));
     else if ((events & (Event.OUT | Event.HANG_UP)) !== 0) {
       // A dial that goes on reports HANG_UP before it has begun.
-      if (!this.isConnected && (events & Event.OUT) !== 0) this.isConnected = true;
+      if (!this.isConnected && (events & Event.OUT) !== 0) {
+        this.isConnected = true;
+        this.#resetIfLost(true);
+      }
       if (this.isConnected) this.#mayPush = true;
       if (this.#queue.size > 0 || this.#isEnding) this.#flush();
     }
@@ -153,6 +165,7 @@ export class PlainSocket implements Near, EventHandler {
       if (!result) this.#mayPush = false;
     }
     if (this.#isEnding && !this.#isEnded && this.#queue.size === 0) {
+      this.#resetIfLost(false);
       this.#isEnded = true;
       shutdownWrite(this.fd);
     }
@@ -174,8 +187,12 @@ export class PlainSocket implements Near, EventHandler {
     this.isClosed = true;
     this.owner = undefined;
     this.#queue.clear();
-    if (!reset) return this.#isEnded && !this.#hasPeerEnded ? this.#loop.closeAfterPeer(this.fd) : this.#loop.close(this.fd);
-    this.#loop.remove(this.fd);
-    closeByReset(this.fd);
+    if (reset) {
+      this.#loop.remove(this.fd);
+      return closeByReset(this.fd);
+    }
+    this.#resetIfLost(false);
+    if (this.#isEnded && !this.#hasPeerEnded) this.#loop.closeAfterPeer(this.fd);
+    else this.#loop.close(this.fd);
   }
 }

@@ -121,7 +121,7 @@ export class DataThread {
       case 'handover-rehearse':
         return this.#tellHandover(message.id, this.#handover.rehearse(message.sockets));
       case 'handover-next':
-        return this.#tellHandover(message.id, this.#handover.next(message.limit, message.sockets));
+        return this.#tellHandover(message.id, this.#handover.next(message.limit, message.taker));
       case 'handover-count':
         return this.#tellHandover(message.id, { kind: 'staying', staying: this.#handover.staying() });
       case 'handover-commit':

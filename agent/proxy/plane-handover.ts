@@ -1,6 +1,6 @@
 /** A hand-over as the main thread sees it: the batches of all data threads, one after the other. */
 import { LandbridgeError } from '@landbridge/core/errors.ts';
-import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, Prepared, PreparedBatch, Staying, StayReason, Taken, TakeWord } from '../handover/handed-batch.ts';
+import type { HandedBatch, HandoverSink, HandoverSource, NextBatch, Prepared, PreparedBatch, Staying, StayReason, Taken, Taker, TakeWord } from '../handover/handed-batch.ts';
 import type { DataPlane, Urgency } from './data-plane.ts';
 import type { HandoverOutcome, ToThread } from './thread-messages.ts';
 
@@ -46,11 +46,11 @@ export class PlaneSource implements HandoverSource {
     return undefined;
   }
 
-  async next(limit: number, sockets: number): Promise<NextBatch> {
+  async next(limit: number, taker: Taker): Promise<NextBatch> {
     let isAnyUnsettled = false;
     for (let i = 0; i < this.#plane.threads; i++) {
       const thread = (this.#giving + i) % this.#plane.threads;
-      const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-next', id, limit, sockets }), LEAVING);
+      const { outcome } = await ask(this.#plane, thread, (id) => ({ kind: 'handover-next', id, limit, taker }), LEAVING);
       if (outcome.kind === 'batch') {
         this.#giving = thread;
         const { memory, bytes, fds, connections, tunnels, frozenAtMs } = outcome;

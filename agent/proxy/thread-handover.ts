@@ -1,6 +1,7 @@
 import { LandbridgeError } from '@landbridge/core/errors.ts';
 import { sealedMemory } from '@landbridge/native/sealed-memory.ts';
-import { machineMs, MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type Staying, type StayReason } from '../handover/handed-batch.ts';
+import { setResetOnClose } from '@landbridge/native/stream-socket.ts';
+import { machineMs, MAX_BATCH_BYTES, MAX_BATCH_SOCKETS, MAX_PACKET_SOCKETS, type Staying, type StayReason, type Taker } from '../handover/handed-batch.ts';
 import { BatchWriter } from '../handover/handed-state.ts';
 import { isTunnel, type Movable, type MovableKind } from '../handover/movable.ts';
 import type { DataThread } from './data-thread.ts';
@@ -97,14 +98,14 @@ export class ThreadHandover {
     }
   }
 
-  /** Up to `limit` connections, of at most so many sockets. */
-  next(limit: number, mostSockets: number): HandoverOutcome {
-    this.#mostSockets = mostSockets;
+  /** Up to `limit` connections, as the taker takes them. */
+  next(limit: number, taker: Taker): HandoverOutcome {
+    this.#mostSockets = taker.sockets;
     // Whoever asks anew has lost count of the last batch: nobody else has it.
     if (this.#frozen.length > 0) this.rollback('again');
     const { taken, isAnyUnsettled } = this.#choose(limit);
     if (taken.length === 0) return { kind: isAnyUnsettled ? 'later' : 'none-left' };
-    return this.#freeze(taken);
+    return this.#freeze(taken, taker);
   }
 
   /** All that is here, by why; between two batches. */
@@ -144,7 +145,7 @@ export class ThreadHandover {
     return movable.sockets > this.#mostSockets || this.#tooLarge.has(movable) ? 'too-large' : movable.stays;
   }
 
-  #freeze(taken: readonly Movable[]): HandoverOutcome {
+  #freeze(taken: readonly Movable[], taker: Taker): HandoverOutcome {
     const frozenAtMs = machineMs();
     const writer = new BatchWriter();
     const frozen: Movable[] = [];
@@ -161,6 +162,8 @@ export class ThreadHandover {
     }
     this.#frozen = frozen;
     const { parts, size: bytes, fds } = writer.batch();
+    // Where it ends a connection bytes that are unsent would be lost; thawed here they are as they were.
+    if (!taker.resets) for (const fd of fds) setResetOnClose(fd, false);
     try {
       if (bytes <= MAX_BATCH_BYTES) return { kind: 'batch', memory: sealedMemory(parts).release(), bytes, fds, connections, tunnels, frozenAtMs };
     } catch (thrown) {
@@ -171,7 +174,7 @@ export class ThreadHandover {
     }
     for (const movable of frozen) this.#tooLarge.add(movable);
     this.rollback('again');
-    return this.next(connections, this.#mostSockets);
+    return this.next(connections, taker);
   }
 
   commit(): void {

@@ -7,7 +7,7 @@ import type { SpiffeId } from '@landbridge/core/identity.ts';
 import type { RoutePlan, ServiceLabels, WorkloadLabels } from '@landbridge/core/route-plan.ts';
 import type { SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import type { PodHandles } from '../capture/capture.ts';
-import type { Staying, TakeWord } from '../handover/handed-batch.ts';
+import type { Staying, Taker, TakeWord } from '../handover/handed-batch.ts';
 
 /** Listening sockets of one data thread, which closes them in the end; -1 for none. */
 export interface ThreadListeners {
@@ -76,7 +76,7 @@ export type ToThread =
   /** {@link HandoverSource} of one thread: each is answered by `handover` with the same id. */
   | { readonly kind: 'handover-begin'; readonly id: number }
   | { readonly kind: 'handover-rehearse'; readonly id: number; readonly sockets: number }
-  | { readonly kind: 'handover-next'; readonly id: number; readonly limit: number; readonly sockets: number }
+  | { readonly kind: 'handover-next'; readonly id: number; readonly limit: number; readonly taker: Taker }
   /** Answered by nothing: what is asked next comes after it. */
   | { readonly kind: 'handover-commit' }
   | { readonly kind: 'handover-count'; readonly id: number }

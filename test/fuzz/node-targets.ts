@@ -193,7 +193,7 @@ const descriptors: FuzzTarget = {
 /** From the other agent of the node: whoever is root there, of this version or of another one. */
 const handoverPacket: FuzzTarget = {
   name: 'handover-packet',
-  examples: ([{ kind: 'hello', formats: [1, 2], sockets: 1200, rehearses: true }, { kind: 'sockets', count: 240 }, { kind: 'batch', number: 7, connections: 16, bytes: 4096, sockets: 32, frozenAtMs: 12_345.678 }, { kind: 'rehearsal', connections: 32, bytes: 4096, sockets: 64 }, { kind: 'rehearsed' }, { kind: 'take', number: 7 }, { kind: 'refuse', number: 7, reason: 'a field that must be understood' }, { kind: 'abort', number: 7 }, { kind: 'done' }, { kind: 'bye' }] as const).map((packet) => Uint8Array.from(encodeHandoverPacket(packet))),
+  examples: ([{ kind: 'hello', formats: [1, 2], sockets: 1200, rehearses: true, resets: true }, { kind: 'sockets', count: 240 }, { kind: 'batch', number: 7, connections: 16, bytes: 4096, sockets: 32, frozenAtMs: 12_345.678 }, { kind: 'rehearsal', connections: 32, bytes: 4096, sockets: 64 }, { kind: 'rehearsed' }, { kind: 'take', number: 7 }, { kind: 'refuse', number: 7, reason: 'a field that must be understood' }, { kind: 'abort', number: 7 }, { kind: 'done' }, { kind: 'bye' }] as const).map((packet) => Uint8Array.from(encodeHandoverPacket(packet))),
   dictionary: ['4c424831', '4c42483100', '4c42483101', '4c42483103', 'ff', '00000000', 'ffffffff'].map(hex),
   check: (input) => {
     const parsed = parseHandoverPacket(Buffer.from(input));

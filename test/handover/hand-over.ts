@@ -1,6 +1,6 @@
 /** A hand-over between two data planes of one process, which share nothing but the descriptors that are duplicated for it. */
 import { setImmediate as turn } from 'node:timers/promises';
-import { type HandedBatch, type HandoverSink, type HandoverSource, MAX_BATCH_SOCKETS, type NextBatch, type Staying } from '@landbridge/agent/handover/handed-batch.ts';
+import { type HandedBatch, type HandoverSink, type HandoverSource, MAX_BATCH_SOCKETS, type NextBatch, type Staying, type Taker } from '@landbridge/agent/handover/handed-batch.ts';
 import { parseHandoverPacket } from '@landbridge/agent/handover/handover-packet.ts';
 import { PlaneSink, PlaneSource } from '@landbridge/agent/proxy/plane-handover.ts';
 import type { Received } from '@landbridge/native/seqpacket.ts';
@@ -24,6 +24,9 @@ const NOBODY = -1;
 /** A batch as the other process would have received it. */
 export const received = ({ memory, bytes, fds, connections }: HandedBatch): HandedBatch => ({ memory, bytes, fds: fds.map(duplicate), connections });
 
+/** This version. */
+export const TAKER: Taker = { sockets: MAX_BATCH_SOCKETS, resets: true };
+
 /** What becomes of a prepared batch: taken, or given up by the successor and rolled back. */
 export type Decide = (batch: number) => 'take' | 'give-up';
 
@@ -31,15 +34,15 @@ export type Decide = (batch: number) => 'take' | 'give-up';
 export type Changed = (bytes: Buffer) => Buffer;
 
 /** Waits for all that is unsettled. */
-export async function handOver(from: TestEngine, to: TestEngine, limit = 16, decide: Decide = () => 'take', changed: Changed | undefined = undefined, sockets = MAX_BATCH_SOCKETS): Promise<Outcome> {
+export async function handOver(from: TestEngine, to: TestEngine, limit = 16, decide: Decide = () => 'take', changed: Changed | undefined = undefined): Promise<Outcome> {
   const [source, sink]: [HandoverSource, HandoverSink] = [new PlaneSource(from.plane), new PlaneSink(to.plane)];
   await using channel = await connectedChannel();
   const refusals: string[] = [];
   let [moved, batches] = [0, 0];
   await source.begin();
-  const rehearsals = await rehearse(source, sink, sockets);
+  const rehearsals = await rehearse(source, sink, TAKER.sockets);
   for (;;) {
-    const next: NextBatch = await source.next(limit, sockets);
+    const next: NextBatch = await source.next(limit, TAKER);
     if (next.kind === 'none-left') return { moved, batches, rehearsals, refusals, staying: await source.staying() };
     if (next.kind === 'later') {
       await turn();

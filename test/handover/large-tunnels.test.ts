@@ -56,8 +56,8 @@ test.serial('it moves in several packets, with each stream at its own socket', a
 /** As an agent of before, which says nothing of sockets and rehearsals. */
 async function toOneOfBefore(): Promise<Giving> {
   await using channel = await connectedChannel();
-  const hello = encodeHandoverPacket({ kind: 'hello', formats: [1], sockets: 0, rehearses: false });
-  channel.successor.send(hello.subarray(0, hello.length - 8), []);
+  const hello = encodeHandoverPacket({ kind: 'hello', formats: [1], sockets: 0, rehearses: false, resets: false });
+  channel.successor.send(hello.subarray(0, hello.length - 12), []);
   return await giveConnections(channel.giver, new PlaneSource(engines[0].plane), { signal: soon(), patience: AbortSignal.timeout(0) });
 }
 
@@ -77,7 +77,7 @@ test.serial('a successor that dies before the packets come has nothing, and all 
       channel.successor[Symbol.dispose]();
       return next;
     } }, { signal: soon() });
-    channel.successor.send(encodeHandoverPacket({ kind: 'hello', formats: [1], sockets: 1200, rehearses: false }), []);
+    channel.successor.send(encodeHandoverPacket({ kind: 'hello', formats: [1], sockets: 1200, rehearses: false, resets: false }), []);
     t.like(await giving, { outcome: { kind: 'successor-gone' }, connections: 0, staying: { untaken: STREAMS } });
     for (const [i, stream] of streams.entries()) t.is(await said(stream, `goes on ${i}`), `goes on ${i}`);
   });

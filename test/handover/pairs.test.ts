@@ -6,11 +6,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { EMPTY_MATCH } from '@landbridge/core/authorization.ts';
 import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
-import { MAX_BATCH_SOCKETS } from '@landbridge/agent/handover/handed-batch.ts';
+import type { HandedBatch } from '@landbridge/agent/handover/handed-batch.ts';
+import { close } from '@landbridge/native/stream-socket.ts';
 import { PlaneSink, PlaneSource } from '@landbridge/agent/proxy/plane-handover.ts';
 import { Application, echo } from '../engine/applications.ts';
 import { candidate, HERE, TestEngine, type TestPod } from '../engine/engine.ts';
-import { type Decide, handOver, received } from './hand-over.ts';
+import { type Decide, handOver, received, TAKER } from './hand-over.ts';
 import { KINDS, MovedTraffic } from './moved-traffic.ts';
 
 const ROUNDS = 3;
@@ -146,7 +147,7 @@ test.serial('what the policies of the new process do not allow is cut before a b
   while (Buffer.concat(got).toString() !== 'before') await turn();
   next.plane.setPolicies(pods.plaintext.uid, [{ namespace: 'shop', name: 'nobody', scope: 'workload', action: 'deny', rules: [[[{ ...EMPTY_MATCH, destinationPorts: [application.port] }]]], dryRun: false, unevaluable: undefined }]);
   const [source, sink] = [new PlaneSource(old.plane), new PlaneSink(next.plane)];
-  const batch = await source.next(1, MAX_BATCH_SOCKETS);
+  const batch = await source.next(1, TAKER);
   if (batch.kind !== 'batch') return t.fail(batch.kind);
   socket.write('while it is nobody\'s');
   const prepared = await sink.prepare(received(batch.batch));
@@ -169,6 +170,41 @@ test.serial('a successor that does not know the pod refuses it, and the old proc
   t.deepEqual({ moved, refusals, staying }, { moved: 0, refusals: [`pod ${pods.plaintext.uid} is unknown`], staying: { refused: 1 } });
   t.is(await said(socket, 'after'), 'after');
   socket.destroy();
+});
+
+/** What an application sees where nobody is left who has its connection, after `move` has said what was done to it before. */
+async function endWithoutOwner(move: (next: (resets: boolean) => Promise<HandedBatch>, source: PlaneSource) => Promise<HandedBatch>): Promise<string> {
+  await using application = await echo();
+  const pods = podsFor(application.port);
+  const source = new PlaneSource(engines[0].plane);
+  const socket = connect({ port: pods.plaintext.port, host: HERE });
+  await said(socket, 'before');
+  const ended = Promise.race([once(socket, 'error').then(([error]: NodeJS.ErrnoException[]) => error?.code ?? ''), once(socket.resume(), 'end').then(() => 'end')]);
+  const batch = await move(async (resets) => {
+    const next = await source.next(1, { ...TAKER, resets });
+    if (next.kind !== 'batch') throw new Error(next.kind);
+    return next.batch;
+  }, source);
+  const { memory, fds } = received(batch);
+  await source.commit(batch);
+  await source.staying();
+  for (const fd of [memory, ...fds]) close(fd);
+  return await ended;
+}
+
+test.serial('a connection whose batch nobody has any more is reset, also one that was given back before', async (t) => {
+  t.is(await endWithoutOwner(async (next) => await next(true)), 'ECONNRESET');
+  const again = await endWithoutOwner(async (next, source) => {
+    const batch = await next(false);
+    close(batch.memory);
+    await source.rollback(batch, 'again');
+    return await next(true);
+  });
+  t.is(again, 'ECONNRESET');
+});
+
+test.serial('a successor that would lose what is unsent where it ends a connection is given one that ends as it is', async (t) => {
+  t.is(await endWithoutOwner(async (next) => await next(false)), 'end');
 });
 
 test.serial('what one successor has refused is offered to the next one', async (t) => {

@@ -4,13 +4,12 @@ import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
-import { MAX_BATCH_SOCKETS } from '@landbridge/agent/handover/handed-batch.ts';
 import { PlaneSource } from '@landbridge/agent/proxy/plane-handover.ts';
 import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
 import { echo } from '../engine/applications.ts';
 import { candidate, HERE, TestEngine, type TestPod } from '../engine/engine.ts';
 import { NodeClient, NodeServer } from '../engine/node-peers.ts';
-import { handOver } from './hand-over.ts';
+import { handOver, TAKER } from './hand-over.ts';
 import { KINDS, MovedTraffic } from './moved-traffic.ts';
 
 const ROUNDS = 4;
@@ -112,10 +111,10 @@ test.serial('a peer in the middle of its handshake is waited for', async (t) => 
   const source = new PlaneSource(old.plane);
   const socket = connect({ port: servers.pod.port, host: HERE });
   await old.until(({ handshakes }) => handshakes === 1);
-  t.deepEqual(await source.next(16, MAX_BATCH_SOCKETS), { kind: 'later' });
+  t.deepEqual(await source.next(16, TAKER), { kind: 'later' });
   socket.destroy();
   await old.until(({ handshakes }) => handshakes === 0);
-  t.deepEqual(await source.next(16, MAX_BATCH_SOCKETS), { kind: 'none-left' });
+  t.deepEqual(await source.next(16, TAKER), { kind: 'none-left' });
 });
 
 test.serial('a server of another implementation sees one connection, which ends with its last stream', async (t) => {

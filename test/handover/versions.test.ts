@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import test from 'ava';
 import { TestAuthority } from '@landbridge/agent/identity/test-identities.ts';
-import { HANDOVER_FORMATS, MAX_BATCH_SOCKETS } from '@landbridge/agent/handover/handed-batch.ts';
+import { HANDOVER_FORMATS } from '@landbridge/agent/handover/handed-batch.ts';
 import { giveConnections, type Giving } from '@landbridge/agent/handover/give-connections.ts';
-import { encodeHandoverPacket } from '@landbridge/agent/handover/handover-packet.ts';
+import { encodeHandoverPacket, HELLO } from '@landbridge/agent/handover/handover-packet.ts';
 import { parseBatch, parseFields } from '@landbridge/agent/handover/state-reader.ts';
 import { MUST_UNDERSTAND, StateWriter } from '@landbridge/agent/handover/state-writer.ts';
 import { PlaneSource } from '@landbridge/agent/proxy/plane-handover.ts';
@@ -118,7 +118,7 @@ test.serial('of a batch with a kind of connection that only a later version has 
 
 async function give(formats: readonly number[]): Promise<Giving> {
   await using channel = await connectedChannel();
-  channel.successor.send(encodeHandoverPacket({ kind: 'hello', formats, sockets: MAX_BATCH_SOCKETS, rehearses: false }), []);
+  channel.successor.send(encodeHandoverPacket({ ...HELLO, formats, rehearses: false }), []);
   return await giveConnections(channel.giver, new PlaneSource(engines[0].plane), { signal: AbortSignal.timeout(20_000) });
 }
 
