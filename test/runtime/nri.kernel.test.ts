@@ -40,13 +40,23 @@ async function startContainer(pod: CriPod, sandbox: string): Promise<void> {
   await node.cri.startContainer(await node.cri.createContainer(sandbox, pod, CONNECTS_AT_ONCE));
 }
 
-/** As the kubelet does after a refusal: the runtime may hold the pod's name for a moment longer. */
+/**
+ * As the kubelet does after a refusal. The runtime may hold the pod's name for a moment longer; and where its shim has gone
+ * before it was told to, containerd keeps what is left as a sandbox of an unknown state, which is the kubelet's to remove.
+ */
 async function runAgain(pod: CriPod): Promise<string> {
-  const attempt = async (): Promise<string | undefined> => await node.cri.runPodSandbox(pod).catch((thrown: unknown) => {
-    if (/failed to reserve sandbox name/.test(String(thrown))) return undefined;
-    throw thrown;
-  });
-  return await waitFor(attempt, { signal: new AbortController().signal, timeoutMs: 20_000, everyMs: 100, what: 'the runtime to let go of the name of a pod that was refused' });
+  const attempt = async (): Promise<string | undefined> => {
+    try {
+      return await node.cri.runPodSandbox(pod);
+    } catch (thrown) {
+      const left = /failed to reserve sandbox name .* is reserved for \\?"([0-9a-f]{64})/.exec(String(thrown))?.[1];
+      if (left === undefined) throw thrown;
+      // It may go by itself at this moment.
+      await endPod(left).catch(() => {});
+      return undefined;
+    }
+  };
+  return await waitFor(attempt, { signal: new AbortController().signal, timeoutMs: 20_000, everyMs: 100, what: () => `the runtime to let go of the name of a pod that was refused: ${node.runtimeLog}` });
 }
 
 async function endPod(sandbox: string): Promise<void> {

@@ -106,7 +106,12 @@ export class RuntimeNode implements AsyncDisposable {
   }
 
   async #untilReady(signal: AbortSignal): Promise<void> {
-    await waitFor(async () => (await this.cri.isReady()) || undefined, { signal, timeoutMs: START_MS, everyMs: 50, what: () => `containerd: ${readFileSync(path.join(nodeDirectory(this.#plan.name), 'log/containerd.log'), 'utf8').slice(-2000)}` });
+    await waitFor(async () => (await this.cri.isReady()) || undefined, { signal, timeoutMs: START_MS, everyMs: 50, what: () => `containerd: ${this.runtimeLog}` });
+  }
+
+  /** The end of what containerd has logged. */
+  get runtimeLog(): string {
+    return readFileSync(path.join(nodeDirectory(this.#plan.name), 'log/containerd.log'), 'utf8').slice(-2000);
   }
 
   /** Ends containerd at once, as a crash does; it begins again by itself. Containers go on. */
