@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { given, type GiverState } from './giver-protocol.ts';
+import { HELLO } from './handover-packet.ts';
 import { taken } from './taker-protocol.ts';
 import { faultAtTheEnd, faultIn, newWorld, steps, usualStep, type World } from './test-handover-model.ts';
 
@@ -82,13 +83,13 @@ test('abort is tried until it is sent', (t) => {
 });
 
 test('a successor that does not read the format is given nothing', (t) => {
-  const hello = (formats: readonly number[]) => ({ kind: 'packet', packet: { kind: 'hello', formats, sockets: 240, rehearses: false, resets: false } }) as const;
+  const hello = (formats: readonly number[]) => ({ kind: 'packet', packet: { ...HELLO, formats, rehearses: false } }) as const;
   t.deepEqual(given({ kind: 'greeting' }, hello([1, 2]), 3), { kind: 'ended', outcome: { kind: 'other-format' } });
   t.deepEqual(given({ kind: 'greeting' }, hello([3, 2]), 2), { kind: 'asking', number: 1 });
 });
 
 test('only who knows rehearsals is sent some, and none of its answers is taken for another one', (t) => {
-  const hello = (rehearses: boolean) => ({ kind: 'packet', packet: { kind: 'hello', formats: [1], sockets: 240, rehearses, resets: false } }) as const;
+  const hello = (rehearses: boolean) => ({ kind: 'packet', packet: { ...HELLO, formats: [1], rehearses } }) as const;
   t.deepEqual(given({ kind: 'greeting' }, hello(true), 1), { kind: 'rehearsing' });
   t.deepEqual(given({ kind: 'greeting' }, hello(false), 1), { kind: 'asking', number: 1 });
   t.deepEqual(given({ kind: 'watching' }, { kind: 'packet', packet: { kind: 'rehearsed' } }, 1), { kind: 'rehearsing' });

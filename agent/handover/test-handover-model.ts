@@ -3,7 +3,7 @@
  * it, can take next. For looking at all of them.
  */
 import { beginGiving, given, type GiverEvent, type GiverState } from './giver-protocol.ts';
-import type { HandoverPacket } from './handover-packet.ts';
+import { type HandoverPacket, HELLO } from './handover-packet.ts';
 import { beginTaking, taken, type TakerEvent, type TakerState } from './taker-protocol.ts';
 
 /** Of one process: `runs` moves bytes, the others do not. `said`: the word was given that takes it. */
@@ -31,7 +31,7 @@ export interface World {
 }
 
 const FORMAT = 1;
-const hello: HandoverPacket = { kind: 'hello', formats: [FORMAT], sockets: 1, rehearses: true, resets: true };
+const hello: HandoverPacket = { ...HELLO, formats: [FORMAT] };
 const rehearsal: HandoverPacket = { kind: 'rehearsal', connections: 1, bytes: 1, sockets: 1 };
 
 export function newWorld(batches: number, patience: number): World {

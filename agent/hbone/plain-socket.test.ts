@@ -66,7 +66,7 @@ class Bench implements AsyncDisposable {
 }
 
 /** Joins an application to a server; resolves with what became of it. */
-async function relayed(bench: Bench, port: number): Promise<{ readonly application: Socket; readonly end: () => RelayEnd | undefined; readonly pair: RelayPair }> {
+async function relayed(bench: Bench, port: number): Promise<{ readonly application: Socket; readonly end: () => RelayEnd | undefined; readonly pair: RelayPair; readonly sockets: readonly [PlainSocket, PlainSocket] }> {
   const { socket, application } = await bench.accepted();
   const server = bench.dialled(port);
   let end: RelayEnd | undefined;
@@ -75,7 +75,7 @@ async function relayed(bench: Bench, port: number): Promise<{ readonly applicati
   });
   socket.owner = server.owner = pair;
   pair.run();
-  return { application, end: () => end, pair };
+  return { application, end: () => end, pair, sockets: [socket, server] };
 }
 
 test('bytes that are said before the dial is done, megabytes, half-close and the end go through', async (t) => {
@@ -160,20 +160,16 @@ test('a dial that is refused fails, and one that is given up too', async (t) => 
 });
 
 /** Joined, with a byte on its way to the server and one back. */
-async function joined(bench: Bench): Promise<{ readonly pair: RelayPair; readonly sides: readonly [Socket, Socket]; readonly sockets: readonly [PlainSocket, PlainSocket]; readonly ends: readonly (string | undefined)[] }> {
+async function joined(bench: Bench): Promise<{ readonly sides: readonly [Socket, Socket]; readonly sockets: readonly [PlainSocket, PlainSocket]; readonly ends: readonly (string | undefined)[] }> {
   const sides: Socket[] = [];
   const { port } = await bench.server((socket) => void sides.push(socket.once('data', () => socket.write('y'))));
-  const { socket, application } = await bench.accepted();
-  const server = bench.dialled(port);
-  const pair = new RelayPair(bench.loop, socket, server, () => {});
-  socket.owner = server.owner = pair;
-  pair.run();
+  const { application, sockets } = await relayed(bench, port);
   application.write('x');
   const ends: (string | undefined)[] = [undefined, undefined];
   await Promise.all([once(application, 'data'), bench.until(() => application.bytesRead === 1)]);
   const both = [application, sides[0] as Socket] as const;
   for (const [i, side] of both.entries()) side.on('error', ({ code }: NodeJS.ErrnoException) => (ends[i] = code)).on('end', () => (ends[i] ??= 'end'));
-  return { pair, sides: both, sockets: [socket, server], ends };
+  return { sides: both, sockets, ends };
 }
 
 test('a connection that nobody has any more is a reset for both sides, though nothing was unread', async (t) => {

@@ -47,7 +47,7 @@ export class PlainSocket implements Near, EventHandler {
     this.fd = fd;
     this.isConnected = this.#mayPush = state !== 'connecting';
     if (typeof state === 'string') {
-      if (this.isConnected) setResetOnClose(fd, true);
+      if (this.isConnected) this.#resetIfLost(true);
       loop.add(fd, 'stream', this);
       return;
     }

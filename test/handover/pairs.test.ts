@@ -187,6 +187,7 @@ async function endWithoutOwner(move: (next: (resets: boolean) => Promise<HandedB
   }, source);
   const { memory, fds } = received(batch);
   await source.commit(batch);
+  // Answered once the thread has let go of it.
   await source.staying();
   for (const fd of [memory, ...fds]) close(fd);
   return await ended;
