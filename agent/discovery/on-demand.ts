@@ -1,7 +1,7 @@
 import { saysNamespace } from '@landbridge/core/names.ts';
 import { metrics } from '../metrics.ts';
 import { Demand, DEMAND_LIMITS, type DemandChanges, type DemandLimits } from './demand.ts';
-import type { Registry } from './registry.ts';
+import type { AddressDelta, Registry, RegistryChange } from './registry.ts';
 import type { Service, Workload } from './wds-address.ts';
 
 export interface OnDemandOptions {
@@ -43,8 +43,8 @@ export class OnDemand {
   readonly #answered = new Set<(names: ReadonlySet<string>) => void>();
   #send: ((changes: DemandChanges) => void) | undefined;
   #isSending = false;
-  /** Names of resources that were told and not taken, since the last sweep. */
-  #dropped = new Set<string>();
+  /** What was told, since the last sweep, although nothing asks for it. */
+  readonly #heldBack = new Map<string, Workload | Service>();
 
   constructor(registry: Registry, options: OnDemandOptions) {
     this.#registry = registry;
@@ -161,18 +161,25 @@ export class OnDemand {
 
   ended(): void {
     this.#send = undefined;
+    this.#letGoOfHeldBack();
   }
 
   /**
-   * Forgets what was told although nothing asks for it: it was let go of meanwhile, and is not followed. That is said at
-   * the next sweep only, since a control plane that sees it differently would tell it again at once.
+   * Puts into the registry what is wanted of an answer. What nothing asks for was let go of meanwhile, and is held back
+   * until the next sweep says that it is not followed, or the stream ends: a control plane that sees it differently would
+   * tell it again at once, and one that tells a service thinks until then that the workloads behind it are here.
    */
-  drop(updated: readonly (Workload | Service)[]): void {
-    const unwanted = updated.filter((resource) => !this.#isWanted(resource)).map(nameOf);
-    if (unwanted.length === 0) return;
-    this.#registry.forget(unwanted);
-    this.#options.forgotten(unwanted);
-    for (const name of unwanted) this.#dropped.add(name);
+  apply({ updated, removed }: AddressDelta): RegistryChange {
+    for (const name of removed) this.#heldBack.delete(name);
+    for (const resource of updated) this.#heldBack.delete(nameOf(resource));
+    const services = new Set(updated.flatMap((resource) => (resource.kind === 'service' ? [resource.key] : [])));
+    const told = [...updated, ...[...this.#heldBack.values()].filter((resource) => servicesOf(resource).some((key) => services.has(key)))];
+    const change = this.#registry.apply({ updated: told, removed });
+    const unwanted = told.filter((resource) => !this.#isWanted(resource));
+    for (const resource of told) this.#heldBack.delete(nameOf(resource));
+    for (const resource of unwanted) this.#heldBack.set(nameOf(resource), resource);
+    this.#registry.forget(unwanted.map(nameOf));
+    return change;
   }
 
   /** An answer that the registry has by now. What could not be understood of it is as unknown as before. */
@@ -192,9 +199,15 @@ export class OnDemand {
     const gone = new Set(this.#demand.expire(nowMs, this.#held()));
     if (this.#options.controlPlane === 'istio') this.#demand.askAgain(nowMs, ASK_AGAIN_MS);
     this.#forget(gone);
-    this.#demand.disclaim(this.#dropped.difference(new Set(this.#registry.names())));
-    this.#dropped = new Set();
+    this.#demand.disclaim(this.#letGoOfHeldBack());
     this.#changed();
+  }
+
+  #letGoOfHeldBack(): readonly string[] {
+    const names = [...this.#heldBack.keys()];
+    this.#heldBack.clear();
+    this.#options.forgotten(names);
+    return names;
   }
 
   /** Takes out of the registry what nothing asks for any more, as its changes are not told. */
@@ -218,10 +231,13 @@ export class OnDemand {
     if (resource.kind === 'service') return controlPlane === 'own' && !saysNamespace(resource.hostname, clusterDomain);
     if (controlPlane === 'istio' && resource.node === node) return true;
     const isAsked = (key: string): boolean => this.#demand.has(key) || this.#registry.service(key)?.addresses.some((address) => this.#demand.has(address)) === true;
-    return [...resource.services.keys(), ...resource.names.keys()].some(isAsked);
+    return servicesOf(resource).some(isAsked);
   }
 }
 
 const nameOf = (resource: Workload | Service): string => (resource.kind === 'workload' ? resource.uid : resource.key);
+
+/** Keys of the services that a workload is behind. */
+const servicesOf = (resource: Workload | Service): readonly string[] => (resource.kind === 'workload' ? [...resource.services.keys(), ...resource.names.keys()] : []);
 
 const namesOf = (resource: Workload | Service): readonly string[] => [nameOf(resource), ...resource.addresses];

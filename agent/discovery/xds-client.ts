@@ -247,8 +247,7 @@ export class Discovery {
   }
 
   #applyAddresses(updated: AddressDelta['updated'], removed: readonly string[]): void {
-    const change = this.registry.apply({ updated, removed });
-    this.onDemand?.drop(updated);
+    const change = (this.onDemand ?? this.registry).apply({ updated, removed });
     this.#countResources();
     for (const changed of this.#registryChanged) changed(change);
     this.onDemand?.told(updated, removed);
