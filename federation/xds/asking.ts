@@ -7,8 +7,6 @@ export const MAX_ASKED = 10_000;
 
 /** What an agent takes back beyond these was long before. */
 const MAX_RELEASED = 1000;
-/** Of what an agent has, and is told again all the same. */
-const NO_VERSION = '';
 
 /** What an agent comes with on a new stream. */
 export interface AskingStart {
@@ -31,6 +29,8 @@ export class Asking {
   /** Of these the agent knows that there is nothing; of those beyond the limit it is told once. */
   readonly #absent = new Set<string>();
   readonly #refused = new Set<string>();
+  /** Asked for since the last answer. What belongs to it then is told even if the agent has it, or it would wait for ever. */
+  readonly #unanswered = new Set<string>();
   readonly #known: Map<string, string>;
   /** Of these what it came with, which may be newer than what is known here. */
   readonly #brought: Set<string>;
@@ -65,18 +65,15 @@ export class Asking {
   ask(subscribe: readonly string[], unsubscribe: readonly string[]): void {
     for (const name of unsubscribe) {
       this.#asked.delete(name);
+      this.#unanswered.delete(name);
       this.#absent.delete(name);
       this.#release(name);
     }
     for (const name of subscribe) {
       if (name === '*') continue;
-      // Who asks again has to be answered again, or waits for ever.
       this.#absent.delete(name);
-      for (const found of [name, ...this.#index.resolve(name)]) {
-        this.#brought.delete(found);
-        if (this.#known.has(found)) this.#known.set(found, NO_VERSION);
-      }
       this.#follow(name);
+      if (this.#asked.has(name)) this.#unanswered.add(name);
     }
   }
 
@@ -105,15 +102,18 @@ export class Asking {
     const followed = new Set([...this.#known.keys(), ...unasked]);
     for (const [name, version] of this.#released) if (resources.get(name)?.version !== version) followed.add(name);
     const absent: string[] = [...this.#refused];
+    const again = new Set<string>();
     for (const name of this.#asked) {
       const found = this.#index.resolve(name);
       for (const each of found) followed.add(each);
+      if (this.#unanswered.has(name)) for (const each of found) again.add(each);
       if (found.size === 0 && !this.#absent.has(name) && this.#mayRemove(name)) absent.push(name);
     }
     const updated: (readonly [string, Resource])[] = [];
     for (const name of followed) {
       const resource = resources.get(name);
-      if (resource !== undefined && this.#known.get(name) !== resource.version && !(this.#brought.has(name) && !this.#mayReplace(name))) updated.push([name, resource]);
+      const differs = (version: string): boolean => this.#known.get(name) !== version && !(this.#brought.has(name) && !this.#mayReplace(name));
+      if (resource !== undefined && (again.has(name) || differs(resource.version))) updated.push([name, resource]);
     }
     const removed = [...had.keys()].filter((name) => !resources.has(name) && this.#mayRemove(name));
     return { updated, removed: [...new Set([...removed, ...absent])], aliases: (name) => this.#index.aliasesOf(name) };
@@ -129,8 +129,11 @@ export class Asking {
       this.#released.delete(name);
       this.#known.delete(name);
       this.#refused.delete(name);
+      this.#unanswered.delete(name);
       if (this.#asked.has(name)) this.#absent.add(name);
     }
+    const told = new Set(updated.map(([name]) => name));
+    for (const name of this.#unanswered) if (!told.isDisjointFrom(this.#index.resolve(name))) this.#unanswered.delete(name);
     for (const name of this.#absent) if (this.#index.resolve(name).size > 0) this.#absent.delete(name);
   }
 }

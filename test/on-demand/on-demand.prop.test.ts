@@ -44,6 +44,8 @@ const cut: Step = { kind: 'cut' };
 const ORDERS: readonly (readonly [Step[], string[]])[] = [
   // A service that nothing asks for any more is told with what is behind it, and alone once it has the address again.
   [[ask('/10.0.0.1'), become(serviceOn('10.0.0.1')), settle, cut, become(serviceOn('10.0.0.2'), workloadOn('10.0.0.2', 'a')), settle, become(serviceOn('10.0.0.1'), workloadOn('10.0.0.2', 'a'))], ['/10.0.0.1']],
+  // What is at an address when it is asked for is other than when that is answered, and known by another name.
+  [[ask(uidOf('r')), become(workloadOn('10.0.0.2')), settle, become(), ask('/10.0.0.2'), hear, hear, become(workloadOn('10.0.0.2'))], ['/10.0.0.2']],
   // A stream ends when nothing asked for a service any more, and its address was asked for again, of which another one was told meanwhile.
   [[ask('/10.0.0.3', '/10.0.0.2'), become(serviceOn('10.0.0.3'), otherOn('10.0.0.2')), settle, become(serviceOn('10.0.0.1'), otherOn('10.0.0.2')), settle, ask('/10.0.0.1'), become(serviceOn('10.0.0.1'), otherOn('10.0.0.1')), answer, answer, cut], ['/10.0.0.1']],
 ];
