@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { type AvaPart, LastWords, readAvaLine } from './ava-output.ts';
 import { REPOSITORY } from './command.ts';
 
@@ -37,15 +37,29 @@ const CASES: readonly { readonly name: string; readonly source: string; readonly
   { name: 'a file without tests', source: `void test;`, passed: 0, failed: 1 },
 ];
 
+/** What a run of a file of tests prints. */
+async function runOf(t: ExecutionContext, source: string, required: readonly string[] = []): Promise<{ readonly stdout: string; readonly stderr: string }> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'landbridge-ava-'));
+  t.teardown(async () => await rm(directory, { recursive: true }));
+  await symlink(path.join(REPOSITORY, 'node_modules'), path.join(directory, 'node_modules'));
+  for (const file of required) await copyFile(path.join(REPOSITORY, 'test', file), path.join(directory, file));
+  await writeFile(path.join(directory, 'sample.mjs'), `import test from 'ava';\n${source}\n`);
+  await writeFile(path.join(directory, 'package.json'), JSON.stringify({ type: 'module', ava: { files: ['sample.mjs'], workerThreads: false, require: required.map((file) => `./${file}`) } }));
+  const run = promisify(execFile)(process.execPath, [path.join(REPOSITORY, 'node_modules/.bin/ava')], { cwd: directory, env: { ...process.env, NO_COLOR: '1', TERM: 'dumb' } });
+  return await run.catch((thrown: { stdout: string; stderr: string }) => thrown);
+}
+
 for (const { name, source, passed, failed } of CASES) {
   test(`counts of a real run: ${name}`, async (t) => {
-    const directory = await mkdtemp(path.join(tmpdir(), 'landbridge-ava-'));
-    t.teardown(async () => await rm(directory, { recursive: true }));
-    await symlink(path.join(REPOSITORY, 'node_modules'), path.join(directory, 'node_modules'));
-    await writeFile(path.join(directory, 'sample.mjs'), `import test from 'ava';\n${source}\n`);
-    await writeFile(path.join(directory, 'package.json'), JSON.stringify({ ava: { files: ['sample.mjs'], workerThreads: false } }));
-    const run = promisify(execFile)(process.execPath, [path.join(REPOSITORY, 'node_modules/.bin/ava')], { cwd: directory, env: { ...process.env, NO_COLOR: '1', TERM: 'dumb' } });
-    const stdout = await run.then((result) => result.stdout, (thrown: { stdout: string }) => thrown.stdout);
+    const { stdout } = await runOf(t, source);
     t.deepEqual(countOf(stdout), { passed, failed }, stdout);
   });
 }
+
+test('a property whose assertion failed tells the least input, and the seed by which it fails again', async (t) => {
+  const { stdout, stderr } = await runOf(t, `import fc from 'fast-check';\ntest('a', (t) => fc.assert(fc.property(fc.nat(), (n) => { t.true(n < 7); })));\ntest('b', async (t) => await fc.assert(fc.asyncProperty(fc.nat(), async (n) => { t.true(n >= 0); })));`, ['tells-seeds.js']);
+  t.deepEqual(countOf(stdout), { passed: 1, failed: 1 }, stdout);
+  const words = new LastWords();
+  for (const line of stderr.split('\n')) words.hear(line);
+  t.regex(words.lines.join('\n'), /^Property failed after \d+ tests\n\{ seed: -?\d+, .*\nCounterexample: \[7\]\n/);
+});

@@ -21,12 +21,12 @@ export function readAvaLine(line: string, part: AvaPart): AvaLine {
   return { kind: FAILED.test(line) ? 'failed' : 'other', part };
 }
 
-/** How Node.js and V8 begin to say why they end a process. */
-const LAST_WORDS = /^# Fatal error|^FATAL ERROR|Assertion .*failed/;
+/** How Node.js and V8 begin to say why they end a process, and fast-check for which input a property failed. */
+const LAST_WORDS = /^# Fatal error|^FATAL ERROR|Assertion .*failed|^Property failed after/;
 /** The reason, and as much of the stack of native code as tells where. */
 const MAX_LAST_WORDS = 24;
 
-/** What a process said of its own end, from the lines of its standard error. Of several only the first. */
+/** What a process said of its own failure, from the lines of its standard error. Of several only the first. */
 export class LastWords {
   readonly lines: string[] = [];
 

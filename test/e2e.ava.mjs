@@ -2,7 +2,7 @@
 export default {
   files: ['test/e2e/*.test.ts'],
   extensions: ['ts'],
-  require: ['./test/ends-by-itself.js'],
+  require: ['./test/ends-by-itself.js', './test/tells-seeds.js'],
   // Each file builds on the lab as the one before left it.
   sortTestFiles: (a, b) => a.localeCompare(b),
   timeout: '20m',

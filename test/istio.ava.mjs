@@ -5,7 +5,7 @@ const patience = Number(process.env.LANDBRIDGE_PATIENCE || 1);
 export default {
   files: ['test/istio/*.istio.test.ts'],
   extensions: ['ts'],
-  require: ['./test/ends-by-itself.js'],
+  require: ['./test/ends-by-itself.js', './test/tells-seeds.js'],
   timeout: `${120 * patience}s`,
   workerThreads: false,
 };

@@ -4,7 +4,7 @@ const patience = Number(process.env.LANDBRIDGE_PATIENCE || 1);
 export default {
   files: ['**/*.kernel.test.ts'],
   extensions: ['ts'],
-  require: ['./test/ends-by-itself.js'],
+  require: ['./test/ends-by-itself.js', './test/tells-seeds.js'],
   timeout: `${120 * patience}s`,
   workerThreads: false,
 };

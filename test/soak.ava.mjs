@@ -2,7 +2,7 @@
 export default {
   files: ['**/*.soak.test.ts', '!**/*.waits.soak.test.ts'],
   extensions: ['ts'],
-  require: ['./test/ends-by-itself.js'],
+  require: ['./test/ends-by-itself.js', './test/tells-seeds.js'],
   timeout: '180s',
   workerThreads: false,
 };
