@@ -81,14 +81,25 @@ class Model {
     for (const record of [...own.toWrite(this.desired), ...(sync === undefined ? [] : [sync])]) this.flying.push({ record, stored: own.attempt(record) });
   }
 
-  /** The bus loses an entry without a word, and the leader looks at what is there. */
+  /** The bus loses an entry without a word, and a reader asks whoever leads to look. */
   #lose(index: number): void {
     const lost = [...this.#bus.keys()][index % Math.max(1, this.#bus.size)] ?? '';
     this.#bus.delete(lost);
-    for (const { own, unread, leads } of this.replicas) {
-      unread.splice(0, Number.POSITIVE_INFINITY, ...unread.filter(([key]) => key !== lost));
-      if (leads) own.missing([...own.held()].filter(([key]) => !this.#bus.has(key)));
-    }
+    for (const { unread } of this.replicas) unread.splice(0, Number.POSITIVE_INFINITY, ...unread.filter(([key]) => key !== lost));
+    this.#look();
+  }
+
+  /** Returns how many records the leader misses. */
+  #look(): number {
+    const { own } = this.replicas.find(({ leads }) => leads) as Replica;
+    return own.missing([...own.held()].filter(([key]) => !this.#bus.has(key)));
+  }
+
+  /** The peer sends its newest `sync` where the leader's beats are of an older epoch. */
+  #remind(): boolean {
+    const { own } = this.replicas.find(({ leads }) => leads) as Replica;
+    const sync = this.peer.tables.get('west')?.sync;
+    return sync !== undefined && own.remember(sync);
   }
 
   #arrive(index: number): void {
@@ -114,8 +125,8 @@ class Model {
       for (const replica of this.replicas) this.read(replica, Number.POSITIVE_INFINITY);
       this.#send();
       writes += this.flying.length;
-      // What is put right waits for its time.
-      if (this.flying.length === 0 && this.replicas.some(({ leads, own }) => leads && own.isDone(this.desired))) return writes;
+      // What is put right waits for its time. Readers ask, and remind, for as long as there is something to say: who led when it was lost may not have known of it.
+      if (this.flying.length === 0 && this.replicas.some(({ leads, own }) => leads && own.isDone(this.desired)) && this.#look() === 0 && !this.#remind()) return writes;
     }
     return Number.POSITIVE_INFINITY;
   }
