@@ -170,15 +170,16 @@ export class OnDemand {
    * tell it again at once, and one that tells a service thinks until then that the workloads behind it are here.
    */
   apply({ updated, removed }: AddressDelta): RegistryChange {
-    for (const name of removed) this.#heldBack.delete(name);
-    for (const resource of updated) this.#heldBack.delete(nameOf(resource));
+    for (const name of [...removed, ...updated.map(nameOf)]) this.#heldBack.delete(name);
     const services = new Set(updated.flatMap((resource) => (resource.kind === 'service' ? [resource.key] : [])));
     const told = [...updated, ...[...this.#heldBack.values()].filter((resource) => servicesOf(resource).some((key) => services.has(key)))];
     const change = this.#registry.apply({ updated: told, removed });
-    const unwanted = told.filter((resource) => !this.#isWanted(resource));
-    for (const resource of told) this.#heldBack.delete(nameOf(resource));
-    for (const resource of unwanted) this.#heldBack.set(nameOf(resource), resource);
-    this.#registry.forget(unwanted.map(nameOf));
+    for (const resource of told) {
+      const name = nameOf(resource);
+      if (this.#isWanted(resource)) this.#heldBack.delete(name);
+      else this.#heldBack.set(name, resource);
+    }
+    this.#registry.forget(told.map(nameOf).filter((name) => this.#heldBack.has(name)));
     return change;
   }
 
@@ -206,7 +207,7 @@ export class OnDemand {
   #letGoOfHeldBack(): readonly string[] {
     const names = [...this.#heldBack.keys()];
     this.#heldBack.clear();
-    this.#options.forgotten(names);
+    if (names.length > 0) this.#options.forgotten(names);
     return names;
   }
 

@@ -66,6 +66,10 @@ class Model {
     }
   }
 
+  get #leader(): OwnRecords {
+    return (this.replicas.find(({ leads }) => leads) as Replica).own;
+  }
+
   #lead(index: number): void {
     this.replicas.forEach((replica, i) => {
       if (i === index && !replica.leads) replica.own.lead({ goesOn: true });
@@ -76,7 +80,7 @@ class Model {
 
   /** The leader sends all that it would, as its parallel writers do. */
   #send(): void {
-    const { own } = this.replicas.find(({ leads }) => leads) as Replica;
+    const own = this.#leader;
     const sync = own.syncToWrite(this.desired);
     for (const record of [...own.toWrite(this.desired), ...(sync === undefined ? [] : [sync])]) this.flying.push({ record, stored: own.attempt(record) });
   }
@@ -91,15 +95,14 @@ class Model {
 
   /** Returns how many records the leader misses. */
   #look(): number {
-    const { own } = this.replicas.find(({ leads }) => leads) as Replica;
+    const own = this.#leader;
     return own.missing([...own.held()].filter(([key]) => !this.#bus.has(key)));
   }
 
   /** The peer sends its newest `sync` where the leader's beats are of an older epoch. */
   #remind(): boolean {
-    const { own } = this.replicas.find(({ leads }) => leads) as Replica;
     const sync = this.peer.tables.get('west')?.sync;
-    return sync !== undefined && own.remember(sync);
+    return sync !== undefined && this.#leader.remember(sync);
   }
 
   #arrive(index: number): void {
@@ -126,7 +129,7 @@ class Model {
       this.#send();
       writes += this.flying.length;
       // What is put right waits for its time. Readers ask, and remind, for as long as there is something to say: who led when it was lost may not have known of it.
-      if (this.flying.length === 0 && this.replicas.some(({ leads, own }) => leads && own.isDone(this.desired)) && this.#look() === 0 && !this.#remind()) return writes;
+      if (this.flying.length === 0 && this.#leader.isDone(this.desired) && this.#look() === 0 && !this.#remind()) return writes;
     }
     return Number.POSITIVE_INFINITY;
   }

@@ -112,8 +112,9 @@ export class Asking {
     const updated: (readonly [string, Resource])[] = [];
     for (const name of followed) {
       const resource = resources.get(name);
-      const differs = (version: string): boolean => this.#known.get(name) !== version && !(this.#brought.has(name) && !this.#mayReplace(name));
-      if (resource !== undefined && (again.has(name) || differs(resource.version))) updated.push([name, resource]);
+      if (resource === undefined) continue;
+      const isOther = this.#known.get(name) !== resource.version && !(this.#brought.has(name) && !this.#mayReplace(name));
+      if (isOther || again.has(name)) updated.push([name, resource]);
     }
     const removed = [...had.keys()].filter((name) => !resources.has(name) && this.#mayRemove(name));
     return { updated, removed: [...new Set([...removed, ...absent])], aliases: (name) => this.#index.aliasesOf(name) };

@@ -32,22 +32,21 @@ const step = fc.oneof(
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 const ask = (...names: string[]): Step => ({ kind: 'ask', names });
 const become = (...mesh: ExampleResource[]): Step => ({ kind: 'become', mesh });
-const serviceOn = (ip: string): ExampleResource => ({ kind: 'service', host: 'a', ip });
-const otherOn = (ip: string): ExampleResource => ({ kind: 'service', host: 'b', ip });
-const workloadOn = (ip: string, ...behind: string[]): ExampleResource => ({ kind: 'workload', name: 'r', ip, services: behind });
+const serviceAt = (host: string, ip: string): ExampleResource => ({ kind: 'service', host, ip });
+const workloadAt = (ip: string, ...behind: string[]): ExampleResource => ({ kind: 'workload', name: 'r', ip, services: behind });
 const hear: Step = { kind: 'hear' };
 const answer: Step = { kind: 'answer' };
 const settle: Step = { kind: 'settle' };
 const cut: Step = { kind: 'cut' };
 
 /** What rare orders did once. */
-const ORDERS: readonly (readonly [Step[], string[]])[] = [
+const ORDERS: [Step[], string[]][] = [
   // A service that nothing asks for any more is told with what is behind it, and alone once it has the address again.
-  [[ask('/10.0.0.1'), become(serviceOn('10.0.0.1')), settle, cut, become(serviceOn('10.0.0.2'), workloadOn('10.0.0.2', 'a')), settle, become(serviceOn('10.0.0.1'), workloadOn('10.0.0.2', 'a'))], ['/10.0.0.1']],
+  [[ask('/10.0.0.1'), become(serviceAt('a', '10.0.0.1')), settle, cut, become(serviceAt('a', '10.0.0.2'), workloadAt('10.0.0.2', 'a')), settle, become(serviceAt('a', '10.0.0.1'), workloadAt('10.0.0.2', 'a'))], ['/10.0.0.1']],
   // What is at an address when it is asked for is other than when that is answered, and known by another name.
-  [[ask(uidOf('r')), become(workloadOn('10.0.0.2')), settle, become(), ask('/10.0.0.2'), hear, hear, become(workloadOn('10.0.0.2'))], ['/10.0.0.2']],
+  [[ask(uidOf('r')), become(workloadAt('10.0.0.2')), settle, become(), ask('/10.0.0.2'), hear, hear, become(workloadAt('10.0.0.2'))], ['/10.0.0.2']],
   // A stream ends when nothing asked for a service any more, and its address was asked for again, of which another one was told meanwhile.
-  [[ask('/10.0.0.3', '/10.0.0.2'), become(serviceOn('10.0.0.3'), otherOn('10.0.0.2')), settle, become(serviceOn('10.0.0.1'), otherOn('10.0.0.2')), settle, ask('/10.0.0.1'), become(serviceOn('10.0.0.1'), otherOn('10.0.0.1')), answer, answer, cut], ['/10.0.0.1']],
+  [[ask('/10.0.0.3', '/10.0.0.2'), become(serviceAt('a', '10.0.0.3'), serviceAt('b', '10.0.0.2')), settle, become(serviceAt('a', '10.0.0.1'), serviceAt('b', '10.0.0.2')), settle, ask('/10.0.0.1'), become(serviceAt('a', '10.0.0.1'), serviceAt('b', '10.0.0.1')), answer, answer, cut], ['/10.0.0.1']],
 ];
 
 /** The two ends, and what is under way between them. */
@@ -161,5 +160,5 @@ test('whatever was asked for and however it was told, what an agent knows of a n
     // Nothing stays that nobody asks for.
     ends.sweep(1000);
     t.deepEqual(ends.registry.names(), []);
-  }), { numRuns: 400, examples: [...ORDERS] });
+  }), { numRuns: 400, examples: ORDERS });
 });
