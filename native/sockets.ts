@@ -89,12 +89,14 @@ export function tcpSocketIn(namespace: number, family: 'IPv4' | 'IPv6', mark: nu
 }
 
 /**
- * Makes a TCP socket that is bound to an address which the namespace does not have, and to a free port, so that who is
+ * Makes a TCP socket that is bound to an address which the namespace does not have, and to a port, so that who is
  * dialled sees that address. `source` as {@link encodeMappedAddress} takes it. Bound to the loopback interface too:
- * what it sends and what answers it never leaves the namespace.
+ * what it sends and what answers it never leaves the namespace. A port that is asked for may be that of connections to
+ * elsewhere, and of ended ones; connect(2) tells where it is not free for this one. With port 0 the kernel takes one
+ * that nobody has.
  * @throws SystemCallError
  */
-export function foreignSocketIn(namespace: number, source: Uint8Array, mark: number): number {
+export function foreignSocketIn(namespace: number, source: Uint8Array, mark: number, port = 0): number {
   const isIpv4 = isMappedIpv4(source);
   const socket = tcpSocketIn(namespace, isIpv4 ? 'IPv4' : 'IPv6', mark);
   return owned(socket, () => {
@@ -102,7 +104,8 @@ export function foreignSocketIn(namespace: number, source: Uint8Array, mark: num
     if (isIpv4) setOption(socket, 'IP_TRANSPARENT', IPPROTO_IP, IP_TRANSPARENT, ON);
     else setOption(socket, 'IPV6_TRANSPARENT', IPPROTO_IPV6, IPV6_TRANSPARENT, ON);
     setOption(socket, 'SO_BINDTOIFINDEX', SOL_SOCKET, SO_BINDTOIFINDEX, int(LOOPBACK_INDEX));
-    bind(socket, encodeMappedAddress(source, 0), 'bind to a foreign address');
+    if (port !== 0) setOption(socket, 'SO_REUSEADDR', SOL_SOCKET, SO_REUSEADDR, ON);
+    bind(socket, encodeMappedAddress(source, port), 'bind to a foreign address');
   });
 }
 

@@ -37,10 +37,18 @@ export class AcceleratedPair {
     return pair.isGone('client') ? undefined : pair;
   }
 
-  /** Before the dial to the server's application begins, which leaves from `port`. */
-  expect(port: number): void {
-    this.#server = this.#serverOf(port);
-    if (!this.#write(this.#server, newDirection())) this.#server = undefined;
+  /** Before the dial to the server's application begins, which leaves from `port`, or before it begins anew from another one; false where another pair has that. */
+  expect(port: number): boolean {
+    if (this.#server !== undefined) this.#directions.delete(this.#server);
+    const server = this.#serverOf(port);
+    this.#server = undefined;
+    try {
+      if (!this.#directions.add(server, newDirection())) return false;
+      this.#server = server;
+    } catch (thrown) {
+      if (!isFull(thrown)) throw thrown;
+    }
+    return true;
   }
 
   /** Both applications are connected, and may speak with each other. */
@@ -110,12 +118,14 @@ export class AcceleratedPair {
       this.#directions.set(key, value);
       return true;
     } catch (thrown) {
-      // No room for more pairs: this one goes by the agent.
-      if (thrown instanceof SystemCallError) return false;
+      if (isFull(thrown)) return false;
       throw thrown;
     }
   }
 }
+
+/** No room for more pairs: this one goes by the agent. */
+const isFull = (thrown: unknown): boolean => thrown instanceof SystemCallError;
 
 /** A connection of a pod goes elsewhere than to an accelerated pod of the node: its socket is an ordinary one again. */
 export function leaveToTcp(client: PodHandles, source: Endpoint): void {

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { parseIp } from '@landbridge/core/ip-address.ts';
 import { buildCaptureObject } from '@landbridge/ebpf/build.ts';
-import { PRESENT, dialKey } from '@landbridge/ebpf/capture-layout.ts';
+import { DIAL_KEY_BYTES, PRESENT, dialKey } from '@landbridge/ebpf/capture-layout.ts';
 import { waitFor } from '@landbridge/lab/wait.ts';
 import { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { errnoOf } from '@landbridge/native/errno.ts';
@@ -13,7 +13,7 @@ import { encodeMappedAddress, mappedBytes, portOf } from '@landbridge/native/soc
 import { foreignSocketIn } from '@landbridge/native/sockets.ts';
 import { close, closeByReset, connect, socketName, takeError } from '@landbridge/native/stream-socket.ts';
 import { answerFor } from '../../test/mesh/answering-agent.ts';
-import { caller, greeter, pattern, sender } from '../../test/mesh/applications.ts';
+import { caller, greeter, listener, pattern, sender } from '../../test/mesh/applications.ts';
 import { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
 import { textOf } from '../../test/mesh/socket-text.ts';
@@ -168,6 +168,59 @@ test.serial('a dial that the kernel forgot is refused, not captured again', asyn
     t.deepEqual(await endOf(agent.pod, { fd, isConnected: false, key: undefined }), { error: errnoOf('ECONNREFUSED'), isPrompt: true }, to);
   }
   t.deepEqual(agent.accepted.plaintext, [0]);
+});
+
+/** Has the kernel give a pod's sockets these ports only, until it is disposed of. */
+async function withPorts(pod: MeshPod, range: string): Promise<AsyncDisposable> {
+  const file = '/proc/sys/net/ipv4/ip_local_port_range';
+  const usual = await pod.run(['cat', file]);
+  const set = async (value: string): Promise<unknown> => await pod.run(['sh', '-ec', `echo '${value}' > ${file}`]);
+  await set(range);
+  return { [Symbol.asyncDispose]: async () => void (await set(usual)) };
+}
+
+/** Connects as the client, ends the connection before the application does, and returns the port it had. */
+async function useOnce(pod: CapturedPod, from: string, to: string): Promise<number> {
+  const socket = await connected(pod, dialAsClient(pod.handles, bytes(from), bytes(to), PORT));
+  const { localPort = 0 } = socket;
+  const closed = once(socket, 'close');
+  socket.resume().end();
+  await closed;
+  return localPort;
+}
+
+test.serial('the port of a connection that has ended is used again, with more connections in a minute than there are ports', async (t) => {
+  await using _ports = await withPorts(app, '40000 40019');
+  using capture = openCapture();
+  await using agent = await answerFor(capture, app);
+  await using _app = await app.start(listener(PORT, '::'));
+  for (const [from, to] of [[client.address, app.address], [client.address6, app.address6]] as const) {
+    const used = new Set<number>();
+    for (let i = 0; i < 60; i++) used.add(await useOnce(agent.pod, from, to));
+    t.true(used.size > 2 && used.size <= 20, `${used.size} ports`);
+  }
+  t.is(new BpfMap(agent.pod.handles.dials, 'dials', 1).keys(DIAL_KEY_BYTES).length, 0);
+});
+
+test.serial('ports at which the pod listens, and those of connections from the same client, are left alone', async (t) => {
+  await using _ports = await withPorts(app, '40000 40005');
+  using capture = openCapture();
+  await using agent = await answerFor(capture, app);
+  await using _app = await app.start(listener(PORT));
+  await using _other = await app.start(listener(40_001));
+  const open: Socket[] = [];
+  const dial = async (from: string): Promise<number> => {
+    const socket = await connected(agent.pod, dialAsClient(agent.pod.handles, bytes(from), bytes(app.address), PORT));
+    open.push(socket.on('error', () => {}));
+    return socket.localPort ?? 0;
+  };
+  const own: number[] = [];
+  for (let i = 0; i < 5; i++) own.push(await dial(client.address));
+  t.deepEqual(own.sort(), [40_000, 40_002, 40_003, 40_004, 40_005]);
+  await t.throwsAsync(dial(client.address), { message: /EADDRINUSE/ }, 'none is left');
+  t.true([40_003, 40_005].includes(await dial('192.0.2.9')), 'to another client they are free');
+  t.is(new BpfMap(agent.pod.handles.dials, 'dials', 1).keys(DIAL_KEY_BYTES).length, 0);
+  for (const socket of open) socket.destroy();
 });
 
 test.serial('a data thread dials with what it is told of the pod', async (t) => {

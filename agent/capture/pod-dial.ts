@@ -1,12 +1,17 @@
 /** Dials of data threads from inside a captured pod. Addresses are 16 bytes, as of native/socket-address.ts. */
 import { PRESENT, dialKey } from '@landbridge/ebpf/capture-layout.ts';
 import { BpfMap } from '@landbridge/native/bpf-map.ts';
-import { SystemCallError } from '@landbridge/native/errno.ts';
+import { errnoOf, SystemCallError } from '@landbridge/native/errno.ts';
+import { type LocalPorts, localPortsIn, pickLocalPort } from '@landbridge/native/local-ports.ts';
 import { encodeMappedAddress, isMappedIpv4, portOf } from '@landbridge/native/socket-address.ts';
 import { foreignSocketIn, tcpSocketIn } from '@landbridge/native/sockets.ts';
 import { close, connect, EINPROGRESS, lastErrno, socketName } from '@landbridge/native/stream-socket.ts';
 import type { PodHandles } from './capture.ts';
 import { AGENT_MARK, REPLY_MARK } from './marks.ts';
+
+const EADDRNOTAVAIL = errnoOf('EADDRNOTAVAIL');
+/** Ports that are tried before the kernel is left to find one, which takes it long where there are few. */
+const PICKED_PORTS = 16;
 
 export interface PodDial {
   /** Not blocking; connected, or writable when it is. The caller closes it. */
@@ -16,32 +21,82 @@ export interface PodDial {
   readonly key: Buffer | undefined;
 }
 
+/** Hears of the port of a dial before anything is sent from it; false where it can not be that one. */
+export type OnBound = (port: number) => boolean;
+
 /** Dials with the pod's own address. @throws SystemCallError */
 export function dialFromPod(pod: PodHandles, ip: Uint8Array, port: number): PodDial {
   const fd = tcpSocketIn(pod.namespace, isMappedIpv4(ip) ? 'IPv4' : 'IPv6', AGENT_MARK);
-  return begin(fd, ip, port, undefined, pod);
+  const errno = begin(fd, ip, port);
+  if (errno === 0 || errno === EINPROGRESS) return { fd, isConnected: errno === 0, key: undefined };
+  close(fd);
+  throw new SystemCallError('connect', errno);
 }
 
 /**
  * Dials the application at an address of the pod, with the client's address as source and a port of its own, so that
- * the application sees who calls it. Must be settled. `onBound` is told the port before anything is sent from it.
+ * the application sees who calls it. Must be settled.
+ *
+ * The port is picked here: one that is asked for is free again as soon as its connection has ended. Of those that the
+ * kernel gives to bind(2) each is gone for the minute of TIME_WAIT, whomever it was connected to, and looking for one
+ * takes longer the fewer are left.
  * @throws SystemCallError
  */
-export function dialAsClient(pod: PodHandles, client: Uint8Array, ip: Uint8Array, port: number, onBound?: (port: number) => void): PodDial {
+export function dialAsClient(pod: PodHandles, client: Uint8Array, ip: Uint8Array, port: number, onBound: OnBound = () => true): PodDial {
   // A pod that calls itself has its own address already. One socket has one family.
   if (Buffer.compare(client, ip) === 0 || isMappedIpv4(client) !== isMappedIpv4(ip)) return dialFromPod(pod, ip, port);
-  const fd = foreignSocketIn(pod.namespace, client, REPLY_MARK);
-  const name = socketName(fd, 'local');
-  const ownPort = name === undefined ? 0 : portOf(name);
-  const key = dialKey(client, ownPort, ip, port);
+  const ports = portsOf(pod);
+  for (let i = 0; i < PICKED_PORTS && ports !== undefined; i++) {
+    const picked = pickLocalPort(ports, Math.random());
+    const dial = picked === undefined ? undefined : dialFrom(pod, picked, client, ip, port, onBound);
+    if (dial !== undefined) return dial;
+  }
+  const dial = dialFrom(pod, 0, client, ip, port, onBound);
+  if (dial === undefined) throw new SystemCallError('connect', EADDRNOTAVAIL);
+  return dial;
+}
+
+/** From a port of the client's address, 0 for the kernel's choice; undefined where it is not free for this dial. */
+function dialFrom(pod: PodHandles, ownPort: number, client: Uint8Array, ip: Uint8Array, port: number, onBound: OnBound): PodDial | undefined {
+  const fd = boundSocket(pod, client, ownPort);
+  if (fd === undefined) return undefined;
+  const dials = dialsOf(pod);
+  const boundPort = ownPort !== 0 ? ownPort : portOf(socketName(fd, 'local') ?? Buffer.alloc(0));
+  const key = dialKey(client, boundPort, ip, port);
+  let isClaimed = false;
+  let errno = EADDRNOTAVAIL;
   try {
-    dialsOf(pod).set(key, PRESENT);
-    onBound?.(ownPort);
+    // That of another one is of a dial under way, by another thread or another agent of the node.
+    isClaimed = dials.add(key, PRESENT);
+    if (isClaimed && onBound(boundPort)) errno = begin(fd, ip, port);
+  } finally {
+    if (errno !== 0 && errno !== EINPROGRESS) {
+      if (isClaimed) dials.delete(key);
+      close(fd);
+    }
+  }
+  if (errno === EADDRNOTAVAIL) return undefined;
+  if (errno !== 0 && errno !== EINPROGRESS) throw new SystemCallError('connect', errno);
+  return { fd, isConnected: errno === 0, key };
+}
+
+function boundSocket(pod: PodHandles, client: Uint8Array, ownPort: number): number | undefined {
+  try {
+    return foreignSocketIn(pod.namespace, client, REPLY_MARK, ownPort);
   } catch (thrown) {
-    close(fd);
+    // Somebody in the pod listens there, or has it for all addresses.
+    if (ownPort !== 0 && thrown instanceof SystemCallError && thrown.errno === 'EADDRINUSE') return undefined;
     throw thrown;
   }
-  return begin(fd, ip, port, key, pod);
+}
+
+/** Of a pod as this thread was told of it: what its namespace says meanwhile counts from the next time on. */
+const localPorts = new WeakMap<PodHandles, LocalPorts | 'unknown'>();
+
+function portsOf(pod: PodHandles): LocalPorts | undefined {
+  let ports = localPorts.get(pod);
+  if (ports === undefined) localPorts.set(pod, (ports = localPortsIn(pod.namespace) ?? 'unknown'));
+  return ports === 'unknown' ? undefined : ports;
 }
 
 /** Once the dial is connected or has failed: the tuple is as good as any other from then on. */
@@ -49,13 +104,7 @@ export function settleDial(pod: PodHandles, { key }: PodDial): void {
   if (key !== undefined) dialsOf(pod).delete(key);
 }
 
-function begin(fd: number, ip: Uint8Array, port: number, key: Buffer | undefined, pod: PodHandles): PodDial {
-  const isConnected = connect(fd, encodeMappedAddress(ip, port)) === 0;
-  const errno = lastErrno();
-  if (isConnected || errno === EINPROGRESS) return { fd, isConnected, key };
-  if (key !== undefined) dialsOf(pod).delete(key);
-  close(fd);
-  throw new SystemCallError('connect', errno);
-}
+/** The errno of connect(2), or 0. */
+const begin = (fd: number, ip: Uint8Array, port: number): number => (connect(fd, encodeMappedAddress(ip, port)) === 0 ? 0 : lastErrno());
 
 const dialsOf = (pod: PodHandles): BpfMap => new BpfMap(pod.dials, 'dials', 1);

@@ -6,7 +6,7 @@ import { SystemCallError } from '@landbridge/native/errno.ts';
 import { encodeMappedAddress, mappedAddress, mappedBytes, portOf } from '@landbridge/native/socket-address.ts';
 import { close, connect, EINPROGRESS, lastErrno, openSocket } from '@landbridge/native/stream-socket.ts';
 import { AcceleratedPair, leaveToTcp } from '../capture/accelerated-pair.ts';
-import { dialAsClient, dialFromPod, type PodDial, settleDial } from '../capture/pod-dial.ts';
+import { dialAsClient, dialFromPod, type OnBound, type PodDial, settleDial } from '../capture/pod-dial.ts';
 import type { Failure } from '../hbone/failure.ts';
 import type { PodSpec } from './thread-messages.ts';
 
@@ -28,8 +28,8 @@ export function dial(pod: PodSpec, ip: string, port: number): Result<PodDial, Fa
   return attempt(() => (pod.handles === undefined ? dialHere(ip, port) : dialFromPod(pod.handles, bytesOf(ip), port)));
 }
 
-/** Begins to connect to the pod's application, with the client's address where that can be kept: `onBound` is told its port then. */
-export function dialApplication(pod: PodSpec, client: string, ip: string, port: number, onBound?: (port: number) => void): Result<PodDial, Failure> {
+/** Begins to connect to the pod's application, with the client's address where that can be kept: `onBound` hears of its port then. */
+export function dialApplication(pod: PodSpec, client: string, ip: string, port: number, onBound?: OnBound): Result<PodDial, Failure> {
   const { handles } = pod;
   return attempt(() => (handles === undefined ? dialHere(ip, port) : dialAsClient(handles, bytesOf(client), bytesOf(ip), port, onBound)));
 }

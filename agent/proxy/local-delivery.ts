@@ -107,7 +107,7 @@ export class LocalDelivery implements NearOwner, GuardedConnection, Metered {
 
   #dial(): void {
     const { server, socket, source, target } = this.#ends;
-    const pending = PendingDial.follow(this.#thread, server.spec, dialApplication(server.spec, source.ip, target.ip, target.port, (port) => this.#accelerated?.expect(port)), this);
+    const pending = PendingDial.follow(this.#thread, server.spec, dialApplication(server.spec, source.ip, target.ip, target.port, (port) => this.#accelerated?.expect(port) ?? true), this);
     if (!pending.ok) return this.#refuse('CONNECT', pending.error.text, true);
     this.#application = pending.value;
     socket.owner = this;

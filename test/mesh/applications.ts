@@ -12,6 +12,11 @@ export function sender(port: number, bytes: number, host = '0.0.0.0'): readonly 
   return program(`require('net').createServer({ allowHalfOpen: true }, (s) => { let n = 0; s.on('data', (d) => n += d.length); s.on('end', () => console.log(n)); s.on('error', () => {}); s.end(Buffer.alloc(${bytes}, ${JSON.stringify(PATTERN)})) }).listen({ port: ${port}, host: '${host}' }, () => console.log('ready'))`);
 }
 
+/** Says nothing, and ends a connection once the other end has. Ready when it listens. */
+export function listener(port: number, host = '0.0.0.0'): readonly string[] {
+  return program(`require('net').createServer({ allowHalfOpen: true }, (s) => s.on('error', () => {}).on('end', () => s.end()).resume()).listen(${port}, '${host}', () => console.log('ready'))`);
+}
+
 const PATTERN = 'landbridge 0123456789';
 export const pattern = (bytes: number): Buffer => Buffer.alloc(bytes, PATTERN);
 
