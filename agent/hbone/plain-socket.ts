@@ -29,7 +29,8 @@ export class PlainSocket implements Near, EventHandler {
   owner: NearOwner | undefined;
   /** False while the dial goes on: what is pushed waits. */
   isConnected: boolean;
-  mayPull = true;
+  /** Of a dial not before something has come: there would be a call in vain for each. */
+  mayPull: boolean;
   #mayPush: boolean;
   /** The other end sent its FIN or RST: a short read does not tell that nothing is left. */
   #peerHungUp = false;
@@ -45,7 +46,7 @@ export class PlainSocket implements Near, EventHandler {
   constructor(loop: EventLoop, fd: number, state: 'connected' | 'connecting' | Omit<PlainSocketState, 'fd'>) {
     this.#loop = loop;
     this.fd = fd;
-    this.isConnected = this.#mayPush = state !== 'connecting';
+    this.isConnected = this.#mayPush = this.mayPull = state !== 'connecting';
     if (typeof state === 'string') {
       if (this.isConnected) this.#resetIfLost(true);
       loop.add(fd, 'stream', this);
