@@ -7,10 +7,11 @@ import { CAPTURE_ABI } from '@landbridge/ebpf/capture-object.ts';
 import type { SystemCallError } from '@landbridge/native/errno.ts';
 import { FileDescriptor } from '@landbridge/native/libc.ts';
 import { abandon, answerFor } from '../../test/mesh/answering-agent.ts';
-import { binder, caller, datagramBinder, greeter, manyCallers, markedCaller, repeatedCaller } from '../../test/mesh/applications.ts';
+import { binder, caller, datagramBinder, greeter, manyCallers, markedCaller, repeatedCaller, tirelessCaller } from '../../test/mesh/applications.ts';
 import { HOOKS } from '../../test/mesh/interface-hooks.ts';
 import type { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
+import { withPorts } from '../../test/mesh/pod-ports.ts';
 import { twoPods } from '../../test/mesh/two-pods.ts';
 import { captureTraces } from '../../test/mesh/capture-traces.ts';
 import { textOf } from '../../test/mesh/socket-text.ts';
@@ -53,6 +54,13 @@ test.serial('many connections at once keep their own destinations', async (t) =>
   using capture = openCapture();
   await using _a = await answerFor(capture, a);
   t.is(await a.run(manyCallers(300)), 'done');
+});
+
+test.serial('a pod begins more connections in a minute than it has ports', async (t) => {
+  using capture = openCapture();
+  await using _a = await answerFor(capture, a, { endsLast: true });
+  await using _ports = await withPorts(a, '40000 40019');
+  t.is(await a.run(tirelessCaller(50)), 'done');
 });
 
 test.serial('arriving connections go to the listener of their kind, whatever the application listens on', async (t) => {

@@ -20,6 +20,7 @@ import { kernelUnfit, missingFeatures } from './kernel-features.ts';
 import { KubeletProbes } from './kubelet-probes.ts';
 import { type ListenerSlot, ListenerSlots, slotsOf } from './listener-slots.ts';
 import { AGENT_MARK } from './marks.ts';
+import { reuseEndedPorts } from './port-reuse.ts';
 import { installReplyRouting, removeReplyRouting } from './reply-routing.ts';
 
 /** Folders of pinned links, in the order in which they are ended: those of pods first. */
@@ -210,6 +211,7 @@ export class Capture implements Disposable {
           dnsDatagrams: capturesDns ? takeDatagrams() : [],
         };
         installReplyRouting(namespace.number, this.#sysctls);
+        reuseEndedPorts(namespace.number, this.#sysctls);
         const slots = slotsOf(pod.addresses, mapEach(sockets, ({ number }) => number));
         this.#slots.fill(slots);
         // From the first connection on that the agent would be handed.

@@ -16,6 +16,7 @@ import { answerFor } from '../../test/mesh/answering-agent.ts';
 import { caller, greeter, listener, pattern, sender } from '../../test/mesh/applications.ts';
 import { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
+import { withPorts } from '../../test/mesh/pod-ports.ts';
 import { textOf } from '../../test/mesh/socket-text.ts';
 import { Capture, type CapturedPod } from './capture.ts';
 import { REPLY_MARK } from './marks.ts';
@@ -169,15 +170,6 @@ test.serial('a dial that the kernel forgot is refused, not captured again', asyn
   }
   t.deepEqual(agent.accepted.plaintext, [0]);
 });
-
-/** Has the kernel give a pod's sockets these ports only, until it is disposed of. */
-async function withPorts(pod: MeshPod, range: string): Promise<AsyncDisposable> {
-  const file = '/proc/sys/net/ipv4/ip_local_port_range';
-  const usual = await pod.run(['cat', file]);
-  const set = async (value: string): Promise<unknown> => await pod.run(['sh', '-ec', `echo '${value}' > ${file}`]);
-  await set(range);
-  return { [Symbol.asyncDispose]: async () => void (await set(usual)) };
-}
 
 /** Connects as the client, ends the connection before the application does, and returns the port it had. */
 async function useOnce(pod: CapturedPod, from: string, to: string): Promise<number> {

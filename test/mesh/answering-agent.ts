@@ -15,8 +15,8 @@ export interface AnsweringAgent extends AsyncDisposable {
   close(): void;
 }
 
-/** Captures a pod, and where `capturesDns` its queries too, and answers on all its listeners for as long as the test runs. */
-export async function answerFor(capture: Capture, { place }: MeshPod, { capturesDns = false }: { readonly capturesDns?: boolean } = {}): Promise<AnsweringAgent> {
+/** Captures a pod, and where `capturesDns` its queries too, and answers on all its listeners for as long as the test runs; where `endsLast` not before the other end has ended. */
+export async function answerFor(capture: Capture, { place }: MeshPod, { capturesDns = false, endsLast = false }: { readonly capturesDns?: boolean; readonly endsLast?: boolean } = {}): Promise<AnsweringAgent> {
   const pod = capture.capture({ ...place, capturesDns });
   const answers = {
     outbound: (socket: Socket): string => {
@@ -35,7 +35,7 @@ export async function answerFor(capture: Capture, { place }: MeshPod, { captures
       servers.push(await serve(fd, (socket) => {
         accepted[at] = (accepted[at] ?? 0) + 1;
         return answers[kind](socket);
-      }));
+      }, endsLast));
     }
     return accepted;
   };
@@ -81,11 +81,13 @@ export async function abandon(capture: Capture, { place }: MeshPod): Promise<voi
 /** Sockets of both families name IPv4 addresses as mapped ones. */
 const ip = (address = ''): string => address.replace(/^::ffff:/, '');
 
-async function serve(fd: number, text: (socket: Socket) => string): Promise<Server> {
-  const server = createServer((socket) => {
+async function serve(fd: number, text: (socket: Socket) => string, endsLast = false): Promise<Server> {
+  const server = createServer({ allowHalfOpen: endsLast }, (socket) => {
     // Closed with bytes unread it would reset the connection.
     socket.on('error', () => {}).resume();
-    socket.end(text(socket));
+    const answer = text(socket);
+    if (endsLast) socket.once('end', () => socket.end(answer));
+    else socket.end(answer);
   });
   const listening = once(server, 'listening');
   server.listen({ fd });

@@ -55,6 +55,11 @@ export function repeatedCaller(host: string, port: number, count: number): reado
   return program(`let left = ${count}, answered = 0; for (let i = 0; i < ${count}; i++) { const s = require('net').connect(${port}, '${host}'); s.on('data', () => answered++); s.on('error', (e) => console.log(e.code)); s.on('close', () => { if (--left === 0) console.log('done ' + answered); }); }`);
 }
 
+/** Connects `count` times, one after the other and to different destinations, ends each connection first and writes `done`. Waits where no port is free, for 20 s at most. */
+export function tirelessCaller(count: number): readonly string[] {
+  return program(`const limit = Date.now() + 20000; let i = 0; (function next() { if (i === ${count}) return console.log('done'); if (Date.now() > limit) return console.log('no port after ' + i); const s = require('net').connect(80, '192.0.2.' + (i % 200 + 1)); s.on('connect', () => { i++; s.end(); }).on('close', (failed) => { if (!failed) next(); }).on('error', (e) => e.code === 'EADDRNOTAVAIL' ? setTimeout(next, 50) : console.log(e.code)).resume(); })()`);
+}
+
 /**
  * Connects `count` times at once, each to a destination of its own, and writes `done` when each answer ended with it:
  * ` to 192.0.2.N PORT`.
