@@ -23,12 +23,13 @@ test('anything else is read as nothing', (t) => {
   }));
 });
 
-test('a port that is picked is one of bind()’s half, in range and not reserved; all of them are', (t) => {
-  fc.assert(fc.property(range, fc.array(range, { maxLength: 3 }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (ports, reserved, random) => {
-    const picked = pickLocalPort({ ...ports, reserved }, random);
-    if (picked === undefined) return t.true(reserved.length > 0 || ports.first === ports.last);
-    return t.true(picked > ports.first && picked <= ports.last && (picked - ports.first) % 2 === 1 && reserved.every(({ first, last }) => picked < first || picked > last));
+test('a port that is picked is one of its half, in range and not reserved; all of them are', (t) => {
+  fc.assert(fc.property(range, fc.array(range, { maxLength: 3 }), fc.constantFrom('bind', 'connect'), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (ports, reserved, half, random) => {
+    const picked = pickLocalPort({ ...ports, reserved }, half, random);
+    if (picked === undefined) return t.true(reserved.length > 0 || (half === 'bind' && ports.first === ports.last));
+    return t.true(picked >= ports.first && picked <= ports.last && (picked - ports.first) % 2 === (half === 'bind' ? 1 : 0) && reserved.every(({ first, last }) => picked < first || picked > last));
   }));
-  const picked = new Set(Array.from({ length: 100 }, (_, i) => pickLocalPort({ first: 10, last: 20, reserved: [{ first: 13, last: 14 }] }, i / 100)));
-  t.deepEqual([...picked].sort(), [11, 15, 17, 19, undefined]);
+  const all = (half: 'bind' | 'connect', last: number): readonly (number | undefined)[] => [...new Set(Array.from({ length: 100 }, (_, i) => pickLocalPort({ first: 10, last, reserved: [{ first: 13, last: 14 }] }, half, i / 100)))].sort();
+  t.deepEqual([all('bind', 20), all('connect', 20)], [[11, 15, 17, 19, undefined], [10, 12, 16, 18, 20, undefined]]);
+  t.deepEqual([all('bind', 21), all('connect', 21)], [[11, 15, 17, 19, 21, undefined], [10, 12, 16, 18, 20, undefined]]);
 });

@@ -42,11 +42,13 @@ export function parseLocalPorts(range: string, reserved: string): LocalPorts | u
 const isPort = (value: number): boolean => Number.isInteger(value) && value > 0 && value <= 65_535;
 
 /**
- * One of the half of them that the kernel takes first for bind(2), while connect(2) takes the other: connections of the
- * namespace's own do not run out of ports for it. `random`: from 0 to less than 1. Undefined where it met a reserved one.
+ * One of them. The kernel takes every second one first for bind(2), and the others first for connect(2): who keeps to a
+ * `half` leaves the other to the namespace's own connections. `random`: from 0 to less than 1. Undefined where it met a
+ * reserved one, or there is none.
  */
-export function pickLocalPort({ first, last, reserved }: LocalPorts, random: number): number | undefined {
-  const count = Math.floor((last - first + 1) / 2);
-  const port = first + 1 + 2 * Math.floor(random * count);
-  return count === 0 || reserved.some((kept) => kept.first <= port && port <= kept.last) ? undefined : port;
+export function pickLocalPort({ first, last, reserved }: LocalPorts, half: 'bind' | 'connect', random: number): number | undefined {
+  const from = half === 'bind' ? first + 1 : first;
+  const count = Math.floor((last - from) / 2) + 1;
+  const port = from + 2 * Math.floor(random * count);
+  return count < 1 || reserved.some((kept) => kept.first <= port && port <= kept.last) ? undefined : port;
 }

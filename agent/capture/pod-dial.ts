@@ -10,8 +10,9 @@ import type { PodHandles } from './capture.ts';
 import { AGENT_MARK, REPLY_MARK } from './marks.ts';
 
 const EADDRNOTAVAIL = errnoOf('EADDRNOTAVAIL');
-/** Ports that are tried before the kernel is left to find one, which takes it long where there are few. */
-const PICKED_PORTS = 16;
+/** Ports that are tried of each half before the kernel is left to find one, which takes it long where there are few. */
+const PICKS = 8;
+const HALVES = ['bind', 'connect'] as const;
 
 export interface PodDial {
   /** Not blocking; connected, or writable when it is. The caller closes it. */
@@ -46,10 +47,12 @@ export function dialAsClient(pod: PodHandles, client: Uint8Array, ip: Uint8Array
   // A pod that calls itself has its own address already. One socket has one family.
   if (Buffer.compare(client, ip) === 0 || isMappedIpv4(client) !== isMappedIpv4(ip)) return dialFromPod(pod, ip, port);
   const ports = portsOf(pod);
-  for (let i = 0; i < PICKED_PORTS && ports !== undefined; i++) {
-    const picked = pickLocalPort(ports, Math.random());
-    const dial = picked === undefined ? undefined : dialFrom(pod, picked, client, ip, port, onBound);
-    if (dial !== undefined) return dial;
+  for (const half of HALVES) {
+    for (let i = 0; i < PICKS && ports !== undefined; i++) {
+      const picked = pickLocalPort(ports, half, Math.random());
+      const dial = picked === undefined ? undefined : dialFrom(pod, picked, client, ip, port, onBound);
+      if (dial !== undefined) return dial;
+    }
   }
   const dial = dialFrom(pod, 0, client, ip, port, onBound);
   if (dial === undefined) throw new SystemCallError('connect', EADDRNOTAVAIL);
