@@ -8,13 +8,14 @@ import { WorkloadRequestSchema } from '@landbridge/wire/gen/zds_pb.js';
 import { parseIp } from '@landbridge/core/ip-address.ts';
 import { MAX_STATIC_PODS, parseStaticPods } from '@landbridge/agent/pods/static-pods.ts';
 import { encodeHandoverPacket, parseHandoverPacket } from '@landbridge/agent/handover/handover-packet.ts';
+import { parseLocalPorts, pickLocalPort } from '@landbridge/native/local-ports.ts';
 import { encodeDescriptors, parseDescriptors } from '@landbridge/native/passed-descriptors.ts';
 import { parseExactJson } from '@landbridge/wire/exact-json.ts';
 import { type NriPod, parseNriRequest } from '@landbridge/wire/nri.ts';
 import { encodeMuxFrames, MuxReader, PLUGIN_CHANNEL, RUNTIME_CHANNEL } from '@landbridge/wire/nri-mux.ts';
 import { encodeTtrpcRequest, encodeTtrpcResponse, MAX_STATUS_CHARACTERS, TTRPC_HEADER_BYTES, type TtrpcMessage, TtrpcReader } from '@landbridge/wire/ttrpc.ts';
 import { encodeZdsAck, MAX_ZDS_PACKET_BYTES, parseZdsRequest } from '@landbridge/wire/zds.ts';
-import { expect, type FuzzTarget, hex, joinParts, latin1Text, splitParts, utf8 } from './fuzz-target.ts';
+import { expect, type FuzzTarget, hex, joinParts, latin1, latin1Text, splitParts, utf8 } from './fuzz-target.ts';
 
 const MAX_REASON = 300;
 /** To write ten thousand messages takes longer than to read them, and than an input may take. */
@@ -216,4 +217,24 @@ const staticPods: FuzzTarget = {
   },
 };
 
-export const NODE_TARGETS: readonly FuzzTarget[] = [cniRequest, cniNetwork, ttrpc, nriMux, nri, zds, descriptors, handoverPacket, staticPods];
+/** Two files of a pod's namespace, with a zero byte between them. */
+const localPorts: FuzzTarget = {
+  name: 'local-ports',
+  examples: ['32768\t60999\n\x00\n', '1024\t65535\n\x008080,30000-32767\n', '40000 40001\x00'].map(latin1),
+  dictionary: ['\t', ' ', ',', '-', '\n', '\x00', '0', '1', '65535', '65536', '99999', '-1'].map(latin1),
+  check: (input) => {
+    const [range = '', reserved = ''] = latin1Text(input).split('\x00');
+    const ports = parseLocalPorts(range, reserved);
+    if (ports === undefined) return;
+    const isInRange = (first: number, last: number): boolean => 0 < first && first <= last && last < 65_536;
+    expect(isInRange(ports.first, ports.last) && ports.reserved.every(({ first, last }) => isInRange(first, last)), 'no ports');
+    for (const half of ['bind', 'connect'] as const) {
+      for (const random of [0, 0.5, 1 - Number.EPSILON]) {
+        const picked = pickLocalPort(ports, half, random);
+        expect(picked === undefined || (ports.first <= picked && picked <= ports.last), 'a port that is none of them');
+      }
+    }
+  },
+};
+
+export const NODE_TARGETS: readonly FuzzTarget[] = [cniRequest, cniNetwork, ttrpc, nriMux, nri, zds, descriptors, handoverPacket, staticPods, localPorts];
