@@ -1,9 +1,8 @@
-import { writeFileSync } from 'node:fs';
 import { inNetworkNamespace } from '@landbridge/native/network-namespace.ts';
+import { switchOn } from './pod-settings.ts';
 
 /** Off, on, or for loopback addresses only, which is the kernel's default. Needs timestamps of TCP (ip-sysctl.rst). */
 const REUSE = 'ipv4/tcp_tw_reuse';
-const ON = '1';
 
 /**
  * All connections that a captured pod begins lead to one port of its own address, and are told apart by their source
@@ -14,6 +13,5 @@ const ON = '1';
  * @throws SystemCallError, Error of node:fs
  */
 export function reuseEndedPorts(namespace: number, sysctls: string): void {
-  // The file shows the namespace of the thread that opens it.
-  inNetworkNamespace(namespace, () => writeFileSync(`${sysctls}/net/${REUSE}`, ON));
+  inNetworkNamespace(namespace, () => switchOn(sysctls, REUSE));
 }

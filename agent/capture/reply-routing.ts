@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { addLocalRoute, addMarkRule, deleteLocalRoute, deleteMarkRule, type Family } from '@landbridge/native/netlink.ts';
 import { LOOPBACK_INDEX } from '@landbridge/native/network-interfaces.ts';
 import { inNetworkNamespace } from '@landbridge/native/network-namespace.ts';
 import { REPLY_BIT } from './marks.ts';
+import { settingFile, switchOn } from './pod-settings.ts';
 
 /** As ztunnel has them (wire reference 1.3). */
 const TABLE = 100;
@@ -21,9 +22,9 @@ const REFLECT_MARK: Readonly<Record<Family, string>> = { IPv4: 'ipv4/fwmark_refl
  */
 export function installReplyRouting(namespace: number, sysctls: string): void {
   inNetworkNamespace(namespace, () => {
-    setting(sysctls, ACCEPT_MARK);
+    switchOn(sysctls, ACCEPT_MARK);
     for (const family of families(sysctls)) {
-      setting(sysctls, REFLECT_MARK[family]);
+      switchOn(sysctls, REFLECT_MARK[family]);
       addLocalRoute({ family, device: LOOPBACK_INDEX, table: TABLE });
       addMarkRule(rule(family));
     }
@@ -42,17 +43,10 @@ export function removeReplyRouting(namespace: number, sysctls: string): void {
 
 const rule = (family: Family) => ({ family, mark: REPLY_BIT, mask: REPLY_BIT, table: TABLE, preference: PREFERENCE });
 
-/** The files show the namespace of the thread that opens them. */
-const file = (sysctls: string, name: string): string => `${sysctls}/net/${name}`;
-
-function setting(sysctls: string, name: string): void {
-  writeFileSync(file(sysctls, name), '1');
-}
-
 /** IPv6 only where it is on: without it there is no route to lo. */
 function families(sysctls: string): readonly Family[] {
   try {
-    return readFileSync(file(sysctls, 'ipv6/conf/lo/disable_ipv6'), 'utf8').trim() === '0' ? ['IPv4', 'IPv6'] : ['IPv4'];
+    return readFileSync(settingFile(sysctls, 'ipv6/conf/lo/disable_ipv6'), 'utf8').trim() === '0' ? ['IPv4', 'IPv6'] : ['IPv4'];
   } catch (thrown) {
     // A kernel without IPv6.
     if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return ['IPv4'];
