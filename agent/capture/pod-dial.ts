@@ -12,7 +12,6 @@ import { AGENT_MARK, REPLY_MARK } from './marks.ts';
 const EADDRNOTAVAIL = errnoOf('EADDRNOTAVAIL');
 /** Ports that are tried of each half before the kernel is left to find one, which takes it long where there are few. */
 const PICKS = 8;
-const HALVES = ['bind', 'connect'] as const;
 
 export interface PodDial {
   /** Not blocking; connected, or writable when it is. The caller closes it. */
@@ -27,11 +26,15 @@ export type OnBound = (port: number) => boolean;
 
 /** Dials with the pod's own address. @throws SystemCallError */
 export function dialFromPod(pod: PodHandles, ip: Uint8Array, port: number): PodDial {
-  const fd = tcpSocketIn(pod.namespace, isMappedIpv4(ip) ? 'IPv4' : 'IPv6', AGENT_MARK);
-  const errno = begin(fd, ip, port);
-  if (errno === 0 || errno === EINPROGRESS) return { fd, isConnected: errno === 0, key: undefined };
+  return dialWith(tcpSocketIn(pod.namespace, isMappedIpv4(ip) ? 'IPv4' : 'IPv6', AGENT_MARK), ip, port);
+}
+
+/** Dials with a socket, which is closed where that fails. @throws SystemCallError */
+export function dialWith(fd: number, ip: Uint8Array, port: number): PodDial {
+  const begun = begin(fd, ip, port);
+  if (typeof begun === 'boolean') return { fd, isConnected: begun, key: undefined };
   close(fd);
-  throw new SystemCallError('connect', errno);
+  throw new SystemCallError('connect', begun);
 }
 
 /**
@@ -46,17 +49,21 @@ export function dialFromPod(pod: PodHandles, ip: Uint8Array, port: number): PodD
 export function dialAsClient(pod: PodHandles, client: Uint8Array, ip: Uint8Array, port: number, onBound: OnBound = () => true): PodDial {
   // A pod that calls itself has its own address already. One socket has one family.
   if (Buffer.compare(client, ip) === 0 || isMappedIpv4(client) !== isMappedIpv4(ip)) return dialFromPod(pod, ip, port);
-  const ports = portsOf(pod);
-  for (const half of HALVES) {
-    for (let i = 0; i < PICKS && ports !== undefined; i++) {
-      const picked = pickLocalPort(ports, half, Math.random());
-      const dial = picked === undefined ? undefined : dialFrom(pod, picked, client, ip, port, onBound);
-      if (dial !== undefined) return dial;
-    }
+  for (const ownPort of candidatePorts(pod)) {
+    const dial = dialFrom(pod, ownPort, client, ip, port, onBound);
+    if (dial !== undefined) return dial;
   }
-  const dial = dialFrom(pod, 0, client, ip, port, onBound);
-  if (dial === undefined) throw new SystemCallError('connect', EADDRNOTAVAIL);
-  return dial;
+  throw new SystemCallError('connect', EADDRNOTAVAIL);
+}
+
+/** Ports to be tried one after the other; the kernel's choice, 0, comes last. */
+function* candidatePorts(pod: PodHandles): Generator<number, void> {
+  const ports = portsOf(pod);
+  for (let i = 0; ports !== undefined && i < 2 * PICKS; i++) {
+    const picked = pickLocalPort(ports, i < PICKS ? 'bind' : 'connect', Math.random());
+    if (picked !== undefined) yield picked;
+  }
+  yield 0;
 }
 
 /** From a port of the client's address, 0 for the kernel's choice; undefined where it is not free for this dial. */
@@ -67,20 +74,20 @@ function dialFrom(pod: PodHandles, ownPort: number, client: Uint8Array, ip: Uint
   const boundPort = ownPort !== 0 ? ownPort : portOf(socketName(fd, 'local') ?? Buffer.alloc(0));
   const key = dialKey(client, boundPort, ip, port);
   let isClaimed = false;
-  let errno = EADDRNOTAVAIL;
+  let begun: boolean | number = EADDRNOTAVAIL;
   try {
     // That of another one is of a dial under way, by another thread or another agent of the node.
     isClaimed = dials.add(key, PRESENT);
-    if (isClaimed && onBound(boundPort)) errno = begin(fd, ip, port);
+    if (isClaimed && onBound(boundPort)) begun = begin(fd, ip, port);
   } finally {
-    if (errno !== 0 && errno !== EINPROGRESS) {
+    if (typeof begun !== 'boolean') {
       if (isClaimed) dials.delete(key);
       close(fd);
     }
   }
-  if (errno === EADDRNOTAVAIL) return undefined;
-  if (errno !== 0 && errno !== EINPROGRESS) throw new SystemCallError('connect', errno);
-  return { fd, isConnected: errno === 0, key };
+  if (typeof begun === 'boolean') return { fd, isConnected: begun, key };
+  if (begun === EADDRNOTAVAIL) return undefined;
+  throw new SystemCallError('connect', begun);
 }
 
 function boundSocket(pod: PodHandles, client: Uint8Array, ownPort: number): number | undefined {
@@ -107,7 +114,11 @@ export function settleDial(pod: PodHandles, { key }: PodDial): void {
   if (key !== undefined) dialsOf(pod).delete(key);
 }
 
-/** The errno of connect(2), or 0. */
-const begin = (fd: number, ip: Uint8Array, port: number): number => (connect(fd, encodeMappedAddress(ip, port)) === 0 ? 0 : lastErrno());
+/** Whether the connection is there already, or the errno of connect(2). */
+function begin(fd: number, ip: Uint8Array, port: number): boolean | number {
+  if (connect(fd, encodeMappedAddress(ip, port)) === 0) return true;
+  const errno = lastErrno();
+  return errno === EINPROGRESS ? false : errno;
+}
 
 const dialsOf = (pod: PodHandles): BpfMap => new BpfMap(pod.dials, 'dials', 1);

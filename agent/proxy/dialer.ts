@@ -3,10 +3,10 @@ import { err, ok, type Result } from '@landbridge/core/result.ts';
 import { flowKeyOf, parseEndpoint, ENDPOINT_BYTES, type SocketAddress } from '@landbridge/ebpf/capture-layout.ts';
 import { BpfMap } from '@landbridge/native/bpf-map.ts';
 import { SystemCallError } from '@landbridge/native/errno.ts';
-import { encodeMappedAddress, mappedAddress, mappedBytes, portOf } from '@landbridge/native/socket-address.ts';
-import { close, connect, EINPROGRESS, lastErrno, openSocket } from '@landbridge/native/stream-socket.ts';
+import { mappedAddress, mappedBytes, portOf } from '@landbridge/native/socket-address.ts';
+import { lastErrno, openSocket } from '@landbridge/native/stream-socket.ts';
 import { AcceleratedPair, leaveToTcp } from '../capture/accelerated-pair.ts';
-import { dialAsClient, dialFromPod, type OnBound, type PodDial, settleDial } from '../capture/pod-dial.ts';
+import { dialAsClient, dialFromPod, dialWith, type OnBound, type PodDial, settleDial } from '../capture/pod-dial.ts';
 import type { Failure } from '../hbone/failure.ts';
 import type { PodSpec } from './thread-messages.ts';
 
@@ -52,11 +52,7 @@ export function settled(pod: PodSpec, dialed: PodDial): void {
 function dialHere(ip: string, port: number): PodDial {
   const fd = openSocket(isIpv4(ip as IpAddress) ? 'IPv4' : 'IPv6');
   if (fd < 0) throw new SystemCallError('socket', lastErrno());
-  const isConnected = connect(fd, encodeMappedAddress(bytesOf(ip), port)) === 0;
-  if (isConnected || lastErrno() === EINPROGRESS) return { fd, isConnected, key: undefined };
-  const errno = lastErrno();
-  close(fd);
-  throw new SystemCallError('connect', errno);
+  return dialWith(fd, bytesOf(ip), port);
 }
 
 function attempt(work: () => PodDial): Result<PodDial, Failure> {
