@@ -11,6 +11,7 @@ import { echo } from '../../test/replacement/load.ts';
 import { greeter } from '../../test/mesh/applications.ts';
 import { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
+import { withSetting } from '../../test/mesh/pod-setting.ts';
 import { BEGINNINGS, type Beginning, beginner, earlyCaller, strangerCaller } from '../../test/mesh/raw-programs.ts';
 import { Capture } from './capture.ts';
 
@@ -165,8 +166,6 @@ test.serial('a socket that was made before is captured when it connects, and one
 test.serial('data in the SYN, where neither end asks for a cookie first', async (t) => {
   const pod = mesh.pod('both');
   // Client, server, both without a cookie, for all listeners (Documentation/networking/ip-sysctl.rst, tcp_fastopen).
-  const set = (value: number): void => void execFileSync('ip', ['netns', 'exec', pod.netns, 'sh', '-ec', `echo ${value} > /proc/sys/net/ipv4/tcp_fastopen`]);
-  set(0x607);
-  t.teardown(() => set(1));
+  await using _setting = await withSetting(pod, 'ipv4/tcp_fastopen', String(0x607));
   await table(t, pod, ['fast-open', 'fast-open-connect']);
 });

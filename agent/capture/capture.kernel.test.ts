@@ -11,7 +11,7 @@ import { binder, caller, datagramBinder, greeter, manyCallers, markedCaller, rep
 import { HOOKS } from '../../test/mesh/interface-hooks.ts';
 import type { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
-import { withPorts } from '../../test/mesh/pod-ports.ts';
+import { withPorts } from '../../test/mesh/pod-setting.ts';
 import { twoPods } from '../../test/mesh/two-pods.ts';
 import { captureTraces } from '../../test/mesh/capture-traces.ts';
 import { textOf } from '../../test/mesh/socket-text.ts';

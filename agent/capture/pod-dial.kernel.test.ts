@@ -16,7 +16,7 @@ import { answerFor } from '../../test/mesh/answering-agent.ts';
 import { caller, greeter, listener, pattern, sender } from '../../test/mesh/applications.ts';
 import { Mesh } from '../../test/mesh/mesh.ts';
 import type { MeshPod } from '../../test/mesh/mesh-pod.ts';
-import { withPorts } from '../../test/mesh/pod-ports.ts';
+import { withPorts } from '../../test/mesh/pod-setting.ts';
 import { textOf } from '../../test/mesh/socket-text.ts';
 import { Capture, type CapturedPod } from './capture.ts';
 import { REPLY_MARK } from './marks.ts';
